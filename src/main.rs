@@ -1,0 +1,3 @@
+//! The `shardgate` program.
+
+fn main() {}

@@ -1,0 +1,18 @@
+//! **The words and the numbers.** What every other floor speaks: names, times, offsets, shards, limits.
+//!
+//! No I/O, no async, no clock. Never imports another floor.
+
+pub mod hash_key;
+pub mod limits;
+pub mod name;
+pub mod sequence;
+pub mod shard;
+pub mod stream;
+pub mod time;
+
+pub use hash_key::{HashKey, HashKeyRange};
+pub use name::{InvalidName, StreamName};
+pub use sequence::SequenceNumber;
+pub use shard::{Shard, ShardId};
+pub use stream::{Lane, LaneId, Offset, Settings, StreamId};
+pub use time::Timestamp;
