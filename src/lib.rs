@@ -1,4 +1,5 @@
 //! **shardgate**: a Kafka-protocol gateway over a Kinesis-model log.
 
+pub mod batch;
 pub mod env;
 pub mod model;
