@@ -3,3 +3,5 @@
 pub mod batch;
 pub mod env;
 pub mod model;
+pub mod notebook;
+pub mod store;

@@ -1,0 +1,400 @@
+//! The one thread that writes the commit log: takes everything that waits, writes it, does one fdatasync, answers everybody.
+
+use std::collections::HashSet;
+use std::io::{self, IoSlice, Write as _};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use bytes::Bytes;
+
+use crate::model::{LaneId, Offset};
+use crate::store::{Block, Done, Error, Write};
+
+use super::Shared;
+use super::format::{self, BLOCK_PREFIX_BYTES, Entry};
+use super::keeper::Note;
+use super::run::{Place, Run, Written};
+use super::segment::{Segment, failed, sync_directory};
+
+/// What the committer is asked to write.
+pub(super) enum Command {
+    Append {
+        lane: LaneId,
+        block: Block,
+        done: Done,
+    },
+    Commit {
+        writes: Vec<Write>,
+        done: Done,
+    },
+    Trim {
+        lane: LaneId,
+        before: Offset,
+    },
+    Remove {
+        lanes: Vec<LaneId>,
+        done: Done,
+    },
+    /// Copies live blocks forward, so that the segment they lie in can be unlinked.
+    Move(Vec<(LaneId, Block)>),
+    /// Notes offsets that damage took.
+    Holes(Vec<(LaneId, Offset, Offset)>),
+    Close,
+}
+
+/// One group holds at most this many commands …
+const GROUP_COMMANDS: usize = 1_024;
+/// … and stops growing at this many bytes of payload.
+const GROUP_BYTES: usize = 16 << 20;
+/// Ledger bytes in one entry of the snapshot.
+const SNAPSHOT_BYTES: usize = 1 << 20;
+/// Buffers in one system call: Linux's IOV_MAX.
+const SLICES: usize = 1_024;
+
+pub(super) struct Committer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) notes: Sender<Note>,
+    pub(super) current: Arc<Segment>,
+    /// Where the segment's payload ends and the next segment begins.
+    pub(super) roll_at: u64,
+    /// Lanes with a run that is still growing.
+    pub(super) growing: HashSet<LaneId>,
+    /// After a failed sync nothing may follow in the same file: what the disk has of it is unknown.
+    pub(super) suspect: bool,
+}
+
+/// A command on its way to the disk: its entry, and what was learnt of it.
+struct Prepared {
+    command: Command,
+    entries: Vec<(Range<usize>, Option<Bytes>)>,
+    position: u64,
+}
+
+impl Committer {
+    /// Serves until told to close.
+    pub(super) fn run(mut self) {
+        while let Ok(first) = self.commands.recv() {
+            let mut group = vec![first];
+            let mut bytes = 0;
+            while group.len() < GROUP_COMMANDS && bytes < GROUP_BYTES {
+                let Ok(command) = self.commands.try_recv() else { break };
+                if let Command::Append { block, .. } = &command {
+                    bytes += block.batch.bytes().len();
+                }
+                group.push(command);
+            }
+            let closing = group.iter().any(|command| matches!(command, Command::Close));
+            self.commit(group);
+            if closing {
+                break;
+            }
+        }
+        // The keeper stops when it hears no more; so do those who wait.
+    }
+
+    fn commit(&mut self, group: Vec<Command>) {
+        if let Err(error) = self.roll_if_due() {
+            tracing::error!(%error, "the commit log cannot be written");
+            return self.fail(group, &error);
+        }
+        let start = self.current.end();
+        let mut fixed = Vec::with_capacity(group.len() * BLOCK_PREFIX_BYTES);
+        let mut end = start;
+        let prepared: Vec<_> =
+            group.into_iter().filter_map(|command| self.prepare(command, start, &mut end, &mut fixed)).collect();
+        if end == start {
+            return self.accept(prepared, end);
+        }
+        match self.write(start, &fixed, &prepared) {
+            Ok(()) => self.accept(prepared, end),
+            Err(error) => {
+                let error = failed("write", &self.current.path, &error);
+                tracing::error!(%error, "a commit failed; nothing of it is acknowledged");
+                self.fail(prepared.into_iter().map(|prepared| prepared.command).collect(), &error);
+            }
+        }
+    }
+
+    /// Encodes a command behind the others; `None` if it ends here because its lane has moved on.
+    fn prepare(&self, mut command: Command, synced: u64, end: &mut u64, fixed: &mut Vec<u8>) -> Option<Prepared> {
+        let mut prepared = Vec::new();
+        let position = *end;
+        let mut put = |entry: &Entry| {
+            let from = fixed.len();
+            entry.encode(u32::try_from(synced).unwrap_or(u32::MAX), fixed);
+            let payload = if let Entry::Block { batch, .. } = entry { Some(batch.clone()) } else { None };
+            *end += (fixed.len() - from + payload.as_ref().map_or(0, Bytes::len)) as u64;
+            prepared.push((from..fixed.len(), payload));
+        };
+        match &mut command {
+            Command::Append { lane, block, .. } => {
+                let cell = self.shared.cell(*lane);
+                let mut cell = cell.lock();
+                let header = block.batch.header();
+                if header.base_offset != cell.written_next {
+                    let next = cell.written_next;
+                    drop(cell);
+                    if let Command::Append { done, .. } = command {
+                        done(Err(Error::Fenced { next }));
+                    }
+                    return None;
+                }
+                cell.written_next = header.next_offset();
+                put(&Entry::Block {
+                    lane: *lane,
+                    arrived_at: block.arrived_at,
+                    moved: false,
+                    batch: block.batch.bytes().clone(),
+                });
+            }
+            Command::Commit { writes, .. } => put(&Entry::Writes(writes.clone())),
+            Command::Trim { lane, before } => put(&Entry::Trim { lane: *lane, before: *before }),
+            Command::Remove { lanes, .. } => put(&Entry::Remove(lanes.clone())),
+            Command::Move(blocks) => {
+                for (lane, block) in blocks {
+                    put(&Entry::Block {
+                        lane: *lane,
+                        arrived_at: block.arrived_at,
+                        moved: true,
+                        batch: block.batch.bytes().clone(),
+                    });
+                }
+            }
+            Command::Holes(holes) => {
+                for (lane, first, next) in holes {
+                    put(&Entry::Hole { lane: *lane, first: *first, next: *next });
+                }
+            }
+            Command::Close => {} // Written once everything before it is on disk.
+        }
+        Some(Prepared { command, entries: prepared, position })
+    }
+
+    /// Puts the group on disk, or leaves the file as it was.
+    fn write(&mut self, start: u64, fixed: &[u8], group: &[Prepared]) -> io::Result<()> {
+        let mut slices = Vec::new();
+        for (range, payload) in group.iter().flat_map(|prepared| &prepared.entries) {
+            slices.push(IoSlice::new(fixed.get(range.clone()).unwrap_or_default()));
+            slices.extend(payload.as_ref().map(|payload| IoSlice::new(payload)));
+        }
+        if let Err(error) = write_all_at(&self.current, start, slices) {
+            // What was written of the group must not be taken for acknowledged one day.
+            self.suspect = self.current.cut(start).is_err();
+            return Err(error);
+        }
+        if let Err(error) = self.current.file.sync_data() {
+            self.suspect = true;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Everything in the group is on disk: makes it visible and answers.
+    fn accept(&mut self, group: Vec<Prepared>, end: u64) {
+        self.current.end.store(end, Ordering::Release);
+        for Prepared { command, entries, position } in group {
+            match command {
+                Command::Append { lane, block, done } => {
+                    self.place(lane, &block, position, entry_bytes(&entries));
+                    done(Ok(()));
+                }
+                Command::Commit { writes, done } => self.note(Note::Writes { writes, done }),
+                Command::Trim { lane, .. } => self.note(Note::Trimmed(lane)),
+                Command::Remove { lanes, done } => {
+                    for lane in &lanes {
+                        self.close_run(*lane);
+                    }
+                    self.shared.forget(&lanes);
+                    self.note(Note::Removed { lanes, done });
+                }
+                Command::Move(blocks) => {
+                    let mut at = position;
+                    let mut moved = Vec::with_capacity(blocks.len());
+                    for ((lane, block), entry) in blocks.into_iter().zip(&entries) {
+                        let bytes = entry_bytes(std::slice::from_ref(entry));
+                        self.current.live.fetch_add(i64::from(bytes), Ordering::Relaxed);
+                        moved.push((lane, written(&block, at, bytes)));
+                        at += u64::from(bytes);
+                    }
+                    self.note(Note::Moved { to: self.current.clone(), blocks: moved });
+                }
+                Command::Holes(_) => {}
+                Command::Close => self.close(),
+            }
+        }
+    }
+
+    /// Notes where a new block lies.
+    fn place(&mut self, lane: LaneId, block: &Block, position: u64, bytes: u32) {
+        self.current.live.fetch_add(i64::from(bytes), Ordering::Relaxed);
+        let cell = self.shared.cell(lane);
+        let full = cell.lock().take_in(block, self.current.number, written(block, position, bytes));
+        if full {
+            self.close_run(lane);
+        } else {
+            self.growing.insert(lane);
+        }
+    }
+
+    /// Hands a growing run to the index.
+    fn close_run(&mut self, lane: LaneId) {
+        self.growing.remove(&lane);
+        let cell = self.shared.cell(lane);
+        let mut cell = cell.lock();
+        if let Some(run) = cell.growing.take() {
+            let run = Arc::new(run);
+            cell.closing.push_back(run.clone());
+            drop(cell);
+            self.note(Note::Run(lane, run));
+        }
+    }
+
+    fn note(&self, note: Note) {
+        // The keeper outlives the committer; should it have died, the note's `done` is dropped, which its waiter hears.
+        let _ = self.notes.send(note);
+    }
+
+    /// Tells everybody that nothing of the group happened, and lets the lanes go on where they were.
+    fn fail(&mut self, group: Vec<Command>, error: &Error) {
+        for command in &group {
+            if let Command::Append { lane, .. } = command {
+                self.shared.cell(*lane).lock().step_back();
+            }
+        }
+        for command in group {
+            match command {
+                Command::Append { done, .. } | Command::Commit { done, .. } | Command::Remove { done, .. } => {
+                    done(Err(error.clone()))
+                }
+                Command::Trim { .. } | Command::Holes(_) => {}
+                Command::Move(_) => self.note(Note::MoveFailed),
+                Command::Close => self.close(),
+            }
+        }
+    }
+
+    fn roll_if_due(&mut self) -> Result<(), Error> {
+        if self.suspect {
+            // The new segment's header will say where this one ends, so what the failed sync left behind must go.
+            let end = self.current.end();
+            self.current.cut(end).map_err(|error| failed("cut", &self.current.path, &error))?;
+            self.roll()?;
+            self.suspect = false;
+        } else if self.current.end() >= self.roll_at {
+            self.roll()?;
+        }
+        Ok(())
+    }
+
+    /// Begins a new segment with a snapshot of everything that is not a record.
+    fn roll(&mut self) -> Result<(), Error> {
+        let (directory, number) = (&self.shared.directory, self.current.number + 1);
+        let mut bytes = format::encode_header(number, self.current.end());
+        self.snapshot(&mut bytes)?;
+        let next =
+            Segment::create(directory, number).map_err(|error| failed("create", &Segment::path(directory, number), &error))?;
+        let written = write_all_at(&next, 0, vec![IoSlice::new(&bytes)]).and_then(|()| next.file.sync_data());
+        written.map_err(|error| failed("write", &next.path, &error)).and_then(|()| sync_directory(directory)).inspect_err(
+            |_| {
+                // Half a segment must not be found by the next start as the newest one: it would be taken for torn and removed, but why wait.
+                let _ = std::fs::remove_file(&next.path);
+            },
+        )?;
+        next.end.store(bytes.len() as u64, Ordering::Release);
+        let next = Arc::new(next);
+        self.shared.segments.write().insert(number, next.clone());
+        self.roll_at = bytes.len() as u64 + self.shared.options.segment_bytes;
+        let sealed = std::mem::replace(&mut self.current, next);
+        for lane in std::mem::take(&mut self.growing) {
+            self.close_run(lane);
+        }
+        self.note(Note::Sealed(sealed));
+        Ok(())
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        for (lane, cell) in self.shared.cells() {
+            let cell = cell.lock();
+            let mut head = Vec::new();
+            cell.head.encode(&mut head);
+            Entry::LaneSnapshot { lane, created_max: cell.created_max, head: head.into() }.encode(0, out);
+        }
+        // The keeper carries out ledger writes in order, so its answer holds all that were accepted before this moment.
+        let (answer, writes) = channel();
+        self.note(Note::Snapshot(answer));
+        let writes = writes.recv().map_err(|_| Error::Failed("the ledger's thread has stopped".to_owned()))??;
+        let mut part = Vec::new();
+        let mut part_bytes = 0;
+        for write in writes {
+            if let Write::Put { key, value } = &write {
+                part_bytes += key.len() + value.len();
+            }
+            part.push(write);
+            if part_bytes >= SNAPSHOT_BYTES {
+                Entry::LedgerSnapshot(std::mem::take(&mut part)).encode(0, out);
+                part_bytes = 0;
+            }
+        }
+        Entry::LedgerSnapshot(part).encode(0, out);
+        Entry::SnapshotEnd.encode(0, out);
+        Ok(())
+    }
+
+    /// Leaves the mark of an orderly end, which makes every byte before it accountable.
+    fn close(&mut self) {
+        let end = self.current.end();
+        let mut bytes = Vec::new();
+        Entry::Closed.encode(u32::try_from(end).unwrap_or(u32::MAX), &mut bytes);
+        let written = write_all_at(&self.current, end, vec![IoSlice::new(&bytes)]).and_then(|()| self.current.file.sync_data());
+        match written {
+            Ok(()) => self.current.end.store(end + bytes.len() as u64, Ordering::Release),
+            Err(error) => tracing::warn!(%error, "the commit log could not be marked as closed in order"),
+        }
+    }
+}
+
+fn entry_bytes(entries: &[(Range<usize>, Option<Bytes>)]) -> u32 {
+    let bytes: usize = entries.iter().map(|(fixed, payload)| fixed.len() + payload.as_ref().map_or(0, Bytes::len)).sum();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// What the index needs to know of a block at `position`.
+pub(super) fn written(block: &Block, position: u64, bytes: u32) -> Written {
+    let header = block.batch.header();
+    Written {
+        place: Place { base: header.base_offset, position: u32::try_from(position).unwrap_or(u32::MAX), entry_bytes: bytes },
+        next: header.next_offset(),
+        arrived_at: block.arrived_at,
+        created_max: header.latest_timestamp(),
+    }
+}
+
+/// Writes all of `slices` at `position`.
+fn write_all_at(segment: &Segment, position: u64, mut slices: Vec<IoSlice<'_>>) -> io::Result<()> {
+    let mut file = &segment.file;
+    io::Seek::seek(&mut file, io::SeekFrom::Start(position))?;
+    let mut rest = slices.as_mut_slice();
+    while !rest.is_empty() {
+        let count = rest.len().min(SLICES);
+        let chunk = rest.get(..count).unwrap_or_default();
+        match file.write_vectored(chunk) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A run that begins with a block, or one that takes it in: whether it is full then.
+pub(super) fn grow(growing: &mut Option<Run>, segment: u64, block: Written, created_so_far: crate::model::Timestamp) -> bool {
+    match growing {
+        Some(run) => run.extend(block),
+        None => *growing = Some(Run::starting_with(segment, block, created_so_far)),
+    }
+    growing.as_ref().is_some_and(Run::is_full)
+}

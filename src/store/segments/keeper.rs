@@ -1,0 +1,356 @@
+//! The one thread that writes the sled trees: ledger and index, in the order of the log; and the collection of dead space.
+//!
+//! A segment whose blocks are all dead is unlinked. When sealed segments hold more than 1.4 times the live bytes, the
+//! one with the smallest live part has its live blocks copied forward through the committer, and is dead then.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use crate::model::{LaneId, Offset};
+use crate::store::{Done, Error, Write};
+
+use super::Shared;
+use super::committer::Command;
+use super::format::Entry;
+use super::run::{Run, Written};
+use super::segment::{Scanner, Segment, sync_directory};
+use super::tree::IndexChange;
+
+/// What the committer has put on disk, in its order.
+pub(super) enum Note {
+    Writes {
+        writes: Vec<Write>,
+        done: Done,
+    },
+    Run(LaneId, Arc<Run>),
+    Trimmed(LaneId),
+    Removed {
+        lanes: Vec<LaneId>,
+        done: Done,
+    },
+    Sealed(Arc<Segment>),
+    /// Asks for the whole ledger as it is after all notes before this one.
+    Snapshot(Sender<Result<Vec<Write>, Error>>),
+    Moved {
+        to: Arc<Segment>,
+        blocks: Vec<(LaneId, Written)>,
+    },
+    MoveFailed,
+}
+
+/// A flush this often at the latest, while there is something to flush …
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+/// … or after this many notes. What is not flushed at a power cut is only rebuilt from the log.
+const FLUSH_NOTES: usize = 4_096;
+/// Live blocks copied forward with one command.
+const MOVE_BYTES: u64 = 4 << 20;
+
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    notes: Receiver<Note>,
+    commands: Sender<Command>,
+    unflushed: usize,
+    moving: Option<Moving>,
+}
+
+/// A segment whose live blocks are being copied forward.
+struct Moving {
+    from: Arc<Segment>,
+    /// Runs still to be copied.
+    rest: VecDeque<(LaneId, Run)>,
+    /// Runs whose copies are on their way.
+    under_way: Vec<(LaneId, Run)>,
+}
+
+impl Keeper {
+    pub(super) fn new(shared: Arc<Shared>, notes: Receiver<Note>, commands: Sender<Command>) -> Self {
+        Self { shared, notes, commands, unflushed: 0, moving: None }
+    }
+
+    /// Serves until the committer has gone.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.notes.recv_timeout(FLUSH_EVERY) {
+                Ok(note) => {
+                    self.unflushed += 1;
+                    self.take(note);
+                    if self.unflushed >= FLUSH_NOTES {
+                        self.flush();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.flush(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        if self.unflushed > 0 {
+            self.unflushed = 0;
+            warn_of(self.shared.tree.flush());
+        }
+    }
+
+    fn take(&mut self, note: Note) {
+        match note {
+            Note::Writes { writes, done } => done(self.shared.tree.apply(&writes)),
+            Note::Run(lane, run) => self.index(lane, &run),
+            Note::Trimmed(lane) => {
+                warn_of(self.count_dead(lane));
+                self.collect();
+            }
+            Note::Removed { lanes, done } => {
+                for lane in lanes {
+                    warn_of(self.drop_runs(lane));
+                }
+                done(Ok(()));
+                self.collect();
+            }
+            Note::Sealed(segment) => {
+                warn_of(segment.look().and_then(|look| self.shared.tree.set_seal(segment.number, Some(&look))));
+                self.collect();
+            }
+            Note::Snapshot(answer) => {
+                let mut all = Vec::new();
+                let scanned = self.shared.tree.scan(&[], &mut |key, value| {
+                    all.push(Write::Put { key: bytes::Bytes::copy_from_slice(key), value: bytes::Bytes::copy_from_slice(value) });
+                });
+                // The committer waits for the answer; if it has gone, nobody needs it.
+                let _ = answer.send(scanned.map(|()| all));
+            }
+            Note::Moved { to, blocks } => self.moved(&to, blocks),
+            Note::MoveFailed => self.moving = None,
+        }
+    }
+
+    /// A run that the committer closed goes into the index.
+    fn index(&mut self, lane: LaneId, run: &Arc<Run>) {
+        let Some(cell) = self.shared.existing(lane) else {
+            // Removed meanwhile: the note of that follows, and counts what the index has of the lane.
+            return self.bury(run);
+        };
+        if let Err(error) = self.shared.tree.change_index([IndexChange::Put(lane, run.as_ref().clone())]) {
+            // It stays readable from memory, and the next start rebuilds the index.
+            return tracing::error!(%error, "the index could not be written");
+        }
+        let mut cell = cell.lock();
+        cell.closing.retain(|closing| !Arc::ptr_eq(closing, run));
+        let trimmed = cell.head.extent().horizon > run.base;
+        drop(cell);
+        if trimmed {
+            warn_of(self.count_dead(lane));
+        }
+    }
+
+    /// All blocks of `run` are dead and were never counted so.
+    fn bury(&self, run: &Run) {
+        if let Some(segment) = self.shared.segment(run.segment) {
+            segment.live.fetch_sub(i64::try_from(run.bytes()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes blocks below the lane's horizon off the live bytes, and whole dead runs out of the index.
+    fn count_dead(&self, lane: LaneId) -> Result<(), Error> {
+        let Some(cell) = self.shared.existing(lane) else { return Ok(()) };
+        let (mut from, horizon) = {
+            let cell = cell.lock();
+            (cell.counted_from, cell.head.extent().horizon)
+        };
+        while from < horizon {
+            let Some(run) = self.shared.tree.run_from(lane, from)?.filter(|run| run.base < horizon) else { break };
+            let dead: u64 = run
+                .blocks()
+                .filter(|(_, end)| *end > from && *end <= horizon)
+                .map(|(place, _)| u64::from(place.entry_bytes))
+                .sum();
+            let counted = run.blocks().map(|(_, end)| end).filter(|end| *end <= horizon).max();
+            if let Some(segment) = self.shared.segment(run.segment) {
+                segment.live.fetch_sub(i64::try_from(dead).unwrap_or(i64::MAX), Ordering::Relaxed);
+            }
+            let mut cell = cell.lock();
+            cell.counted_from = if run.next <= horizon { run.next } else { counted.unwrap_or(from).max(from) };
+            from = cell.counted_from;
+            drop(cell);
+            if run.next > horizon {
+                break;
+            }
+            self.shared.tree.change_index([IndexChange::Remove(lane, run.base)])?;
+        }
+        Ok(())
+    }
+
+    /// Takes a removed lane out of the index.
+    fn drop_runs(&self, lane: LaneId) -> Result<(), Error> {
+        let mut from = Offset(0);
+        while let Some(run) = self.shared.tree.run_from(lane, from)? {
+            // A run that was partly counted dead is counted once more in full: the segment then goes a little early in
+            // the count, never in fact, since a segment is unlinked only when no run points to it.
+            self.bury(&run);
+            self.shared.tree.change_index([IndexChange::Remove(lane, run.base)])?;
+            from = run.next;
+        }
+        Ok(())
+    }
+
+    /// Unlinks dead segments, and begins to move the live rest of a mostly dead one.
+    fn collect(&mut self) {
+        let sealed: Vec<_> = {
+            let segments = self.shared.segments.read();
+            let newest = segments.keys().next_back().copied();
+            segments.values().filter(|segment| Some(segment.number) != newest).cloned().collect()
+        };
+        let (dead, alive): (Vec<_>, Vec<_>) = sealed.into_iter().partition(|segment| segment.live.load(Ordering::Relaxed) <= 0);
+        if !dead.is_empty() {
+            warn_of(self.unlink(&dead));
+        }
+        let live: u64 = alive.iter().map(live_of).sum();
+        let total: u64 = alive.iter().map(|segment| segment.end()).sum();
+        let worth = total.saturating_sub(live) > self.shared.options.segment_bytes / 4 && total > live + live / 5 * 2;
+        if worth && self.moving.is_none() {
+            // Compared as live per 2^16 bytes: exact enough to choose by.
+            let worst = alive.into_iter().min_by_key(|segment| (live_of(segment) << 16) / segment.end().max(1));
+            if let Some(from) = worst {
+                match self.survivors(&from) {
+                    Ok(rest) => {
+                        self.moving = Some(Moving { from, rest, under_way: Vec::new() });
+                        self.move_on();
+                    }
+                    Err(error) => tracing::error!(%error, "dead space could not be collected"),
+                }
+            }
+        }
+    }
+
+    /// Removes segments in which nothing lives.
+    fn unlink(&mut self, dead: &[Arc<Segment>]) -> Result<(), Error> {
+        // The trees on disk must not point to a file that is gone: the next start would rebuild them.
+        self.unflushed = 0;
+        self.shared.tree.flush()?;
+        for segment in dead {
+            if !self.survivors(segment)?.is_empty() {
+                // The count was low, the index is right: count anew.
+                let live: u64 = self.survivors(segment)?.iter().map(|(_, run)| run.bytes()).sum();
+                segment.live.store(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
+                continue;
+            }
+            self.shared.segments.write().remove(&segment.number);
+            fs::remove_file(&segment.path).map_err(|error| super::segment::failed("remove", &segment.path, &error))?;
+            self.shared.tree.set_seal(segment.number, None)?;
+            tracing::debug!(segment = segment.number, "a dead segment was removed");
+        }
+        sync_directory(&self.shared.directory)
+    }
+
+    /// The runs of the index that lie in `segment`, found by walking the segment.
+    fn survivors(&self, segment: &Segment) -> Result<VecDeque<(LaneId, Run)>, Error> {
+        let mut runs = VecDeque::new();
+        let mut scanner = Scanner::new(segment);
+        let mut covered = std::collections::HashMap::<LaneId, Offset>::new();
+        while let Some(scanned) = scanner.next()? {
+            let Entry::Block { lane, batch, .. } = scanned.entry else { continue };
+            let Ok(header) = crate::batch::Header::parse(&batch) else { return Err(segment.damaged_at(scanned.position)) };
+            let Some(cell) = self.shared.existing(lane) else { continue };
+            let dead = { cell.lock().head.extent().horizon } >= header.next_offset();
+            if dead || covered.get(&lane).is_some_and(|next| header.base_offset < *next) {
+                continue;
+            }
+            let run = self.shared.run_from(lane, header.base_offset)?;
+            if let Some(run) = run.filter(|run| run.segment == segment.number && run.base <= header.base_offset) {
+                covered.insert(lane, run.next);
+                runs.push_back((lane, run));
+            }
+        }
+        if !scanner.at_end() {
+            return Err(segment.damaged_at(scanner.position));
+        }
+        Ok(runs)
+    }
+
+    /// Sends the next live blocks forward, or ends the move.
+    fn move_on(&mut self) {
+        let Some(moving) = &mut self.moving else { return };
+        let (mut blocks, mut bytes) = (Vec::new(), 0);
+        while bytes < MOVE_BYTES
+            && let Some((lane, run)) = moving.rest.pop_front()
+        {
+            let horizon = self.shared.existing(lane).map_or(Offset(i64::MAX), |cell| cell.lock().head.extent().horizon);
+            if run.next > horizon {
+                match self.shared.read_run(&run, horizon, usize::MAX) {
+                    Ok(live) => blocks.extend(live.into_iter().flatten().map(|block| (lane, block))),
+                    Err(error) => {
+                        tracing::error!(%error, "dead space could not be collected");
+                        self.moving = None;
+                        return;
+                    }
+                }
+            }
+            bytes += run.bytes();
+            moving.under_way.push((lane, run));
+        }
+        if moving.under_way.is_empty() {
+            let from = moving.from.clone();
+            from.live.store(0, Ordering::Relaxed);
+            self.moving = None;
+            return self.collect();
+        }
+        // If the committer has gone, the store is closing and the move is forgotten.
+        let _ = self.commands.send(Command::Move(blocks));
+    }
+
+    /// Copies are on disk: the index points to them from now on.
+    fn moved(&mut self, to: &Arc<Segment>, blocks: Vec<(LaneId, Written)>) {
+        let Some(moving) = &mut self.moving else { return };
+        let mut changes = Vec::new();
+        let mut copies = blocks.into_iter().peekable();
+        for (lane, old) in std::mem::take(&mut moving.under_way) {
+            let mut new: Option<Run> = None;
+            while let Some((_, block)) =
+                copies.next_if(|(at, block)| *at == lane && block.place.base >= old.base && block.next <= old.next)
+            {
+                super::committer::grow(&mut new, to.number, block, old.created_so_far);
+            }
+            let Some(cell) = self.shared.existing(lane) else {
+                new.iter().for_each(|run| {
+                    to.live.fetch_sub(i64::try_from(run.bytes()).unwrap_or(i64::MAX), Ordering::Relaxed);
+                });
+                continue;
+            };
+            let counted = { cell.lock().counted_from };
+            if new.as_ref().is_none_or(|run| run.base != old.base) {
+                changes.push(IndexChange::Remove(lane, old.base));
+            }
+            if let Some(run) = new {
+                // Blocks that died on the way were counted dead in the old segment only.
+                let dead: u64 =
+                    run.blocks().filter(|(_, end)| *end <= counted).map(|(place, _)| u64::from(place.entry_bytes)).sum();
+                to.live.fetch_sub(i64::try_from(dead).unwrap_or(i64::MAX), Ordering::Relaxed);
+                changes.push(IndexChange::Put(lane, run));
+            }
+            let old_live: u64 =
+                old.blocks().filter(|(_, end)| *end > counted).map(|(place, _)| u64::from(place.entry_bytes)).sum();
+            moving.from.live.fetch_sub(i64::try_from(old_live).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
+        match self.shared.tree.change_index(changes) {
+            Ok(()) => self.move_on(),
+            Err(error) => {
+                tracing::error!(%error, "the index could not be written");
+                self.moving = None;
+            }
+        }
+    }
+}
+
+fn live_of(segment: &Arc<Segment>) -> u64 {
+    u64::try_from(segment.live.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+fn warn_of(result: Result<(), Error>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "the ledger's upkeep failed; it is tried again with the next change");
+    }
+}
