@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod env;
+pub mod log;
 pub mod model;
 pub mod notebook;
 pub mod store;

@@ -1,0 +1,277 @@
+//! Create, describe, change and delete streams.
+//!
+//! In the ledger a stream is one entry, and each of its shards is one more, so that no entry grows with the stream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Lane, LaneId, Offset, Settings, Shard, StreamId, StreamName, Timestamp};
+use crate::store::{self, Journal, Ledger, Write};
+
+use super::handle::{Streams, ticket};
+use super::tail::{LaneCell, Tails};
+use super::{Error, Log, reshard};
+
+const STREAMS: &str = "stream/";
+const SHARDS: &str = "shard/";
+
+/// One incarnation of a stream.
+pub struct Stream {
+    id: StreamId,
+    name: StreamName,
+    created_at: Timestamp,
+    settings: RwLock<Arc<Settings>>,
+    shards: RwLock<Arc<Vec<Shard>>>,
+    lanes: RwLock<Vec<Arc<LaneCell>>>,
+}
+
+/// What the ledger has of a stream.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    name: StreamName,
+    created_at: Timestamp,
+    settings: Settings,
+}
+
+impl Stream {
+    /// Which incarnation this is.
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    /// When it was created.
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// Its settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().clone()
+    }
+
+    /// All its shards, open and closed, by number.
+    pub fn shards(&self) -> Arc<Vec<Shard>> {
+        self.shards.read().clone()
+    }
+
+    /// How many lanes it has; they never go away.
+    pub fn lanes(&self) -> u32 {
+        u32::try_from(self.lanes.read().len()).unwrap_or(u32::MAX)
+    }
+
+    /// The name of one of its lanes in the log.
+    pub fn lane(&self, lane: u32) -> LaneId {
+        LaneId { stream: self.id, lane: Lane(lane) }
+    }
+
+    pub(super) fn cell(&self, lane: u32) -> Option<Arc<LaneCell>> {
+        self.lanes.read().get(lane as usize).cloned()
+    }
+
+    pub(super) fn cells(&self) -> Vec<Arc<LaneCell>> {
+        self.lanes.read().clone()
+    }
+
+    fn new(id: StreamId, stored: Stored, mut shards: Vec<Shard>, journal: &dyn Journal, tails: &Arc<Tails>) -> Self {
+        shards.sort_by_key(|shard| shard.id);
+        let stream = Self {
+            id,
+            name: stored.name,
+            created_at: stored.created_at,
+            settings: RwLock::new(Arc::new(stored.settings)),
+            shards: RwLock::new(Arc::new(Vec::new())),
+            lanes: RwLock::new(Vec::new()),
+        };
+        stream.set_shards(shards, journal, tails);
+        stream
+    }
+
+    /// Takes the shards over, and opens the lanes that are new with them.
+    fn set_shards(&self, shards: Vec<Shard>, journal: &dyn Journal, tails: &Arc<Tails>) {
+        let wanted = shards.iter().map(|shard| shard.lane.0 + 1).max().unwrap_or(0);
+        let mut lanes = self.lanes.write();
+        for number in self.count(&lanes)..wanted {
+            let lane = self.lane(number);
+            let extent = journal.extent(lane);
+            lanes.push(Arc::new(LaneCell::new(lane, extent.horizon, extent.next, tails.clone())));
+        }
+        *self.shards.write() = Arc::new(shards);
+    }
+
+    fn count(&self, lanes: &[Arc<LaneCell>]) -> u32 {
+        u32::try_from(lanes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn stored(&self, settings: Settings) -> Result<Write, Error> {
+        put(format!("{STREAMS}{}", self.id), &Stored { name: self.name.clone(), created_at: self.created_at, settings })
+    }
+}
+
+fn shard_key(id: StreamId, shard: &Shard) -> String {
+    format!("{SHARDS}{id}/{:010}", shard.id.0)
+}
+
+fn put(key: String, value: &impl Serialize) -> Result<Write, Error> {
+    let value =
+        serde_json::to_vec(value).map_err(|error| store::Error::Failed(format!("{key} cannot be written as JSON: {error}")))?;
+    Ok(Write::Put { key: key.into(), value: value.into() })
+}
+
+fn scan<T: DeserializeOwned>(ledger: &dyn Ledger, prefix: &str, visit: &mut dyn FnMut(&str, T)) -> Result<(), Error> {
+    let mut wrong = None;
+    ledger.scan(prefix.as_bytes(), &mut |key, value| {
+        let rest = key.get(prefix.len()..).and_then(|rest| std::str::from_utf8(rest).ok());
+        match (rest, serde_json::from_slice(value)) {
+            (Some(rest), Ok(value)) => visit(rest, value),
+            (_, Err(error)) => wrong = Some(format!("the ledger's value of {} does not parse: {error}", key.escape_ascii())),
+            (None, Ok(_)) => wrong = Some(format!("the ledger has a key that is not text: {}", key.escape_ascii())),
+        }
+    })?;
+    wrong.map_or(Ok(()), |what| Err(store::Error::Damaged(what).into()))
+}
+
+fn parse_id(text: &str) -> Result<StreamId, Error> {
+    let wrong = |error| store::Error::Damaged(format!("the ledger has {text:?} where a stream's id belongs: {error}"));
+    Ok(StreamId(text.parse().map_err(wrong)?))
+}
+
+/// The catalog as the ledger has it. Lanes that no stream owns, left by a crash within a deletion, are removed.
+pub(super) fn load(journal: &dyn Journal, ledger: &dyn Ledger, tails: &Arc<Tails>) -> Result<Streams, Error> {
+    let (mut found, mut shards) = (Vec::new(), HashMap::<StreamId, Vec<Shard>>::new());
+    scan(ledger, STREAMS, &mut |key, stored: Stored| found.push((key.to_owned(), stored)))?;
+    let mut owners = Vec::new();
+    scan(ledger, SHARDS, &mut |key, shard: Shard| owners.push((key.to_owned(), shard)))?;
+    for (key, shard) in owners {
+        shards.entry(parse_id(key.split('/').next().unwrap_or_default())?).or_default().push(shard);
+    }
+    let mut streams = Streams::default();
+    for (key, stored) in found {
+        let id = parse_id(&key)?;
+        let stream = Arc::new(Stream::new(id, stored, shards.remove(&id).unwrap_or_default(), journal, tails));
+        streams.by_name.insert(stream.name.clone(), stream.clone());
+        streams.by_id.insert(id, stream);
+    }
+    let orphans: Vec<_> = journal.lanes().into_iter().filter(|lane| !streams.by_id.contains_key(&lane.stream)).collect();
+    if !orphans.is_empty() {
+        journal.remove(&orphans, Box::new(|_| {}));
+    }
+    Ok(streams)
+}
+
+impl Log {
+    /// The stream of that name.
+    pub fn stream(&self, name: &str) -> Option<Arc<Stream>> {
+        self.inner.streams.read().by_name.get(name).cloned()
+    }
+
+    /// The incarnation of that id.
+    pub fn stream_by_id(&self, id: StreamId) -> Option<Arc<Stream>> {
+        self.inner.streams.read().by_id.get(&id).cloned()
+    }
+
+    /// All streams, by name.
+    pub fn streams(&self) -> Vec<Arc<Stream>> {
+        let mut all: Vec<_> = self.inner.streams.read().by_name.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Creates a stream of `lanes` lanes, 1 to [`SHARDS_MAX`](crate::model::limits::SHARDS_MAX). Durable when it returns.
+    pub async fn create_stream(&self, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Error> {
+        reshard::check(lanes)?;
+        let _changing = self.inner.changing.lock().await;
+        if self.stream(name.as_str()).is_some() {
+            return Err(Error::StreamExists(name));
+        }
+        let (id, now) = (StreamId(self.inner.env.entropy.uuid()), self.inner.env.clock.now());
+        let stored = Stored { name, created_at: now, settings };
+        let stream = Stream::new(id, stored, reshard::first_shards(lanes, now), self.inner.journal.as_ref(), &self.inner.tails);
+        let mut writes = vec![stream.stored(stream.settings().as_ref().clone())?];
+        for shard in stream.shards().iter() {
+            writes.push(put(shard_key(id, shard), shard)?);
+        }
+        self.commit(writes).await?;
+        let stream = Arc::new(stream);
+        let mut streams = self.inner.streams.write();
+        streams.by_name.insert(stream.name.clone(), stream.clone());
+        streams.by_id.insert(id, stream.clone());
+        Ok(stream)
+    }
+
+    /// Deletes an incarnation and all its records. Durable when it returns.
+    pub async fn delete_stream(&self, id: StreamId) -> Result<(), Error> {
+        let _changing = self.inner.changing.lock().await;
+        let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
+        let mut writes = vec![Write::Delete { key: format!("{STREAMS}{id}").into() }];
+        writes.extend(stream.shards().iter().map(|shard| Write::Delete { key: Bytes::from(shard_key(id, shard)) }));
+        self.commit(writes).await?;
+        {
+            let mut streams = self.inner.streams.write();
+            streams.by_name.remove(stream.name());
+            streams.by_id.remove(&id);
+        }
+        let cells = stream.cells();
+        for cell in &cells {
+            cell.numbering.lock().sealed = true;
+            cell.ring();
+            cell.forget_tail();
+        }
+        let lanes: Vec<_> = cells.iter().map(|cell| cell.id).collect();
+        let (done, durable) = ticket();
+        self.inner.journal.remove(&lanes, done);
+        durable.await
+    }
+
+    /// Changes a stream's settings: `change` gets what they are and leaves what they shall be. Durable when it returns.
+    pub async fn change_settings(&self, id: StreamId, change: impl FnOnce(&mut Settings) + Send) -> Result<(), Error> {
+        let _changing = self.inner.changing.lock().await;
+        let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
+        let mut settings = stream.settings().as_ref().clone();
+        change(&mut settings);
+        if settings.retention_hours > stream.settings().retention_hours {
+            // What is over by the old retention stays over.
+            for cell in stream.cells() {
+                self.horizon(&stream, &cell).await?;
+            }
+        }
+        self.commit(vec![stream.stored(settings.clone())?]).await?;
+        *stream.settings.write() = Arc::new(settings);
+        Ok(())
+    }
+
+    /// Splits the widest open shards until the stream has `lanes` lanes. Durable when it returns.
+    pub async fn open_lanes(&self, id: StreamId, lanes: u32) -> Result<(), Error> {
+        let _changing = self.inner.changing.lock().await;
+        let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
+        let before = stream.shards();
+        let next = |lane: Lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next);
+        let changed = reshard::split_until(&before, lanes, self.inner.env.clock.now(), next)?;
+        let mut writes = Vec::new();
+        for shard in &changed {
+            writes.push(put(shard_key(id, shard), shard)?);
+        }
+        self.commit(writes).await?;
+        let mut shards: HashMap<_, _> = before.iter().map(|shard| (shard.id, shard.clone())).collect();
+        shards.extend(changed.into_iter().map(|shard| (shard.id, shard)));
+        let mut shards: Vec<_> = shards.into_values().collect();
+        shards.sort_by_key(|shard| shard.id);
+        stream.set_shards(shards, self.inner.journal.as_ref(), &self.inner.tails);
+        Ok(())
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
+        let (done, durable) = ticket();
+        self.inner.ledger.commit(writes, done);
+        durable.await
+    }
+}

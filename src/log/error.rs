@@ -1,0 +1,74 @@
+//! What the log refuses, in its own words. Each door translates these in one file, with an exhaustive match.
+
+use crate::batch;
+use crate::model::{Offset, StreamName};
+use crate::store;
+
+/// Why the log did not do what it was asked for.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// No stream has that name or id.
+    #[error("there is no stream {0}")]
+    UnknownStream(String),
+    /// The stream has fewer lanes.
+    #[error("stream {stream} has no lane {lane}")]
+    UnknownLane {
+        /// The stream.
+        stream: StreamName,
+        /// The lane asked for.
+        lane: u32,
+    },
+    /// The name is taken.
+    #[error("stream {0} exists already")]
+    StreamExists(StreamName),
+    /// The batch is larger than the stream accepts.
+    #[error("the batch has {bytes} bytes; the stream accepts at most {max}")]
+    BatchTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The stream's `batch_bytes_max`.
+        max: u32,
+    },
+    /// The stream accepts only records with a key.
+    #[error("record {0} of the batch has no key; the stream accepts only records with one")]
+    KeyMissing(i32),
+    /// The bytes are no batch.
+    #[error(transparent)]
+    InvalidBatch(#[from] batch::Invalid),
+    /// The offset cannot be read: expired, or not written yet.
+    #[error("offset {asked} is outside {horizon} to {tip}")]
+    OutOfRange {
+        /// The offset asked for.
+        asked: Offset,
+        /// The first that can be read.
+        horizon: Offset,
+        /// The one that will be written next.
+        tip: Offset,
+    },
+    /// A batch of the producer is missing before this one, or this one is too old to be known.
+    #[error("producer {producer} sent sequence {found}, but {expected} is next")]
+    OutOfOrder {
+        /// The producer's id.
+        producer: i64,
+        /// The sequence that is next.
+        expected: i32,
+        /// The sequence found.
+        found: i32,
+    },
+    /// A newer incarnation of the producer writes here.
+    #[error("producer {producer} has epoch {found}, but {current} is in use")]
+    Fenced {
+        /// The producer's id.
+        producer: i64,
+        /// The epoch in use.
+        current: i16,
+        /// The epoch found.
+        found: i16,
+    },
+    /// The number of lanes cannot be had.
+    #[error("{0}")]
+    Lanes(String),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

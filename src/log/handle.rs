@@ -1,0 +1,112 @@
+//! The struct, fields only; every verb is an `impl Log` in its own file.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+
+use crate::env::Env;
+use crate::model::{LaneId, StreamId, StreamName};
+use crate::store::{self, Done, Journal, Ledger};
+
+use super::catalog::{self, Stream};
+use super::producers::ProducerIds;
+use super::tail::{LaneCell, Tails};
+use super::{Error, Reach};
+
+/// The log. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Log {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// How a log is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of the newest batches kept in memory, all lanes together.
+    pub tail_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { tail_bytes_max: 64 << 20 }
+    }
+}
+
+pub(super) struct Inner {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) env: Env,
+    pub(super) streams: RwLock<Streams>,
+    /// Held while the catalog is changed: changes are rare and wait for the disk.
+    pub(super) changing: AsyncMutex<()>,
+    pub(super) tails: Arc<Tails>,
+    pub(super) producer_ids: AsyncMutex<ProducerIds>,
+}
+
+#[derive(Default)]
+pub(super) struct Streams {
+    pub(super) by_name: HashMap<StreamName, Arc<Stream>>,
+    pub(super) by_id: HashMap<StreamId, Arc<Stream>>,
+}
+
+impl Log {
+    /// Opens the log over a store, as the ledger describes it. Blocks on the store.
+    pub fn open(journal: Arc<dyn Journal>, ledger: Arc<dyn Ledger>, env: Env, options: Options) -> Result<Self, Error> {
+        let tails = Arc::new(Tails::new(options.tail_bytes_max));
+        let streams = catalog::load(journal.as_ref(), ledger.as_ref(), &tails)?;
+        let producer_ids = AsyncMutex::new(ProducerIds::load(ledger.as_ref())?);
+        let changing = AsyncMutex::new(());
+        let inner = Inner { journal, ledger, env, streams: RwLock::new(streams), changing, tails, producer_ids };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Where the log's time and chance come from.
+    pub fn env(&self) -> &Env {
+        &self.inner.env
+    }
+
+    /// The offsets of a lane that can be read now.
+    pub async fn reach(&self, lane: LaneId) -> Result<Reach, Error> {
+        let (stream, cell) = self.lane(lane)?;
+        let horizon = self.horizon(&stream, &cell).await?;
+        Ok(Reach { horizon, tip: cell.state.lock().tip.max(horizon) })
+    }
+
+    /// Bytes of the live batches of a lane.
+    pub async fn bytes(&self, lane: LaneId) -> Result<u64, Error> {
+        self.on_disk(move |journal| journal.bytes(lane)).await
+    }
+
+    pub(super) fn lane(&self, lane: LaneId) -> Result<(Arc<Stream>, Arc<LaneCell>), Error> {
+        let stream = self.stream_by_id(lane.stream).ok_or_else(|| Error::UnknownStream(lane.stream.to_string()))?;
+        let cell =
+            stream.cell(lane.lane.0).ok_or_else(|| Error::UnknownLane { stream: stream.name().clone(), lane: lane.lane.0 })?;
+        Ok((stream, cell))
+    }
+
+    /// Runs `work`, which may wait for the disk, where that holds up nobody.
+    pub(super) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Journal) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let journal = self.inner.journal.clone();
+        match tokio::task::spawn_blocking(move || work(journal.as_ref())).await {
+            Ok(result) => Ok(result?),
+            Err(error) => Err(store::Error::Failed(format!("a read from the store did not end: {error}")).into()),
+        }
+    }
+}
+
+/// A `Done` and the future of what it hears.
+pub(super) fn ticket() -> (Done, impl Future<Output = Result<(), Error>>) {
+    let (done, durable) = oneshot::channel();
+    (Box::new(move |result| drop(done.send(result))), settled(durable))
+}
+
+/// Waits for what a store says of a write.
+pub(super) async fn settled(durable: oneshot::Receiver<Result<(), store::Error>>) -> Result<(), Error> {
+    let stopped = || Err(store::Error::Failed("the store stopped before the write was durable".to_owned()));
+    Ok(durable.await.unwrap_or_else(|_| stopped())?)
+}

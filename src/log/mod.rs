@@ -1,0 +1,22 @@
+//! **The Kinesis-model log**: what is true of streams, whoever asks.
+//!
+//! A stream is a set of lanes; a lane is a line of shards whose offsets run on; every record keeps its place until its
+//! retention is over. The doors translate, the log decides, the store rests. Never imports a door or `aws`.
+
+mod append;
+mod catalog;
+mod error;
+mod handle;
+mod position;
+mod producers;
+mod read;
+mod reshard;
+mod retention;
+mod tail;
+
+pub use append::Appended;
+pub use catalog::Stream;
+pub use error::Error;
+pub use handle::{Log, Options};
+pub use position::{Found, Position};
+pub use read::{Page, Reach, Wait, Want};

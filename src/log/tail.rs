@@ -1,0 +1,232 @@
+//! The newest blocks of each lane in memory, the appends under way, and one bell per lane that readers wait on.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use crate::batch::ProducerWindow;
+use crate::model::{LaneId, Offset, Timestamp};
+use crate::store::{self, Block};
+
+/// What a block costs in memory beside its bytes.
+const BLOCK_OVERHEAD: usize = 256;
+/// Readers that stopped listening are swept out when a lane has more than this many.
+const BELLS_SWEPT_AT: usize = 16;
+
+/// One lane as the log sees it.
+pub(super) struct LaneCell {
+    pub(super) id: LaneId,
+    /// Held while a batch is numbered and handed to the journal, so that both happen in one order.
+    /// Always taken before `state`, never after.
+    pub(super) numbering: Mutex<Numbering>,
+    pub(super) state: Mutex<LaneState>,
+    tails: Arc<Tails>,
+}
+
+/// Who may append, in which order.
+#[derive(Default)]
+pub(super) struct Numbering {
+    /// The stream is being deleted: nothing is appended any more.
+    pub(super) sealed: bool,
+}
+
+/// What is known of a lane.
+pub(super) struct LaneState {
+    /// The next offset, counting appends under way.
+    pub(super) next: Offset,
+    /// The next offset that is durable: readers see what is below.
+    pub(super) tip: Offset,
+    pub(super) horizon: Offset,
+    /// Arrival of the first block at the horizon; `None` until somebody looked.
+    pub(super) oldest: Option<Timestamp>,
+    /// Arrival of the last batch numbered: arrivals never go back.
+    pub(super) last_arrived: Timestamp,
+    /// Windows of producers with appends under way; of others the journal knows.
+    pub(super) producers: HashMap<i64, Busy>,
+    /// Appends under way, in order.
+    under_way: VecDeque<UnderWay>,
+    /// Raised when an append fails: appends numbered before that have failed too.
+    generation: u64,
+    newest: VecDeque<Block>,
+    bells: Vec<Weak<Notify>>,
+}
+
+/// A producer with appends under way.
+pub(super) struct Busy {
+    pub(super) window: ProducerWindow,
+    pub(super) appends: usize,
+}
+
+struct UnderWay {
+    block: Block,
+    /// Repetitions of this append that wait for its end.
+    followers: Vec<oneshot::Sender<Result<(), store::Error>>>,
+}
+
+impl LaneCell {
+    pub(super) fn new(id: LaneId, horizon: Offset, next: Offset, tails: Arc<Tails>) -> Self {
+        let state = LaneState {
+            next,
+            tip: next,
+            horizon,
+            oldest: None,
+            last_arrived: Timestamp::default(),
+            producers: HashMap::new(),
+            under_way: VecDeque::new(),
+            generation: 0,
+            newest: VecDeque::new(),
+            bells: Vec::new(),
+        };
+        Self { id, numbering: Mutex::default(), state: Mutex::new(state), tails }
+    }
+
+    /// What the journal says of an append that was numbered in `generation`: called in the order of the log.
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        generation: u64,
+        result: &Result<(), store::Error>,
+        durable_next: impl FnOnce() -> Offset,
+    ) {
+        let mut state = self.state.lock();
+        if state.generation != generation {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                let Some(UnderWay { block, followers }) = state.under_way.pop_front() else { return };
+                state.tip = block.batch.header().next_offset();
+                if let Some(stamp) = block.batch.header().producer
+                    && let Some(busy) = state.producers.get_mut(&stamp.id)
+                {
+                    busy.appends -= 1;
+                    if busy.appends == 0 {
+                        state.producers.remove(&stamp.id);
+                    }
+                }
+                if state.oldest.is_none() && state.horizon >= block.batch.header().base_offset {
+                    state.oldest = Some(block.arrived_at);
+                }
+                let (base, bytes) = (block.batch.header().base_offset, cost(&block));
+                state.newest.push_back(block);
+                state.ring();
+                drop(state);
+                self.tails.added(self, base, bytes);
+                answer(followers, result);
+            }
+            Err(_) => {
+                state.generation += 1;
+                state.producers.clear();
+                state.next = durable_next();
+                let failed = std::mem::take(&mut state.under_way);
+                drop(state);
+                failed.into_iter().for_each(|append| answer(append.followers, result));
+            }
+        }
+    }
+
+    /// Rings for everybody who waits, because the stream is going.
+    pub(super) fn ring(&self) {
+        self.state.lock().ring();
+    }
+
+    /// Gives the memory of its newest blocks back.
+    pub(super) fn forget_tail(&self) {
+        let newest = std::mem::take(&mut self.state.lock().newest);
+        self.tails.bytes.fetch_sub(newest.iter().map(cost).sum(), Ordering::Relaxed);
+    }
+}
+
+impl LaneState {
+    /// Puts a numbered block under way; the generation it belongs to.
+    pub(super) fn start(&mut self, block: Block) -> u64 {
+        self.next = block.batch.header().next_offset();
+        self.last_arrived = block.arrived_at;
+        self.under_way.push_back(UnderWay { block, followers: Vec::new() });
+        self.generation
+    }
+
+    /// Waits with the append under way that begins at `base`; `None` if there is no such append, so that it is durable.
+    pub(super) fn follow(&mut self, base: Offset) -> Option<oneshot::Receiver<Result<(), store::Error>>> {
+        let append = self.under_way.iter_mut().find(|append| append.block.batch.header().base_offset == base)?;
+        let (follower, end) = oneshot::channel();
+        append.followers.push(follower);
+        Some(end)
+    }
+
+    /// Has `bell` rung at the next change.
+    pub(super) fn listen(&mut self, bell: &Arc<Notify>) {
+        if self.bells.len() >= BELLS_SWEPT_AT && self.bells.len().is_power_of_two() {
+            self.bells.retain(|bell| bell.strong_count() > 0);
+        }
+        self.bells.push(Arc::downgrade(bell));
+    }
+
+    fn ring(&mut self) {
+        for bell in self.bells.drain(..).filter_map(|bell| bell.upgrade()) {
+            bell.notify_one();
+        }
+    }
+
+    /// The first offset in memory that arrived at `alive` or later; the tip if there is none.
+    pub(super) fn newest_alive(&self, alive: Timestamp) -> Offset {
+        let alive = self.newest.iter().find(|block| block.arrived_at >= alive);
+        alive.map_or(self.tip, |block| block.batch.header().base_offset)
+    }
+
+    /// The blocks from the one that holds `from` on, if they are all in memory: at least one, then what fits in `bytes_max`.
+    pub(super) fn newest_from(&self, from: Offset, bytes_max: usize) -> Option<Vec<Block>> {
+        if self.newest.front().is_none_or(|block| block.batch.header().base_offset > from) {
+            return None;
+        }
+        let start = self.newest.partition_point(|block| block.batch.header().next_offset() <= from);
+        let mut bytes = 0;
+        let fits = |block: &&Block| {
+            bytes += block.batch.bytes().len();
+            bytes <= bytes_max || bytes == block.batch.bytes().len()
+        };
+        Some(self.newest.range(start..).take_while(fits).cloned().collect())
+    }
+}
+
+fn answer(followers: Vec<oneshot::Sender<Result<(), store::Error>>>, result: &Result<(), store::Error>) {
+    for follower in followers {
+        // A follower that hung up does not want to know.
+        let _ = follower.send(result.clone());
+    }
+}
+
+fn cost(block: &Block) -> usize {
+    block.batch.bytes().len() + BLOCK_OVERHEAD
+}
+
+/// The memory that all tails share: the oldest block of all lanes goes first.
+pub(super) struct Tails {
+    bytes_max: usize,
+    bytes: AtomicUsize,
+    order: Mutex<VecDeque<(Weak<LaneCell>, Offset)>>,
+}
+
+impl Tails {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: AtomicUsize::new(0), order: Mutex::default() }
+    }
+
+    fn added(&self, cell: &Arc<LaneCell>, base: Offset, bytes: usize) {
+        let mut total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let mut order = self.order.lock();
+        order.push_back((Arc::downgrade(cell), base));
+        while total > self.bytes_max
+            && let Some((cell, base)) = order.pop_front()
+        {
+            let Some(cell) = cell.upgrade() else { continue };
+            let mut state = cell.state.lock();
+            if state.newest.front().is_some_and(|block| block.batch.header().base_offset == base) {
+                let gone = state.newest.pop_front().map_or(0, |block| cost(&block));
+                total = self.bytes.fetch_sub(gone, Ordering::Relaxed) - gone;
+            }
+        }
+    }
+}
