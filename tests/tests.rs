@@ -1,5 +1,15 @@
 //! All integration tests, in one binary.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+/// Gateways in memory, pipes to them, and batches.
+mod support;
+
+/// One file per API key: a script of frames.
+mod kafka;
 /// Every engine keeps the promises of the journal and the ledger.
 mod store;
+
+/// The binary's allocator: it maps what is asked for lazily, so that a count of billions in a request becomes a decoding
+/// error as soon as the request turns out to be short.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

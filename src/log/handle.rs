@@ -74,9 +74,9 @@ impl Log {
         Ok(Reach { horizon, tip: cell.state.lock().tip.max(horizon) })
     }
 
-    /// Bytes of the live batches of a lane.
-    pub async fn bytes(&self, lane: LaneId) -> Result<u64, Error> {
-        self.on_disk(move |journal| journal.bytes(lane)).await
+    /// Bytes of the live batches of each of `lanes`.
+    pub async fn bytes(&self, lanes: Vec<LaneId>) -> Result<Vec<u64>, Error> {
+        self.on_disk(move |journal| lanes.into_iter().map(|lane| journal.bytes(lane)).collect()).await
     }
 
     pub(super) fn lane(&self, lane: LaneId) -> Result<(Arc<Stream>, Arc<LaneCell>), Error> {

@@ -1,0 +1,80 @@
+//! ApiVersions (key 18): what is served, asked before anything else.
+//!
+//! Served: 0 to 4. Version 3 brought tagged fields and the client's software name and version (KIP-511), 4 features with a
+//! minimum of 0. The answer's header is always version 0, so that a client can read it whatever it knows.
+//!
+//! A version that is not served is answered with UNSUPPORTED_VERSION in version 0 and all APIs, so that the client can step
+//! down (Java 4.4 opens with version 5). Features are not mentioned: none is true here that a client would look for, and
+//! `transaction.version` would promise what is not served.
+
+use std::ops::RangeInclusive;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+
+use super::contract::{Api, Context, Reply};
+
+pub(crate) struct ApiVersions;
+
+/// The first version in which clients name their software.
+const SOFTWARE: i16 = 3;
+
+impl Api for ApiVersions {
+    type Request = ApiVersionsRequest;
+    type Response = ApiVersionsResponse;
+
+    const KEY: ApiKey = ApiKey::ApiVersions;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
+
+    async fn handle(cx: &Context, request: ApiVersionsRequest) -> Reply<ApiVersionsResponse> {
+        let (name, version) = (&request.client_software_name, &request.client_software_version);
+        if cx.version >= SOFTWARE && !(is_software(name) && is_software(version)) {
+            return Reply::Send(ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code()));
+        }
+        if cx.version >= SOFTWARE {
+            tracing::debug!(peer = %cx.peer, client_id = %cx.client_id, name = %**name, version = %**version, "client software");
+        }
+        Reply::Send(ApiVersionsResponse::default().with_api_keys(all()))
+    }
+
+    fn refuse_version() -> Option<(ApiVersionsResponse, i16)> {
+        let error = ResponseError::UnsupportedVersion.code();
+        Some((ApiVersionsResponse::default().with_error_code(error).with_api_keys(all()), 0))
+    }
+}
+
+fn all() -> Vec<ApiVersion> {
+    super::TABLE
+        .iter()
+        .map(|entry| {
+            ApiVersion::default()
+                .with_api_key(entry.key as i16)
+                .with_min_version(*entry.advertised.start())
+                .with_max_version(*entry.advertised.end())
+        })
+        .collect()
+}
+
+/// Letters, digits, dots and dashes, with a letter or digit at both ends (KIP-511).
+fn is_software(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let ends = bytes.first().zip(bytes.last());
+    ends.is_some_and(|(first, last)| first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric())
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_are_those_of_kip_511() {
+        for good in ["a", "apache-kafka-java", "librdkafka", "2.16.0", "4.0.0-SNAPSHOT", "confluent.kafka.go-2"] {
+            assert!(is_software(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", ".", "a b", "a_b", "ä", "a\n", "1.0.0+build"] {
+            assert!(!is_software(bad), "{bad}");
+        }
+    }
+}

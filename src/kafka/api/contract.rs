@@ -1,0 +1,246 @@
+//! What every API file implements, and what happens around it once: version check, decode, encode, timing.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
+use crate::kafka::group::{Coordinator, GroupConfig};
+use crate::log::Log;
+use crate::notebook::Notebook;
+
+/// One API of the Kafka protocol.
+pub(crate) trait Api: Send + Sync + 'static {
+    /// The request message.
+    type Request: Decodable + HeaderVersion + Send;
+    /// The response message.
+    type Response: Encodable + HeaderVersion + Send;
+
+    /// Its number in the protocol.
+    const KEY: ApiKey;
+    /// The versions served.
+    const VERSIONS: RangeInclusive<i16>;
+    /// The versions named in ApiVersions, where clients need another range than the served one.
+    const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
+    /// Whether the next request of the connection may be started before this one is answered, if that is pipelined too.
+    const PIPELINED: bool = false;
+    /// Whether it may wait for what other clients do: then it is dropped when its own client goes or the gateway stops.
+    const WAITS: bool = false;
+    /// Largest frame in bytes, within [`Config::frame_bytes_max`]. *Ours*: a decoded request takes many times its frame, and
+    /// 4 MiB are a hundred thousand partitions of OffsetCommit.
+    const FRAME_BYTES_MAX: usize = 4 << 20;
+
+    /// Serves one request. Everything up to the first await happens in the order of the connection's requests.
+    fn handle(cx: &Context, request: Self::Request) -> impl Future<Output = Reply<Self::Response>> + Send;
+
+    /// The answer to a version that is not served, and the version to encode it in; without one the connection is closed.
+    fn refuse_version() -> Option<(Self::Response, i16)> {
+        None
+    }
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub(crate) enum Reply<R> {
+    /// With an answer.
+    Send(R),
+    /// Without one, as the request asked (acks = 0).
+    Silent,
+    /// With the connection closed; the reason is logged.
+    HangUp(String),
+}
+
+/// What a request can see besides its own body.
+#[derive(Clone)]
+pub(crate) struct Context {
+    /// The gateway behind the door.
+    pub(crate) door: Arc<Door>,
+    /// The request's API version, within the served range.
+    pub(crate) version: i16,
+    /// The client's name for itself, from the request header; empty if it gave none.
+    pub(crate) client_id: Arc<str>,
+    /// Where the client connects from.
+    pub(crate) peer: SocketAddr,
+    /// Where its connection arrived: the address Metadata answers with unless another one is advertised.
+    pub(crate) local: SocketAddr,
+}
+
+impl Context {
+    /// Host and port at which this client reaches the broker: the advertised ones, or those its connection arrived at.
+    pub(crate) fn endpoint(&self) -> (String, u16) {
+        let arrived_at = || (self.local.ip().to_canonical().to_string(), self.local.port());
+        self.door.config.advertised.clone().unwrap_or_else(arrived_at)
+    }
+}
+
+/// What all connections of the Kafka door share.
+pub struct Door {
+    pub(crate) log: Log,
+    pub(crate) groups: Coordinator,
+    pub(crate) config: Config,
+    /// One permit per byte of a request in memory.
+    pub(crate) memory: Arc<Semaphore>,
+    /// One permit per connection.
+    pub(crate) connections: Arc<Semaphore>,
+}
+
+/// What was kept of consumer groups cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
+
+impl Door {
+    /// The door to `log`, with nobody in it. Consumer groups are kept in `notebook`.
+    pub fn open(log: Log, notebook: Notebook, config: Config) -> Result<Self, Unreadable> {
+        let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
+        let groups = Coordinator::open(notebook, log.env().clone(), groups);
+        let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
+        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
+        let (memory, connections) = (semaphore(config.frames_in_flight_bytes_max), semaphore(config.connections_max));
+        Ok(Self { log, groups, config, memory, connections })
+    }
+}
+
+/// How the Kafka door is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This broker's id in Metadata.
+    pub node_id: i32,
+    /// The cluster's id in Metadata and DescribeCluster: 22 characters, constant for one data directory.
+    pub cluster_id: String,
+    /// Host and port told to clients; `None`: the address their connection arrived at.
+    pub advertised: Option<(String, u16)>,
+    /// Partitions of a topic created without a number.
+    pub default_partitions: u32,
+    /// Whether Metadata and Produce create missing topics.
+    pub auto_create_topics: bool,
+    /// Largest request frame in bytes (Kafka: `socket.request.max.bytes`).
+    pub frame_bytes_max: usize,
+    /// Bytes of requests in memory at once, all connections together (Kafka: `queued.max.request.bytes`).
+    pub frames_in_flight_bytes_max: usize,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// What DescribeLogDirs and DescribeConfigs call the place of the data.
+    pub log_dir: String,
+    /// How long a group without members keeps its offsets (Kafka: `offsets.retention.minutes`).
+    pub offsets_retention: Duration,
+}
+
+/// A request being served.
+pub(crate) type Call = Pin<Box<dyn Future<Output = Reply<BytesMut>> + Send>>;
+
+/// The two ends of a connection, and the door between them.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// The gateway.
+    pub(crate) door: Arc<Door>,
+    /// The client's end.
+    pub(crate) peer: SocketAddr,
+    /// Ours.
+    pub(crate) local: SocketAddr,
+}
+
+/// One line of the table of APIs.
+pub(crate) struct Entry {
+    /// [`Api::KEY`].
+    pub(crate) key: ApiKey,
+    /// [`Api::VERSIONS`].
+    pub(crate) versions: RangeInclusive<i16>,
+    /// [`Api::ADVERTISED`].
+    pub(crate) advertised: RangeInclusive<i16>,
+    /// [`Api::PIPELINED`].
+    pub(crate) pipelined: bool,
+    /// [`Api::WAITS`].
+    pub(crate) waits: bool,
+    /// [`Api::FRAME_BYTES_MAX`].
+    pub(crate) frame_bytes_max: usize,
+    /// Decodes, handles and encodes one request.
+    pub(crate) call: fn(&Origin, Head, Bytes) -> Call,
+}
+
+/// The line of `A`.
+pub(crate) const fn entry<A: Api>() -> Entry {
+    Entry {
+        key: A::KEY,
+        versions: A::VERSIONS,
+        advertised: A::ADVERTISED,
+        pipelined: A::PIPELINED,
+        waits: A::WAITS,
+        frame_bytes_max: A::FRAME_BYTES_MAX,
+        call: |origin, head, frame| Box::pin(call::<A>(origin.clone(), head, frame)),
+    }
+}
+
+async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes) -> Reply<BytesMut> {
+    let (begun, frame_bytes) = (Instant::now(), frame.len());
+    let reply = match serve::<A>(origin, &head, frame).await {
+        Ok(Reply::Send(answer)) => Reply::Send(answer),
+        Ok(Reply::Silent) => Reply::Silent,
+        Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{:?} version {}: {reason}", A::KEY, head.version)),
+    };
+    let answer_bytes = if let Reply::Send(answer) = &reply { answer.len() } else { 0 };
+    observe(A::KEY, head.version, begun.elapsed(), frame_bytes, answer_bytes);
+    reply
+}
+
+/// Where every request is counted, whatever its end.
+fn observe(key: ApiKey, version: i16, took: Duration, frame_bytes: usize, answer_bytes: usize) {
+    tracing::debug!(?key, version, ?took, frame_bytes, answer_bytes, "request");
+}
+
+/// Serves one request; an error is a reason to close the connection.
+async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes) -> Result<Reply<BytesMut>, String> {
+    let Head { version, correlation_id, .. } = *head;
+    if !A::VERSIONS.contains(&version) {
+        let (response, version) = A::refuse_version().ok_or("the version is not served")?;
+        return encode(&response, version, correlation_id).map(Reply::Send);
+    }
+    let (client_id, request) = decode::<A>(version, frame)?;
+    let Origin { door, peer, local } = origin;
+    let cx = Context { door, version, client_id, peer, local };
+    Ok(match A::handle(&cx, request).await {
+        Reply::Send(response) => Reply::Send(encode(&response, version, correlation_id)?),
+        Reply::Silent => Reply::Silent,
+        Reply::HangUp(reason) => Reply::HangUp(reason),
+    })
+}
+
+/// The client's id and the request.
+fn decode<A: Api>(version: i16, frame: Bytes) -> Result<(Arc<str>, A::Request), String> {
+    let mut frame = Metered::new(frame);
+    let header = RequestHeader::decode(&mut frame, A::Request::header_version(version))
+        .map_err(|error| format!("the request header does not parse: {error}"))?;
+    let request = A::Request::decode(&mut frame, version).map_err(|error| format!("the request does not parse: {error}"))?;
+    if frame.has_remaining() {
+        // As in Kafka, which reads what it knows of.
+        tracing::debug!(key = ?A::KEY, version, bytes = frame.remaining(), "bytes follow the request");
+    }
+    Ok((header.client_id.as_deref().unwrap_or_default().into(), request))
+}
+
+/// The whole answer, its length in front, in one allocation of the right size.
+fn encode<R: Encodable + HeaderVersion>(response: &R, version: i16, correlation_id: i32) -> Result<BytesMut, String> {
+    let header = ResponseHeader::default().with_correlation_id(correlation_id);
+    let header_version = R::header_version(version);
+    let size = header.compute_size(header_version).and_then(|header| Ok(header + response.compute_size(version)?));
+    let size = size.map_err(|error| format!("the answer does not encode: {error}"))?;
+    let length = i32::try_from(size).map_err(|_| format!("the answer has {size} bytes, more than a frame can announce"))?;
+    let mut answer = BytesMut::with_capacity(LENGTH_BYTES + size);
+    answer.put_i32(length);
+    header
+        .encode(&mut answer, header_version)
+        .and_then(|()| response.encode(&mut answer, version))
+        .map_err(|error| format!("the answer does not encode: {error}"))?;
+    // A wrong length would make the client misread everything behind it.
+    let written = answer.len() - LENGTH_BYTES;
+    if written == size { Ok(answer) } else { Err(format!("the answer has {written} bytes where {size} were announced")) }
+}

@@ -1,0 +1,28 @@
+//! **DeleteGroups** (42), v0 to v2: forgets groups without members, and their offsets.
+//!
+//! As Kafka does it; each group has its own error. The versions differ in encoding only.
+
+use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
+use kafka_protocol::messages::{ApiKey, DeleteGroupsRequest, DeleteGroupsResponse};
+
+use super::contract::{Api, Context, Reply};
+use crate::kafka::code;
+
+pub(crate) struct DeleteGroups;
+
+impl Api for DeleteGroups {
+    type Request = DeleteGroupsRequest;
+    type Response = DeleteGroupsResponse;
+
+    const KEY: ApiKey = ApiKey::DeleteGroups;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: DeleteGroupsRequest) -> Reply<DeleteGroupsResponse> {
+        let mut results = Vec::new();
+        for id in request.groups_names {
+            let result = cx.door.groups.delete(&id).await;
+            results.push(DeletableGroupResult::default().with_error_code(code::of_result(&result)).with_group_id(id));
+        }
+        Reply::Send(DeleteGroupsResponse::default().with_results(results))
+    }
+}

@@ -1,0 +1,68 @@
+//! **DescribeGroups** (15), v0 to v6: groups with their members.
+//!
+//! As Kafka does it: metadata and assignments are shown of stable groups only. v3 brought the allowed operations, v4 instance
+//! ids, v6 the error for a group that does not exist (KIP-1043), which before is shown as Dead without one.
+//! There are no access rules yet, so every operation is allowed to everybody.
+
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
+use kafka_protocol::protocol::StrBytes;
+
+use super::contract::{Api, Context, Reply};
+use crate::kafka::code;
+use crate::kafka::group::{Described, Refusal, State};
+
+/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, each the bit of its number (`AclOperation`, Kafka 4.4).
+const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+
+pub(crate) struct DescribeGroups;
+
+impl Api for DescribeGroups {
+    type Request = DescribeGroupsRequest;
+    type Response = DescribeGroupsResponse;
+
+    const KEY: ApiKey = ApiKey::DescribeGroups;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=6;
+
+    async fn handle(cx: &Context, request: DescribeGroupsRequest) -> Reply<DescribeGroupsResponse> {
+        let mut groups = Vec::new();
+        for id in request.groups {
+            let mut group = match cx.door.groups.describe(&id).await {
+                Ok(Some(described)) => shown(described),
+                Ok(None) => missing(cx, &id),
+                Err(refusal) => DescribedGroup::default().with_error_code(code::of_group(refusal).code()),
+            };
+            if request.include_authorized_operations && group.error_code == 0 {
+                group.authorized_operations = ALL_OPERATIONS;
+            }
+            groups.push(group.with_group_id(id));
+        }
+        Reply::Send(DescribeGroupsResponse::default().with_groups(groups))
+    }
+}
+
+fn missing(cx: &Context, id: &GroupId) -> DescribedGroup {
+    let group = DescribedGroup::default().with_group_state(StrBytes::from_static_str(State::Dead.name()));
+    if cx.version < 6 {
+        return group;
+    }
+    let message = format!("Group {} not found.", &**id);
+    group.with_error_code(code::of_group(Refusal::UnknownGroup).code()).with_error_message(Some(StrBytes::from_string(message)))
+}
+
+fn shown(described: Described) -> DescribedGroup {
+    let members = described.members.into_iter().map(|member| {
+        DescribedGroupMember::default()
+            .with_member_id(StrBytes::from_string(member.member))
+            .with_group_instance_id(member.instance.map(StrBytes::from_string))
+            .with_client_id(StrBytes::from_string(member.client_id))
+            .with_client_host(StrBytes::from_string(member.client_host))
+            .with_member_metadata(member.metadata)
+            .with_member_assignment(member.assignment)
+    });
+    DescribedGroup::default()
+        .with_group_state(StrBytes::from_static_str(described.state.name()))
+        .with_protocol_type(StrBytes::from_string(described.protocol_type))
+        .with_protocol_data(StrBytes::from_string(described.protocol))
+        .with_members(members.collect())
+}

@@ -1,0 +1,74 @@
+//! FindCoordinator (key 10): which broker looks after a group.
+//!
+//! Served: 0 to 6. Version 1 brought key types and error messages, 3 tagged fields, 4 several keys at once (KIP-699), 6 the
+//! key type of share groups (KIP-932).
+//!
+//! Differs from Kafka: the answer for groups is always this broker. Transactions are not served yet, and the answer to
+//! their key type is TRANSACTIONAL_ID_AUTHORIZATION_FAILED: the only code that both the Java client and librdkafka take for
+//! final, where others make them ask again every half second. Share groups are not served: INVALID_REQUEST, as from a Kafka
+//! that has them switched off.
+
+use std::ops::RangeInclusive;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::{ApiKey, BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use super::contract::{Api, Context, Reply};
+
+pub(crate) struct FindCoordinator;
+
+/// The first version with several keys.
+const BATCHED: i16 = 4;
+/// Key types (Kafka, `FindCoordinatorRequest.CoordinatorType`).
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+
+impl Api for FindCoordinator {
+    type Request = FindCoordinatorRequest;
+    type Response = FindCoordinatorResponse;
+
+    const KEY: ApiKey = ApiKey::FindCoordinator;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
+
+    async fn handle(cx: &Context, request: FindCoordinatorRequest) -> Reply<FindCoordinatorResponse> {
+        let coordinator = coordinator(cx, request.key_type);
+        if cx.version >= BATCHED {
+            let coordinators = request.coordinator_keys.into_iter().map(|key| coordinator.clone().with_key(key)).collect();
+            return Reply::Send(FindCoordinatorResponse::default().with_error_message(None).with_coordinators(coordinators));
+        }
+        let Coordinator { error_code, error_message, node_id, host, port, .. } = coordinator;
+        Reply::Send(
+            FindCoordinatorResponse::default()
+                .with_error_code(error_code)
+                .with_error_message(error_message)
+                .with_node_id(node_id)
+                .with_host(host)
+                .with_port(port),
+        )
+    }
+}
+
+/// The coordinator of every key of this type.
+fn coordinator(cx: &Context, key_type: i8) -> Coordinator {
+    let refuse = |error: ResponseError, words: &'static str| {
+        Coordinator::default()
+            .with_error_code(error.code())
+            .with_error_message(Some(StrBytes::from_static_str(words)))
+            .with_node_id(BrokerId(-1))
+            .with_port(-1)
+    };
+    match key_type {
+        GROUP => {
+            let (host, port) = cx.endpoint();
+            Coordinator::default()
+                .with_error_message(None)
+                .with_node_id(BrokerId(cx.door.config.node_id))
+                .with_host(StrBytes::from_string(host))
+                .with_port(i32::from(port))
+        }
+        TRANSACTION => refuse(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not served"),
+        _ => refuse(ResponseError::InvalidRequest, "only consumer groups have a coordinator here"),
+    }
+}

@@ -1,0 +1,49 @@
+//! **ListGroups** (16), v0 to v5: all groups, by name.
+//!
+//! As Kafka does it. v4 brought states and a filter by them (KIP-518), v5 types (KIP-848): ours are all `classic`. Filters
+//! ignore case; a name that is no state or type filters everything out.
+
+use kafka_protocol::messages::list_groups_response::ListedGroup;
+use kafka_protocol::messages::{ApiKey, GroupId, ListGroupsRequest, ListGroupsResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use super::contract::{Api, Context, Reply};
+use crate::kafka::code;
+use crate::kafka::group::Listed;
+
+/// As Kafka writes it (`Group.GroupType.CLASSIC`).
+const TYPE: &str = "classic";
+
+pub(crate) struct ListGroups;
+
+impl Api for ListGroups {
+    type Request = ListGroupsRequest;
+    type Response = ListGroupsResponse;
+
+    const KEY: ApiKey = ApiKey::ListGroups;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
+
+    async fn handle(cx: &Context, request: ListGroupsRequest) -> Reply<ListGroupsResponse> {
+        let listed = match cx.door.groups.list().await {
+            Ok(listed) => listed,
+            Err(refusal) => {
+                return Reply::Send(ListGroupsResponse::default().with_error_code(code::of_group(refusal).code()));
+            }
+        };
+        let wanted = |group: &Listed| passes(&request.states_filter, group.state.name()) && passes(&request.types_filter, TYPE);
+        let groups = listed.into_iter().filter(wanted).map(line).collect();
+        Reply::Send(ListGroupsResponse::default().with_groups(groups))
+    }
+}
+
+fn passes(filter: &[StrBytes], name: &str) -> bool {
+    filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+}
+
+fn line(group: Listed) -> ListedGroup {
+    ListedGroup::default()
+        .with_group_id(GroupId(StrBytes::from_string(group.group)))
+        .with_protocol_type(StrBytes::from_string(group.protocol_type))
+        .with_group_state(StrBytes::from_static_str(group.state.name()))
+        .with_group_type(StrBytes::from_static_str(TYPE))
+}

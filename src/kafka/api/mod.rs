@@ -1,0 +1,114 @@
+//! **The table of contents**: one `mod` line and one table line per API key, in key order.
+//!
+//! ApiVersions, the connections' dispatch and the README's table all read [`TABLE`].
+
+mod alter_configs;
+mod api_versions;
+pub(crate) mod contract;
+mod create_partitions;
+mod create_topics;
+mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
+mod describe_log_dirs;
+mod fetch;
+mod find_coordinator;
+mod heartbeat;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod list_offsets;
+mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod sync_group;
+
+use std::ops::RangeInclusive;
+
+use contract::{Entry, entry};
+
+/// Every API that is served, in key order.
+const TABLE: &[Entry] = &[
+    entry::<produce::Produce>(),
+    entry::<fetch::Fetch>(),
+    entry::<list_offsets::ListOffsets>(),
+    entry::<metadata::Metadata>(),
+    entry::<offset_commit::OffsetCommit>(),
+    entry::<offset_fetch::OffsetFetch>(),
+    entry::<find_coordinator::FindCoordinator>(),
+    entry::<join_group::JoinGroup>(),
+    entry::<heartbeat::Heartbeat>(),
+    entry::<leave_group::LeaveGroup>(),
+    entry::<sync_group::SyncGroup>(),
+    entry::<describe_groups::DescribeGroups>(),
+    entry::<list_groups::ListGroups>(),
+    entry::<api_versions::ApiVersions>(),
+    entry::<create_topics::CreateTopics>(),
+    entry::<delete_topics::DeleteTopics>(),
+    entry::<delete_records::DeleteRecords>(),
+    entry::<init_producer_id::InitProducerId>(),
+    entry::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    entry::<describe_configs::DescribeConfigs>(),
+    entry::<alter_configs::AlterConfigs>(),
+    entry::<describe_log_dirs::DescribeLogDirs>(),
+    entry::<create_partitions::CreatePartitions>(),
+    entry::<delete_groups::DeleteGroups>(),
+    entry::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    entry::<offset_delete::OffsetDelete>(),
+    entry::<describe_cluster::DescribeCluster>(),
+];
+
+/// The line of the API with this key.
+pub(crate) fn find(key: i16) -> Option<&'static Entry> {
+    TABLE.binary_search_by_key(&key, |entry| entry.key as i16).ok().and_then(|at| TABLE.get(at))
+}
+
+/// What is served of one API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Supported {
+    /// Its number in the protocol.
+    pub key: i16,
+    /// Its name in the protocol.
+    pub name: String,
+    /// The versions that ApiVersions names.
+    pub advertised: RangeInclusive<i16>,
+    /// The versions that are served.
+    pub served: RangeInclusive<i16>,
+}
+
+/// Every API of the Kafka door, in key order.
+pub fn supported() -> impl Iterator<Item = Supported> {
+    TABLE.iter().map(|entry| Supported {
+        key: entry.key as i16,
+        name: format!("{:?}", entry.key),
+        advertised: entry.advertised.clone(),
+        served: entry.versions.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_key_order_without_repeats() {
+        assert!(TABLE.is_sorted_by_key(|entry| entry.key as i16));
+        assert!(supported().all(|api| find(api.key).is_some_and(|entry| entry.key as i16 == api.key)));
+        assert!(find(4).is_none() && find(-1).is_none() && find(i16::MAX).is_none());
+    }
+
+    #[test]
+    fn every_served_version_is_advertised() {
+        for api in supported() {
+            assert!(api.advertised.contains(api.served.start()) && api.advertised.end() == api.served.end(), "{api:?}");
+        }
+    }
+}

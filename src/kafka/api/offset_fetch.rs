@@ -1,0 +1,117 @@
+//! **OffsetFetch** (9), v1 to v9: where groups have read to.
+//!
+//! As Kafka does it: what was never committed is offset -1 without an error, of an unknown group too. v2 can ask for
+//! everything (no topics) and has an error for the whole; v5 brought leader epochs; v7 `require_stable`, which changes nothing
+//! while there are no transactions; v8 several groups in one request (KIP-709); v9 member epochs, which classic groups ignore.
+//! Left out: v10, which names topics by id only, until the message crate can decode it.
+
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{ApiKey, OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::contract::{Api, Context, Reply};
+use crate::kafka::code;
+use crate::kafka::group::{Committed, Partitions, Refusal, TopicOffsets};
+
+pub(crate) struct OffsetFetch;
+
+impl Api for OffsetFetch {
+    type Request = OffsetFetchRequest;
+    type Response = OffsetFetchResponse;
+
+    const KEY: ApiKey = ApiKey::OffsetFetch;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 1..=9;
+
+    async fn handle(cx: &Context, request: OffsetFetchRequest) -> Reply<OffsetFetchResponse> {
+        if cx.version < 8 {
+            return Reply::Send(one_group(cx, request).await);
+        }
+        let mut groups = Vec::new();
+        for group in request.groups {
+            groups.push(of_group(cx, group).await);
+        }
+        Reply::Send(OffsetFetchResponse::default().with_groups(groups))
+    }
+}
+
+/// v8 and later.
+async fn of_group(cx: &Context, request: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    let partitions = |topic: OffsetFetchRequestTopics| (topic.name.to_string(), topic.partition_indexes);
+    let wanted = request.topics.map(|topics| topics.into_iter().map(partitions).collect());
+    let answer = OffsetFetchResponseGroup::default();
+    let answer = match cx.door.groups.fetch(&request.group_id, wanted).await {
+        Err(refusal) => answer.with_error_code(code::of_group(refusal).code()),
+        Ok(offsets) => answer.with_topics(offsets.into_iter().map(topic_of_group).collect()),
+    };
+    answer.with_group_id(request.group_id)
+}
+
+fn topic_of_group((name, partitions): TopicOffsets) -> OffsetFetchResponseTopics {
+    let partition = |(index, committed)| {
+        let shown = Shown::from(committed);
+        OffsetFetchResponsePartitions::default()
+            .with_partition_index(index)
+            .with_committed_offset(shown.offset)
+            .with_committed_leader_epoch(shown.leader_epoch)
+            .with_metadata(Some(shown.metadata))
+    };
+    OffsetFetchResponseTopics::default()
+        .with_name(TopicName(StrBytes::from_string(name)))
+        .with_partitions(partitions.into_iter().map(partition).collect())
+}
+
+/// v1 to v7.
+async fn one_group(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    let partitions = |topic: OffsetFetchRequestTopic| (topic.name.to_string(), topic.partition_indexes);
+    let wanted = request.topics.map(|topics| topics.into_iter().map(partitions).collect::<Partitions>());
+    let answer = OffsetFetchResponse::default();
+    match cx.door.groups.fetch(&request.group_id, wanted.clone()).await {
+        Ok(offsets) => answer.with_topics(offsets.into_iter().map(|topic| topic_of_one(topic, None)).collect()),
+        // v1 has no error for the whole, so each partition says it.
+        Err(refusal) if cx.version < 2 => {
+            let nothing = |partitions: Vec<i32>| partitions.into_iter().map(|partition| (partition, None)).collect();
+            let topics = wanted.into_iter().flatten().map(|(name, partitions)| (name, nothing(partitions)));
+            answer.with_topics(topics.map(|topic| topic_of_one(topic, Some(refusal))).collect())
+        }
+        Err(refusal) => answer.with_error_code(code::of_group(refusal).code()),
+    }
+}
+
+fn topic_of_one((name, partitions): TopicOffsets, refusal: Option<Refusal>) -> OffsetFetchResponseTopic {
+    let partition = |(index, committed)| {
+        let shown = Shown::from(committed);
+        OffsetFetchResponsePartition::default()
+            .with_partition_index(index)
+            .with_committed_offset(shown.offset)
+            .with_committed_leader_epoch(shown.leader_epoch)
+            .with_metadata(Some(shown.metadata))
+            .with_error_code(refusal.map_or(0, |refusal| code::of_group(refusal).code()))
+    };
+    OffsetFetchResponseTopic::default()
+        .with_name(TopicName(StrBytes::from_string(name)))
+        .with_partitions(partitions.into_iter().map(partition).collect())
+}
+
+/// An offset as the answer shows it, whether there is one or not.
+struct Shown {
+    offset: i64,
+    leader_epoch: i32,
+    metadata: StrBytes,
+}
+
+impl From<Option<Committed>> for Shown {
+    fn from(committed: Option<Committed>) -> Self {
+        match committed {
+            None => Self { offset: -1, leader_epoch: -1, metadata: StrBytes::new() },
+            Some(Committed { offset, leader_epoch, metadata, .. }) => {
+                Self { offset, leader_epoch, metadata: StrBytes::from_string(metadata) }
+            }
+        }
+    }
+}

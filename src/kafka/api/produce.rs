@@ -1,0 +1,176 @@
+//! Produce (key 0): appends one record batch to each of some partitions.
+//!
+//! Served: 3 to 13. Version 3 brought batches of format 2, 5 the log start offset, 7 zstd, 8 error messages, 9 tagged fields,
+//! 13 topic ids. Advertised from 0, as Kafka does: released librdkafka sends uncompressed otherwise (KAFKA-18659).
+//!
+//! Differs from Kafka: acks=1 is as durable as acks=all, since the log has one commit. Requests of one connection are in
+//! flight together. A topic that does not exist is not created here; clients ask Metadata first, which may.
+//!
+//! Left out on purpose: transactions (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that every client takes for final),
+//! `timeout_ms` (a commit is one disk away), `record_errors` (the message says it), other leaders (there is one).
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use super::contract::{Api, Context, Reply};
+use crate::batch::{Batch, Codec};
+use crate::kafka::code;
+use crate::kafka::partition::{Topic, lane};
+use crate::kafka::started::Started;
+use crate::log::{self, Stream};
+
+pub(crate) struct Produce;
+
+/// The first version with topic ids instead of names.
+const TOPIC_IDS: i16 = 13;
+/// The first version whose clients know zstd.
+const ZSTD: i16 = 7;
+/// The first version with error messages.
+const MESSAGES: i16 = 8;
+
+impl Api for Produce {
+    type Request = ProduceRequest;
+    type Response = ProduceResponse;
+
+    const KEY: ApiKey = ApiKey::Produce;
+    const VERSIONS: RangeInclusive<i16> = 3..=13;
+    const ADVERTISED: RangeInclusive<i16> = 0..=13;
+    const PIPELINED: bool = true;
+    const FRAME_BYTES_MAX: usize = usize::MAX;
+
+    async fn handle(cx: &Context, request: ProduceRequest) -> Reply<ProduceResponse> {
+        let acks = request.acks;
+        let mut started = Vec::with_capacity(request.topic_data.len());
+        for topic in request.topic_data {
+            started.push(start(cx, acks, topic).await);
+        }
+        let mut responses = Vec::with_capacity(started.len());
+        let mut failed = None;
+        for (response, partitions) in started {
+            let mut partition_responses = Vec::with_capacity(partitions.len());
+            for (index, mut append) in partitions {
+                let outcome = append.finish().await;
+                if let Err(refused) = &outcome {
+                    failed = Some(refused.words.clone());
+                }
+                partition_responses.push(answer(cx, index, outcome));
+            }
+            responses.push(response.with_partition_responses(partition_responses));
+        }
+        match (acks, failed) {
+            (0, None) => Reply::Silent,
+            // There is no other way to tell a client that wants no answers.
+            (0, Some(words)) => Reply::HangUp(format!("acks=0: {words}")),
+            _ => Reply::Send(ProduceResponse::default().with_responses(responses)),
+        }
+    }
+}
+
+/// A batch that was appended.
+struct Accepted {
+    appended: log::Appended,
+    /// Whether the log has set the records' timestamps.
+    stamped: bool,
+}
+
+/// A batch that was not.
+struct Refused {
+    error: ResponseError,
+    words: String,
+}
+
+impl Refused {
+    fn new(error: ResponseError, words: impl Into<String>) -> Self {
+        Self { error, words: words.into() }
+    }
+}
+
+impl From<ResponseError> for Refused {
+    fn from(error: ResponseError) -> Self {
+        Self::new(error, error.to_string())
+    }
+}
+
+impl From<log::Error> for Refused {
+    fn from(error: log::Error) -> Self {
+        Self::new(code::of(&error), error.to_string())
+    }
+}
+
+type Appends<F> = Vec<(i32, Started<F>)>;
+
+/// Starts the appends of a topic in the order of its partitions. Never waits.
+async fn start(
+    cx: &Context,
+    acks: i16,
+    topic: TopicProduceData,
+) -> (TopicProduceResponse, Appends<impl Future<Output = Result<Accepted, Refused>>>) {
+    let asked = if cx.version >= TOPIC_IDS { Topic::Identified(topic.topic_id) } else { Topic::Named(&topic.name) };
+    let stream = asked.stream(&cx.door.log);
+    let mut appends = Vec::with_capacity(topic.partition_data.len());
+    for partition in topic.partition_data {
+        let index = partition.index;
+        appends.push((index, Started::begin(Box::pin(append(cx, acks, stream.clone(), partition))).await));
+    }
+    (TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id), appends)
+}
+
+/// Appends one batch. What happens before the log's commit happens before the first wait.
+async fn append(
+    cx: &Context,
+    acks: i16,
+    stream: Result<Arc<Stream>, ResponseError>,
+    partition: PartitionProduceData,
+) -> Result<Accepted, Refused> {
+    if !(-1..=1).contains(&acks) {
+        return Err(Refused::new(ResponseError::InvalidRequiredAcks, format!("acks is {acks}; -1, 0 and 1 are accepted")));
+    }
+    let stream = stream?;
+    let lane = lane(&stream, partition.index)?;
+    let batch = check(cx.version, partition.records)?;
+    let appended = cx.door.log.append(lane, &batch).await?;
+    Ok(Accepted { appended, stamped: stream.settings().arrival_stamped })
+}
+
+/// The one batch of a partition, if a client may write it (Kafka, `ProduceRequest.validateRecords` and `LogValidator`).
+fn check(version: i16, records: Option<Bytes>) -> Result<Batch, Refused> {
+    let records = records.filter(|records| !records.is_empty());
+    let records =
+        records.ok_or_else(|| Refused::new(ResponseError::InvalidRecord, "a partition has no record batch; one is needed"))?;
+    let batch = Batch::check(records).map_err(log::Error::from)?;
+    let header = batch.header();
+    if header.control {
+        return Err(Refused::new(ResponseError::InvalidRecord, "clients cannot write control batches"));
+    }
+    if header.transactional {
+        return Err(Refused::new(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not served"));
+    }
+    if header.codec == Codec::Zstd && version < ZSTD {
+        return Err(Refused::new(
+            ResponseError::UnsupportedCompressionType,
+            format!("zstd needs Produce version {ZSTD} or later; this is version {version}"),
+        ));
+    }
+    Ok(batch)
+}
+
+fn answer(cx: &Context, index: i32, outcome: Result<Accepted, Refused>) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(index);
+    match outcome {
+        Ok(Accepted { appended, stamped }) => response
+            .with_base_offset(appended.base.0)
+            .with_log_append_time_ms(if stamped { appended.arrived_at.0 } else { -1 })
+            .with_log_start_offset(appended.horizon.0),
+        Err(Refused { error, words }) => response
+            .with_error_code(error.code())
+            .with_base_offset(-1)
+            .with_error_message((cx.version >= MESSAGES).then(|| StrBytes::from_string(words))),
+    }
+}

@@ -1,0 +1,57 @@
+//! The log's errors in Kafka's words: one exhaustive match.
+
+use kafka_protocol::ResponseError;
+
+use crate::batch;
+use crate::kafka::group::Refusal;
+use crate::log::Error;
+use crate::store;
+
+/// The Kafka error for a refusal of the log.
+pub(crate) fn of(error: &Error) -> ResponseError {
+    match error {
+        Error::UnknownStream(_) | Error::UnknownLane { .. } => ResponseError::UnknownTopicOrPartition,
+        Error::StreamExists(_) => ResponseError::TopicAlreadyExists,
+        Error::BatchTooLarge { .. } => ResponseError::MessageTooLarge,
+        Error::KeyMissing(_) => ResponseError::InvalidRecord,
+        Error::InvalidBatch(invalid) => match invalid.fault() {
+            batch::Fault::Corrupt => ResponseError::CorruptMessage,
+            batch::Fault::OldFormat => ResponseError::UnsupportedForMessageFormat,
+            batch::Fault::Rule => ResponseError::InvalidRecord,
+        },
+        Error::OutOfRange { .. } => ResponseError::OffsetOutOfRange,
+        Error::OutOfOrder { .. } => ResponseError::OutOfOrderSequenceNumber,
+        Error::Fenced { .. } => ResponseError::InvalidProducerEpoch,
+        Error::Lanes(_) => ResponseError::InvalidPartitions,
+        // Retriable everywhere: the client sends again after the store has recovered.
+        Error::Store(store::Error::Fenced { .. } | store::Error::Failed(_)) => ResponseError::KafkaStorageError,
+        Error::Store(store::Error::Damaged(_)) => ResponseError::CorruptMessage,
+    }
+}
+
+/// The Kafka error for a refusal of a consumer group.
+pub(crate) fn of_group(refusal: Refusal) -> ResponseError {
+    match refusal {
+        // Retriable everywhere: the client finds the coordinator again and repeats.
+        Refusal::Unavailable => ResponseError::CoordinatorNotAvailable,
+        Refusal::TooManyGroups => ResponseError::PolicyViolation,
+        Refusal::InvalidGroupId => ResponseError::InvalidGroupId,
+        Refusal::UnknownGroup => ResponseError::GroupIdNotFound,
+        Refusal::UnknownMember => ResponseError::UnknownMemberId,
+        Refusal::IllegalGeneration => ResponseError::IllegalGeneration,
+        Refusal::RebalanceInProgress => ResponseError::RebalanceInProgress,
+        Refusal::InconsistentProtocol => ResponseError::InconsistentGroupProtocol,
+        Refusal::InvalidSessionTimeout => ResponseError::InvalidSessionTimeout,
+        Refusal::MemberIdRequired => ResponseError::MemberIdRequired,
+        Refusal::GroupFull => ResponseError::GroupMaxSizeReached,
+        Refusal::InstanceFenced => ResponseError::FencedInstanceId,
+        Refusal::MetadataTooLarge => ResponseError::OffsetMetadataTooLarge,
+        Refusal::NonEmpty => ResponseError::NonEmptyGroup,
+        Refusal::Subscribed => ResponseError::GroupSubscribedToTopic,
+    }
+}
+
+/// The wire's error code of a result of a consumer group: 0 for success.
+pub(crate) fn of_result<T>(result: &Result<T, Refusal>) -> i16 {
+    result.as_ref().map_or_else(|&refusal| of_group(refusal).code(), |_| 0)
+}

@@ -1,0 +1,724 @@
+//! One connection: frames in, requests started in order, answers in order.
+//!
+//! ```text
+//!            head ──► may it start? ──► memory ──► body ──► started ──► in flight ──► answered
+//!                          │ no                                  (front first)
+//!                          └─► only watch for the client closing
+//! ```
+//!
+//! Differs from Kafka, which handles one request of a connection at a time, in one way: while everything in flight is
+//! pipelined (Produce), the next pipelined request is started without waiting. The order of what they do is the order in
+//! which they came, because everything up to a handler's first wait happens when it is started. A request that may not start
+//! yet stays in the socket, so a client that floods us waits in its own send buffer.
+//!
+//! Left out on purpose: throttling by muting (the log delays the answer, which holds the connection all the same).
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::api::contract::{Call, Reply};
+use super::frame::{Broken, FrameReader, Head};
+use super::listener::{Shutdown, stopped};
+use super::started::Started;
+
+/// Pipelined requests of one connection at once. *Ours*: clients keep 5 (Java, librdkafka's idempotent producer) to a few dozen.
+const PIPELINE_MAX: usize = 64;
+/// A frame of this size needs no permit while its connection has nothing else in flight. *Ours*: so whoever fills the
+/// memory for frames delays large requests of others, never the small ones that keep them alive.
+const SMALL_FRAME_BYTES: usize = 16 << 10;
+/// Answers that are ready together are written together, up to about this many bytes.
+const WRITE_BYTES: usize = 256 << 10;
+/// The time an answer may take to be accepted by the client's side, plus a second for every `WRITE_BYTES`.
+const WRITE_GRACE: Duration = Duration::from_secs(30);
+/// The time requests have to finish when the gateway stops.
+const DRAIN: Duration = Duration::from_millis(800);
+
+/// What is done with frames: the table of APIs, or a test's own idea.
+pub(crate) trait Service {
+    /// How requests with this head are treated, or why the connection has to be closed.
+    fn terms(&self, head: &Head) -> Result<Terms, String>;
+    /// Serves one request.
+    fn call(&self, head: Head, frame: Bytes) -> Call;
+}
+
+/// How requests of a kind are treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Terms {
+    /// Largest frame in bytes.
+    pub(crate) frame_bytes_max: usize,
+    /// Whether it may be in flight with others of which the same is true.
+    pub(crate) pipelined: bool,
+    /// Whether it is dropped when the client goes or the gateway stops.
+    pub(crate) waits: bool,
+}
+
+/// What bounds a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// Largest frame in bytes, of any kind.
+    pub(crate) frame_bytes_max: usize,
+    /// All connections' memory for frames: one permit per byte.
+    pub(crate) memory: Arc<Semaphore>,
+    /// How many permits that semaphore has in all.
+    pub(crate) memory_bytes: usize,
+    /// How long nothing may be asked before the connection is closed (Kafka: `connections.max.idle.ms`); `None`: for ever.
+    pub(crate) idle_max: Option<Duration>,
+}
+
+/// Why a connection is closed, other than by its client.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Closed {
+    /// Nothing that follows could be understood.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// A request was not acceptable.
+    #[error("{0}")]
+    HungUp(String),
+    /// The client does not take its answers.
+    #[error("the client did not take an answer in time")]
+    Stalled,
+    /// Nothing was asked for a long time.
+    #[error("idle for {0:?}")]
+    Idle(Duration),
+    /// The gateway stopped before a request was finished.
+    #[error("the gateway stopped before all requests were answered")]
+    Overdue,
+}
+
+impl From<std::io::Error> for Closed {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(Broken::Socket(error))
+    }
+}
+
+/// Serves a connection until the client closes it, something is wrong with it, or the gateway stops.
+pub(crate) async fn run<R, W, S>(reader: R, writer: W, service: &S, bounds: Bounds, shutdown: Shutdown) -> Result<(), Closed>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    S: Service,
+{
+    let overdue = async {
+        stopped(shutdown.clone()).await;
+        sleep(DRAIN).await;
+    };
+    let frames = FrameReader::new(reader, bounds.frame_bytes_max);
+    let intake = Intake { frames, service, memory: Memory::of(&bounds) };
+    let connection = Connection { intake, in_flight: VecDeque::new(), writer };
+    tokio::select! {
+        biased;
+        end = connection.serve(bounds.idle_max, shutdown.clone()) => end,
+        () = overdue => Err(Closed::Overdue),
+    }
+}
+
+struct Connection<'s, R, W, S> {
+    intake: Intake<'s, R, S>,
+    in_flight: VecDeque<InFlight>,
+    writer: W,
+}
+
+/// A request between its start and its answer.
+struct InFlight {
+    reply: Started<dyn Future<Output = Reply<BytesMut>> + Send>,
+    terms: Terms,
+    /// Its frame's memory; given back with it.
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, W, S> {
+    async fn serve(mut self, idle_max: Option<Duration>, shutdown: Shutdown) -> Result<(), Closed> {
+        let mut stop = pin!(stopped(shutdown));
+        let mut idle = pin!(sleep(idle_max.unwrap_or_default()));
+        let mut busy_at = Instant::now();
+        loop {
+            let busy = Busy::of(&self.in_flight);
+            tokio::select! {
+                biased;
+                () = &mut stop => return self.finish().await,
+                reply = answer(&mut self.in_flight), if !self.in_flight.is_empty() => {
+                    self.write(reply).await?;
+                    busy_at = Instant::now();
+                }
+                next = self.intake.next(busy) => match next? {
+                    Next::Request(accepted) => {
+                        self.start(accepted).await;
+                        busy_at = Instant::now();
+                    }
+                    // Whatever it has sent behind is carried out all the same: it may have asked for no answer.
+                    Next::Gone => self.in_flight.clear(),
+                    Next::End => return self.finish().await,
+                },
+                () = &mut idle, if idle_max.is_some() => {
+                    let idle_max = idle_max.unwrap_or_default();
+                    if busy == Busy::No && busy_at.elapsed() >= idle_max {
+                        return Err(Closed::Idle(idle_max));
+                    }
+                    let since = if busy == Busy::No { busy_at } else { Instant::now() };
+                    idle.as_mut().reset(since + idle_max);
+                }
+            }
+        }
+    }
+
+    async fn start(&mut self, accepted: Accepted) {
+        let call = self.intake.service.call(accepted.head, accepted.frame);
+        let reply = Started::begin(call).await;
+        self.in_flight.push_back(InFlight { reply, terms: accepted.terms, _memory: accepted.memory });
+    }
+
+    /// Answers what is in flight, and reads nothing more. Nobody is there to wait with for a request that waits for others.
+    async fn finish(mut self) -> Result<(), Closed> {
+        while let Some(front) = self.in_flight.front() {
+            if front.terms.waits {
+                return Ok(());
+            }
+            let reply = answer(&mut self.in_flight).await;
+            self.write(reply).await?;
+        }
+        Ok(self.writer.shutdown().await?)
+    }
+
+    /// Writes the answer of the front request, and of those behind it that are ready too.
+    async fn write(&mut self, mut reply: Reply<BytesMut>) -> Result<(), Closed> {
+        let (mut bytes, mut answered) = (BytesMut::new(), Vec::new());
+        let hung_up = loop {
+            answered.extend(self.in_flight.pop_front());
+            match reply {
+                Reply::Send(answer) if bytes.is_empty() => bytes = answer,
+                Reply::Send(answer) => bytes.extend_from_slice(&answer),
+                Reply::Silent => {}
+                Reply::HangUp(reason) => break Some(reason),
+            }
+            let next = if bytes.len() < WRITE_BYTES { self.ready() } else { None };
+            match next {
+                Some(next) => reply = next,
+                None => break None,
+            }
+        };
+        let allowed = WRITE_GRACE + Duration::from_secs((bytes.len() / WRITE_BYTES) as u64);
+        timeout(allowed, self.writer.write_all(&bytes)).await.map_err(|_| Closed::Stalled)??;
+        self.writer.flush().await?;
+        hung_up.map_or(Ok(()), |reason| Err(Closed::HungUp(reason)))
+    }
+
+    /// The reply of the front request, if it is there already.
+    fn ready(&mut self) -> Option<Reply<BytesMut>> {
+        let front = self.in_flight.front_mut()?;
+        // Who comes to the front later is polled again with the task's own waker, so none is lost here.
+        front.reply.advance(&mut Context::from_waker(Waker::noop()));
+        front.reply.take()
+    }
+}
+
+/// The reply of the front request, when it is there. The request stays in flight until its answer is written.
+async fn answer(in_flight: &mut VecDeque<InFlight>) -> Reply<BytesMut> {
+    match in_flight.front_mut() {
+        Some(front) => front.reply.finish().await,
+        None => pending().await,
+    }
+}
+
+/// What is in flight, as far as it decides what may be started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Busy {
+    /// Nothing.
+    No,
+    /// Pipelined requests only, and fewer than [`PIPELINE_MAX`].
+    Pipelined,
+    /// A request that must be alone, or as many as there may be.
+    Yes,
+    /// A request that must be alone and is worth nothing without its client.
+    Waiting,
+}
+
+impl Busy {
+    /// Whatever is not pipelined runs alone, so the last request tells.
+    fn of(in_flight: &VecDeque<InFlight>) -> Self {
+        match in_flight.back() {
+            None => Self::No,
+            Some(last) if last.terms.pipelined && in_flight.len() < PIPELINE_MAX => Self::Pipelined,
+            Some(last) if last.terms.waits => Self::Waiting,
+            Some(_) => Self::Yes,
+        }
+    }
+}
+
+/// What comes in.
+struct Intake<'s, R, S> {
+    frames: FrameReader<R>,
+    service: &'s S,
+    memory: Memory,
+}
+
+/// What comes next.
+enum Next {
+    /// A request that may be started.
+    Request(Accepted),
+    /// The client has closed the connection, perhaps behind further requests.
+    Gone,
+    /// The client has closed the connection, and everything it sent is started.
+    End,
+}
+
+/// A frame that may be started.
+struct Accepted {
+    head: Head,
+    frame: Bytes,
+    terms: Terms,
+    memory: Option<OwnedSemaphorePermit>,
+}
+
+impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
+    /// What comes next, as far as it may be started beside what is in flight. It can be dropped while it waits and called again.
+    async fn next(&mut self, busy: Busy) -> Result<Next, Closed> {
+        let Some(head) = self.frames.head().await? else { return Ok(Next::End) };
+        let terms = self.service.terms(&head).map_err(Closed::HungUp)?;
+        if head.length > terms.frame_bytes_max {
+            let length = i32::try_from(head.length).unwrap_or(i32::MAX);
+            return Err(Broken::Length { length, max: terms.frame_bytes_max }.into());
+        }
+        match busy {
+            Busy::No => {}
+            Busy::Pipelined if terms.pipelined => {}
+            Busy::Pipelined | Busy::Yes => pending().await,
+            Busy::Waiting => {
+                self.frames.closed().await;
+                return Ok(Next::Gone);
+            }
+        }
+        self.memory.hold(head.length, busy).await;
+        let frame = self.frames.body(&head).await?;
+        Ok(Next::Request(Accepted { head, frame, terms, memory: self.memory.take() }))
+    }
+}
+
+/// The memory for the frame being read.
+struct Memory {
+    of_all: Arc<Semaphore>,
+    bytes_max: usize,
+    state: Hold,
+}
+
+enum Hold {
+    Nothing,
+    /// In the queue for it. The future is kept, and with it the place in the queue.
+    Queued(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>),
+    /// Granted; `None` is the grant of a small frame.
+    Held(Option<OwnedSemaphorePermit>),
+}
+
+impl Memory {
+    fn of(bounds: &Bounds) -> Self {
+        Self { of_all: bounds.memory.clone(), bytes_max: bounds.memory_bytes, state: Hold::Nothing }
+    }
+
+    /// Returns when there is memory for a frame of `length` bytes.
+    async fn hold(&mut self, length: usize, busy: Busy) {
+        let small = length <= SMALL_FRAME_BYTES && busy == Busy::No;
+        if matches!(self.state, Hold::Nothing) {
+            // A frame larger than all of it has to be alone.
+            let permits = u32::try_from(length.min(self.bytes_max)).unwrap_or(u32::MAX);
+            self.state = match self.of_all.clone().try_acquire_many_owned(permits) {
+                Ok(permit) => Hold::Held(Some(permit)),
+                Err(_) => {
+                    let queued = self.of_all.clone().acquire_many_owned(permits);
+                    Hold::Queued(Box::pin(async { queued.await.ok() }))
+                }
+            };
+        }
+        if let Hold::Queued(queued) = &mut self.state {
+            self.state = Hold::Held(if small { None } else { queued.await });
+        }
+    }
+
+    fn take(&mut self) -> Option<OwnedSemaphorePermit> {
+        match std::mem::replace(&mut self.state, Hold::Nothing) {
+            Hold::Held(permit) => permit,
+            Hold::Nothing | Hold::Queued(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::sync::{Notify, watch};
+    use tokio::task::{JoinHandle, yield_now};
+    use tokio::time::advance;
+
+    // Keys of the test's own API: the first is pipelined, the last waits for others.
+    const PIPELINED: i16 = 0;
+    const PLAIN: i16 = 1;
+    const WAITING: i16 = 2;
+    const SILENT: i16 = 3;
+    const REFUSED: i16 = 4;
+
+    /// Answers with the correlation id once the test lets it.
+    #[derive(Clone, Default)]
+    struct Fake {
+        started: Arc<Mutex<Vec<i32>>>,
+        dropped: Arc<Mutex<Vec<i32>>>,
+        gates: Arc<Mutex<HashMap<i32, Arc<Notify>>>>,
+    }
+
+    struct DropMark(Fake, i32, bool);
+
+    impl Drop for DropMark {
+        fn drop(&mut self) {
+            if !self.2 {
+                self.0.dropped.lock().unwrap().push(self.1);
+            }
+        }
+    }
+
+    impl Fake {
+        fn gate(&self, id: i32) -> Arc<Notify> {
+            self.gates.lock().unwrap().entry(id).or_default().clone()
+        }
+
+        fn started(&self) -> Vec<i32> {
+            self.started.lock().unwrap().clone()
+        }
+    }
+
+    impl Service for Fake {
+        fn terms(&self, head: &Head) -> Result<Terms, String> {
+            match head.key {
+                PIPELINED | SILENT => Ok(Terms { frame_bytes_max: usize::MAX, pipelined: true, waits: false }),
+                PLAIN | REFUSED => Ok(Terms { frame_bytes_max: 64 << 10, pipelined: false, waits: false }),
+                WAITING => Ok(Terms { frame_bytes_max: 64 << 10, pipelined: false, waits: true }),
+                key => Err(format!("API key {key} is not served")),
+            }
+        }
+
+        fn call(&self, head: Head, _frame: Bytes) -> Call {
+            let fake = self.clone();
+            Box::pin(async move {
+                let id = head.correlation_id;
+                fake.started.lock().unwrap().push(id);
+                let mut mark = DropMark(fake.clone(), id, false);
+                fake.gate(id).notified().await;
+                mark.2 = true;
+                match head.key {
+                    SILENT => Reply::Silent,
+                    REFUSED => Reply::HangUp("refused".to_owned()),
+                    _ => Reply::Send(BytesMut::from(&id.to_be_bytes()[..])),
+                }
+            })
+        }
+    }
+
+    struct Rig {
+        client: DuplexStream,
+        fake: Fake,
+        stop: watch::Sender<bool>,
+        memory: Arc<Semaphore>,
+        end: JoinHandle<Result<(), Closed>>,
+    }
+
+    const MEMORY: usize = 1 << 20;
+
+    impl Rig {
+        fn new() -> Self {
+            Self::with(1 << 16, None)
+        }
+
+        fn with(pipe_bytes: usize, idle_max: Option<Duration>) -> Self {
+            let (client, server) = duplex(pipe_bytes);
+            let (stop, shutdown) = watch::channel(false);
+            let (fake, memory) = (Fake::default(), Arc::new(Semaphore::new(MEMORY)));
+            let bounds = Bounds { frame_bytes_max: 8 << 20, memory: memory.clone(), memory_bytes: MEMORY, idle_max };
+            let service = fake.clone();
+            let end = tokio::spawn(async move {
+                let (reader, writer) = tokio::io::split(server);
+                run(reader, writer, &service, bounds, shutdown).await
+            });
+            Self { client, fake, stop, memory, end }
+        }
+
+        async fn send(&mut self, key: i16, id: i32) {
+            self.send_sized(key, id, 0).await;
+        }
+
+        async fn send_sized(&mut self, key: i16, id: i32, body: usize) {
+            let mut frame = i32::try_from(8 + body).unwrap().to_be_bytes().to_vec();
+            frame.extend(key.to_be_bytes());
+            frame.extend([0, 0]);
+            frame.extend(id.to_be_bytes());
+            frame.resize(12 + body, 0);
+            self.client.write_all(&frame).await.unwrap();
+            settle().await;
+        }
+
+        async fn allow(&self, id: i32) {
+            self.fake.gate(id).notify_one();
+            settle().await;
+        }
+
+        async fn answer(&mut self) -> i32 {
+            self.client.read_i32().await.unwrap()
+        }
+    }
+
+    async fn settle() {
+        for _ in 0..50 {
+            yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pipelined_requests_start_at_once_and_are_answered_in_order() {
+        let mut rig = Rig::new();
+        for id in 1..=3 {
+            rig.send(PIPELINED, id).await;
+        }
+        assert_eq!(rig.fake.started(), [1, 2, 3]);
+        rig.allow(3).await;
+        rig.allow(2).await;
+        assert!(timeout(Duration::from_secs(1), rig.answer()).await.is_err());
+        rig.allow(1).await;
+        assert_eq!([rig.answer().await, rig.answer().await, rig.answer().await], [1, 2, 3]);
+        assert_eq!(rig.memory.available_permits(), MEMORY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_not_pipelined_runs_alone() {
+        let mut rig = Rig::new();
+        for (key, id) in [(PIPELINED, 1), (PLAIN, 2), (PIPELINED, 3), (PLAIN, 4), (PLAIN, 5)] {
+            rig.send(key, id).await;
+        }
+        for id in 1..=5 {
+            assert_eq!(rig.fake.started(), (1..=id).collect::<Vec<_>>());
+            rig.allow(id).await;
+            assert_eq!(rig.answer().await, id);
+            settle().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_the_pipeline_holds_is_started() {
+        let mut rig = Rig::new();
+        let max = i32::try_from(PIPELINE_MAX).unwrap();
+        for id in 1..=max + 10 {
+            rig.send(PIPELINED, id).await;
+        }
+        assert_eq!(rig.fake.started().len(), PIPELINE_MAX);
+        rig.allow(1).await;
+        assert_eq!(rig.fake.started().len(), PIPELINE_MAX + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_request_is_not_answered_and_does_not_hold_up_others() {
+        let mut rig = Rig::new();
+        for (key, id) in [(SILENT, 1), (PIPELINED, 2), (SILENT, 3), (PLAIN, 4)] {
+            rig.send(key, id).await;
+            rig.allow(id).await;
+        }
+        assert_eq!([rig.answer().await, rig.answer().await], [2, 4]);
+        assert_eq!(rig.memory.available_permits(), MEMORY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_closes_the_connection_behind_the_answers_before_it() {
+        let mut rig = Rig::new();
+        rig.send(PLAIN, 1).await;
+        rig.send(REFUSED, 2).await;
+        rig.allow(1).await;
+        rig.allow(2).await;
+        assert_eq!(rig.answer().await, 1);
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::HungUp(reason)) if reason == "refused"));
+        assert_eq!(rig.client.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_key_closes_the_connection() {
+        let mut rig = Rig::new();
+        rig.send(99, 1).await;
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::HungUp(reason)) if reason.contains("99")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_above_the_limit_of_its_kind_closes_the_connection_before_its_body_comes() {
+        let mut rig = Rig::new();
+        let head = [&(100_000_i32).to_be_bytes()[..], &PLAIN.to_be_bytes(), &[0; 6]].concat();
+        rig.client.write_all(&head).await.unwrap();
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::Broken(Broken::Length { length: 100_000, max: 65_536 }))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_within_a_frame_closes_the_connection() {
+        let mut rig = Rig::new();
+        rig.client.write_all(&[0, 0, 0, 9, 0]).await.unwrap();
+        drop(rig.client);
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::Broken(Broken::Truncated))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_frame_waits_for_memory_and_a_small_one_does_not() {
+        let mut rig = Rig::new();
+        let others = rig.memory.clone().acquire_many_owned(u32::try_from(MEMORY).unwrap()).await.unwrap();
+        rig.send(PLAIN, 1).await;
+        assert_eq!(rig.fake.started(), [1]);
+        rig.allow(1).await;
+        assert_eq!(rig.answer().await, 1);
+        rig.send_sized(PIPELINED, 2, 40_000).await;
+        rig.send(PIPELINED, 3).await;
+        assert_eq!(rig.fake.started(), [1]);
+        drop(others);
+        settle().await;
+        assert_eq!(rig.fake.started(), [1, 2, 3]);
+        assert_eq!(rig.memory.available_permits(), MEMORY - 40_008 - 8);
+        rig.allow(2).await;
+        rig.allow(3).await;
+        assert_eq!([rig.answer().await, rig.answer().await], [2, 3]);
+        assert_eq!(rig.memory.available_permits(), MEMORY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_larger_than_all_memory_passes_alone() {
+        let mut rig = Rig::with(8 << 20, None);
+        rig.send_sized(PIPELINED, 1, 4 << 20).await;
+        assert_eq!((rig.fake.started(), rig.memory.available_permits()), (vec![1], 0));
+        rig.allow(1).await;
+        assert_eq!(rig.answer().await, 1);
+        assert_eq!(rig.memory.available_permits(), MEMORY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_of_a_frame_that_never_comes_is_given_back() {
+        let mut rig = Rig::new();
+        let head = [&(500_000_i32).to_be_bytes()[..], &PIPELINED.to_be_bytes(), &[0; 6]].concat();
+        rig.client.write_all(&head).await.unwrap();
+        settle().await;
+        assert_eq!(rig.memory.available_permits(), MEMORY - 500_000);
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::Broken(Broken::Late { .. }))));
+        assert_eq!(rig.memory.available_permits(), MEMORY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_request_ends_when_its_client_goes() {
+        let mut rig = Rig::new();
+        rig.send(WAITING, 1).await;
+        assert_eq!(rig.fake.started(), [1]);
+        drop(rig.client);
+        rig.end.await.unwrap().unwrap();
+        assert_eq!(*rig.fake.dropped.lock().unwrap(), [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_client_sent_before_it_went_is_carried_out() {
+        let mut rig = Rig::new();
+        rig.send(WAITING, 1).await;
+        rig.send(SILENT, 2).await;
+        rig.fake.gate(2).notify_one();
+        drop(rig.client);
+        // The answers have nowhere to go, but nothing here is answered.
+        let _ = rig.end.await.unwrap();
+        assert_eq!((rig.fake.started(), rig.fake.dropped.lock().unwrap().clone()), (vec![1, 2], vec![1]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_only_stops_sending_gets_its_answers() {
+        let mut rig = Rig::new();
+        rig.send(PIPELINED, 1).await;
+        rig.send(PLAIN, 2).await;
+        rig.client.shutdown().await.unwrap();
+        settle().await;
+        rig.allow(1).await;
+        rig.allow(2).await;
+        assert_eq!([rig.answer().await, rig.answer().await], [1, 2]);
+        rig.end.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_lets_started_requests_finish_and_starts_no_others() {
+        let mut rig = Rig::new();
+        rig.send(PLAIN, 1).await;
+        rig.send(PLAIN, 2).await;
+        rig.stop.send(true).unwrap();
+        settle().await;
+        rig.allow(1).await;
+        assert_eq!(rig.answer().await, 1);
+        rig.end.await.unwrap().unwrap();
+        assert_eq!(rig.fake.started(), [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_does_not_wait_for_a_waiting_request() {
+        let mut rig = Rig::new();
+        rig.send(WAITING, 1).await;
+        let begun = Instant::now();
+        rig.stop.send(true).unwrap();
+        rig.end.await.unwrap().unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_waits_less_than_a_second() {
+        let mut rig = Rig::new();
+        rig.send(PLAIN, 1).await;
+        let begun = Instant::now();
+        rig.stop.send(true).unwrap();
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::Overdue)));
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_switch_stops_too() {
+        let rig = Rig::new();
+        drop(rig.stop);
+        rig.end.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_answers_is_closed_and_its_memory_given_back() {
+        let mut rig = Rig::with(64, None);
+        for id in 1..=40 {
+            rig.fake.gate(id).notify_one();
+            if timeout(Duration::from_millis(10), rig.send(PLAIN, id)).await.is_err() {
+                break;
+            }
+        }
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::Stalled)));
+        assert_eq!(rig.memory.available_permits(), MEMORY);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_takes_a_few_kilobytes() {
+        let (_client, server) = duplex(64);
+        let (reader, writer) = tokio::io::split(server);
+        let memory = Arc::new(Semaphore::new(MEMORY));
+        let bounds = Bounds { frame_bytes_max: 8 << 20, memory, memory_bytes: MEMORY, idle_max: None };
+        let (fake, shutdown) = (Fake::default(), watch::channel(false).1);
+        let connection = run(reader, writer, &fake, bounds, shutdown);
+        assert!(size_of_val(&connection) < 4_000, "{} bytes", size_of_val(&connection));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+        let mut rig = Rig::with(1 << 16, Some(Duration::from_secs(600)));
+        rig.send(PLAIN, 1).await;
+        for _ in 0..5 {
+            advance(Duration::from_secs(599)).await;
+            settle().await;
+        }
+        rig.allow(1).await;
+        assert_eq!(rig.answer().await, 1);
+        let begun = Instant::now();
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::Idle(_))));
+        assert_eq!(begun.elapsed().as_secs(), 600);
+    }
+}

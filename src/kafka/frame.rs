@@ -1,0 +1,349 @@
+//! Bytes to frames: a length, then that many bytes, of which the first eight say what they are.
+//!
+//! Differs from Kafka in growing a frame's memory as its bytes arrive instead of allocating the announced length, and in
+//! closing a connection whose announced frame does not arrive in time: either would let a client hold memory for nothing.
+
+use std::future::pending;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::protocol::buf::ByteBuf;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::{Instant, timeout_at};
+
+/// Bytes of the length in front of every frame, which it does not count.
+pub(crate) const LENGTH_BYTES: usize = 4;
+/// Bytes of key, version and correlation id, with which every request header begins (Kafka `RequestHeader.json`).
+const FIXED_BYTES: usize = 8;
+/// Bytes read ahead of a frame: small requests arrive with one read, and a client that goes away while its request waits
+/// is noticed behind whatever little it had sent before.
+const READ_AHEAD_BYTES: usize = 4_096;
+/// The first allocation for a frame; each further one is `GROWTH` times what has arrived.
+const FIRST_BYTES: usize = 64 << 10;
+const GROWTH: usize = 4;
+/// The time any announced frame has to arrive.
+const ARRIVAL_GRACE: Duration = Duration::from_secs(10);
+/// The slowest accepted arrival behind the grace, in bytes per second.
+const ARRIVAL_BYTES_PER_SECOND: usize = 256 << 10;
+/// Values that one request may consist of. *Ours*: a hundred thousand partitions take fewer, and decoding this many takes
+/// some 64 MB at most, where the 4-byte elements of a 100 MB frame would take gigabytes.
+const VALUES_MAX: usize = 1 << 20;
+
+/// What the first bytes of a frame say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Head {
+    /// Bytes of the frame, the length itself not counted; at least 8.
+    pub(crate) length: usize,
+    /// The API key, which may be unknown.
+    pub(crate) key: i16,
+    /// The API version, which may not be served.
+    pub(crate) version: i16,
+    /// What the answer must carry to be recognized.
+    pub(crate) correlation_id: i32,
+}
+
+/// Why no further frame can be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The length is not that of a request.
+    #[error("a frame announces {length} bytes; 8 to {max} are accepted")]
+    Length {
+        /// What it announces.
+        length: i32,
+        /// The largest accepted.
+        max: usize,
+    },
+    /// The client went away within a frame.
+    #[error("the connection ended within a frame")]
+    Truncated,
+    /// The frame takes too long.
+    #[error("{missing} of the {length} bytes that a frame announces did not arrive in time")]
+    Late {
+        /// Bytes not seen.
+        missing: usize,
+        /// Bytes announced.
+        length: usize,
+    },
+    /// The socket failed.
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+}
+
+/// Reads frames. Every method can be dropped while it waits and called again: nothing that was read is lost.
+pub(crate) struct FrameReader<R> {
+    reader: R,
+    length_max: usize,
+    ahead: BytesMut,
+    /// The frame being read, once its body was asked for.
+    body: Option<Body>,
+}
+
+struct Body {
+    length: usize,
+    bytes: Vec<u8>,
+    deadline: Instant,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Reads frames of at most `length_max` bytes.
+    pub(crate) fn new(reader: R, length_max: usize) -> Self {
+        Self { reader, length_max, ahead: BytesMut::new(), body: None }
+    }
+
+    /// The head of the next frame, again at every call until [`Self::body`] has returned that frame.
+    /// `None`: the client closed the connection between two frames.
+    pub(crate) async fn head(&mut self) -> Result<Option<Head>, Broken> {
+        loop {
+            if let Some(head) = peek(&self.ahead, self.length_max)? {
+                return Ok(Some(head));
+            }
+            if self.fill().await? == 0 {
+                return if self.ahead.is_empty() { Ok(None) } else { Err(Broken::Truncated) };
+            }
+        }
+    }
+
+    /// All bytes of the frame with this head, without the length, in memory of their own.
+    pub(crate) async fn body(&mut self, head: &Head) -> Result<Bytes, Broken> {
+        let body = self.body.get_or_insert_with(|| Body::begin(head.length, &self.ahead));
+        while let Some(room) = body.room() {
+            let mut target = (&mut body.bytes).limit(room);
+            match timeout_at(body.deadline, self.reader.read_buf(&mut target)).await {
+                Ok(Ok(0)) => return Err(Broken::Truncated),
+                Ok(read) => read?,
+                Err(_) => return Err(Broken::Late { missing: body.missing(), length: body.length }),
+            };
+        }
+        let bytes = std::mem::take(&mut body.bytes);
+        self.body = None;
+        self.ahead.advance(self.ahead.len().min(LENGTH_BYTES + bytes.len()));
+        Ok(bytes.into())
+    }
+
+    /// Returns when the client has closed the connection; never, while it has more bytes under way than are read ahead.
+    pub(crate) async fn closed(&mut self) {
+        // The bytes behind a head belong to its body as soon as that is being read.
+        while self.body.is_none() && self.ahead.len() < READ_AHEAD_BYTES {
+            if !matches!(self.fill().await, Ok(1..)) {
+                return;
+            }
+        }
+        pending::<()>().await;
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        let room = READ_AHEAD_BYTES.saturating_sub(self.ahead.len());
+        self.ahead.reserve(room);
+        self.reader.read_buf(&mut (&mut self.ahead).limit(room)).await
+    }
+}
+
+impl Body {
+    /// A body of which `ahead`, behind the length, has arrived. The bytes stay in `ahead` until the body is whole.
+    fn begin(length: usize, ahead: &[u8]) -> Self {
+        let arrived = ahead.get(LENGTH_BYTES..).unwrap_or_default();
+        let arrived = arrived.get(..length).unwrap_or(arrived);
+        let mut bytes = Vec::with_capacity(length.min(FIRST_BYTES));
+        bytes.extend_from_slice(arrived);
+        let slowest = Duration::from_secs((length / ARRIVAL_BYTES_PER_SECOND) as u64);
+        Self { length, bytes, deadline: Instant::now() + ARRIVAL_GRACE + slowest }
+    }
+
+    fn missing(&self) -> usize {
+        self.length.saturating_sub(self.bytes.len())
+    }
+
+    /// How many bytes to read next, with memory for them; `None` when the body is whole.
+    fn room(&mut self) -> Option<usize> {
+        let missing = self.missing();
+        if self.bytes.len() == self.bytes.capacity() {
+            self.bytes.reserve_exact(missing.min(self.bytes.len() * (GROWTH - 1)));
+        }
+        (missing > 0).then(|| missing.min(self.bytes.capacity() - self.bytes.len()))
+    }
+}
+
+/// The head of the frame that `bytes` begin with; `None` if too little of it is there to tell.
+fn peek(mut bytes: &[u8], length_max: usize) -> Result<Option<Head>, Broken> {
+    let Ok(length) = bytes.try_get_i32() else { return Ok(None) };
+    let accepted = usize::try_from(length).ok().filter(|length| (FIXED_BYTES..=length_max).contains(length));
+    let Some(accepted) = accepted else { return Err(Broken::Length { length, max: length_max }) };
+    let mut fixed = || Some((bytes.try_get_i16().ok()?, bytes.try_get_i16().ok()?, bytes.try_get_i32().ok()?));
+    Ok(fixed().map(|(key, version, correlation_id)| Head { length: accepted, key, version, correlation_id }))
+}
+
+/// A frame as the decoder sees it: it ends early for a request of more than [`VALUES_MAX`] values, which is then a
+/// decoding error. The decoder itself has no such bound, and needs up to a hundred bytes for a value of one.
+pub(crate) struct Metered {
+    bytes: Bytes,
+    values: usize,
+}
+
+impl Metered {
+    /// All of `bytes`, none of it read.
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self { bytes, values: VALUES_MAX }
+    }
+
+    /// Counts one read.
+    fn spend(&mut self) {
+        self.values = self.values.saturating_sub(1);
+        if self.values == 0 {
+            self.bytes.clear();
+        }
+    }
+}
+
+impl Buf for Metered {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        self.spend();
+    }
+}
+
+impl ByteBuf for Metered {
+    fn peek_bytes(&mut self, range: std::ops::Range<usize>) -> Bytes {
+        self.bytes.slice(range)
+    }
+
+    fn get_bytes(&mut self, size: usize) -> Bytes {
+        let bytes = self.bytes.split_to(size);
+        self.spend();
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    const MAX: usize = 100 << 20;
+
+    fn frame(length: i32, key: i16, body: &[u8]) -> Vec<u8> {
+        [&length.to_be_bytes()[..], &key.to_be_bytes(), &[0, 3, 0, 0, 0, 7], body].concat()
+    }
+
+    fn reader() -> (DuplexStream, FrameReader<DuplexStream>) {
+        let (client, server) = duplex(1 << 20);
+        (client, FrameReader::new(server, MAX))
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_arrives_byte_by_byte_is_the_same_frame() {
+        let (mut client, mut frames) = reader();
+        let sent = frame(10, 1, b"ab");
+        let reading = tokio::spawn(async move {
+            let head = frames.head().await.unwrap().unwrap();
+            (head, frames.body(&head).await.unwrap())
+        });
+        for byte in &sent {
+            client.write_all(&[*byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let (head, body) = reading.await.unwrap();
+        assert_eq!(head, Head { length: 10, key: 1, version: 3, correlation_id: 7 });
+        assert_eq!(body, &sent[4..]);
+    }
+
+    #[tokio::test]
+    async fn frames_that_arrive_together_are_separated() {
+        let (mut client, mut frames) = reader();
+        let large = vec![b'x'; 300_000];
+        client.write_all(&[frame(9, 1, b"a"), frame(300_008, 2, &large), frame(8, 3, b"")].concat()).await.unwrap();
+        drop(client);
+        for (key, length) in [(1, 9), (2, 300_008), (3, 8)] {
+            let head = frames.head().await.unwrap().unwrap();
+            assert_eq!((head.key, head.length), (key, length));
+            assert_eq!(frames.body(&head).await.unwrap().len(), length);
+        }
+        assert_eq!(frames.head().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn lengths_that_no_request_has_are_refused_before_anything_else_arrives() {
+        for length in [i32::MIN, -1, 0, 7, 1 + i32::try_from(MAX).unwrap(), i32::MAX] {
+            let (mut client, mut frames) = reader();
+            client.write_all(&length.to_be_bytes()).await.unwrap();
+            assert!(matches!(frames.head().await, Err(Broken::Length { length: found, .. }) if found == length), "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_within_a_frame_is_an_error_wherever_it_is() {
+        let whole = frame(10, 1, b"ab");
+        for sent in 1..whole.len() {
+            let (mut client, mut frames) = reader();
+            client.write_all(&whole[..sent]).await.unwrap();
+            drop(client);
+            let read = async {
+                let head = frames.head().await?;
+                frames.body(&head.unwrap()).await
+            };
+            assert!(matches!(read.await, Err(Broken::Truncated)), "{sent} bytes");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_that_is_announced_and_not_sent_takes_little_memory_and_ends_in_time() {
+        let (mut client, mut frames) = reader();
+        client.write_all(&frame(i32::try_from(MAX).unwrap(), 0, &[0; 1_000])).await.unwrap();
+        let head = frames.head().await.unwrap().unwrap();
+        let begun = Instant::now();
+        let late = frames.body(&head).await;
+        assert!(matches!(late, Err(Broken::Late { length: MAX, missing }) if missing == MAX - 1_008), "{late:?}");
+        assert!(frames.body.as_ref().unwrap().bytes.capacity() <= FIRST_BYTES);
+        assert_eq!(begun.elapsed().as_secs(), 10 + 400);
+    }
+
+    #[tokio::test]
+    async fn memory_grows_with_what_has_arrived() {
+        let (mut client, mut frames) = reader();
+        let sent = 200_000;
+        client.write_all(&frame(i32::try_from(MAX).unwrap(), 0, &vec![0; sent])).await.unwrap();
+        let head = frames.head().await.unwrap().unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), frames.body(&head)).await.is_err());
+        let body = frames.body.as_ref().unwrap();
+        assert_eq!(body.bytes.len(), sent + 8);
+        assert!(body.bytes.capacity() <= GROWTH * body.bytes.len());
+    }
+
+    #[tokio::test]
+    async fn reading_can_be_dropped_at_any_time() {
+        let (mut client, mut frames) = reader();
+        let sent = frame(100_008, 0, &vec![7; 100_000]);
+        let writing = tokio::spawn(async move {
+            for piece in sent.chunks(999) {
+                client.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            client
+        });
+        let body = loop {
+            let read = async {
+                let head = frames.head().await.unwrap().unwrap();
+                frames.body(&head).await.unwrap()
+            };
+            tokio::select! { biased; body = read => break body, () = tokio::task::yield_now() => {} }
+        };
+        assert_eq!(body.len(), 100_008);
+        assert_eq!(body[8..], vec![7; 100_000]);
+        drop(writing.await);
+    }
+
+    #[test]
+    fn a_request_of_too_many_values_ends_early() {
+        let mut metered = Metered::new(Bytes::from(vec![0; VALUES_MAX + 1_000]));
+        let read = std::iter::from_fn(|| metered.try_get_u8().ok()).count();
+        assert_eq!(read, VALUES_MAX);
+    }
+}

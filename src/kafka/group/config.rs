@@ -1,0 +1,37 @@
+//! How groups are set up.
+
+use std::time::Duration;
+
+/// The settings of all groups of one gateway. The names in brackets are Apache Kafka's broker settings (4.4).
+#[derive(Clone, Debug)]
+pub(crate) struct GroupConfig {
+    /// Shortest session a member may ask for (`group.min.session.timeout.ms`).
+    pub(crate) session_timeout_min: Duration,
+    /// Longest session a member may ask for (`group.max.session.timeout.ms`).
+    pub(crate) session_timeout_max: Duration,
+    /// How long an empty group waits for more members before its first generation (`group.initial.rebalance.delay.ms`).
+    ///
+    /// Kafka waits 3 s. We do not wait: a test with one consumer, the commonest use of this gateway, then gets its partitions
+    /// at once. The price: members of one group that start together rebalance once more, which every client must be able to do.
+    pub(crate) initial_rebalance_delay: Duration,
+    /// Members in one group, and ids given out to members that have not come back with them yet (`group.max.size`; Kafka
+    /// sets no bound, this one is *ours*).
+    pub(crate) group_size_max: usize,
+    /// How long offsets are kept without members or commits (`offsets.retention.minutes`).
+    pub(crate) offsets_retention: Duration,
+    /// Bytes of the text a client may keep with an offset (`offset.metadata.max.bytes`).
+    pub(crate) offset_metadata_bytes_max: usize,
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self {
+            session_timeout_min: Duration::from_secs(6),
+            session_timeout_max: Duration::from_secs(30 * 60),
+            initial_rebalance_delay: Duration::ZERO,
+            group_size_max: 10_000,
+            offsets_retention: Duration::from_secs(7 * 24 * 3_600),
+            offset_metadata_bytes_max: 4_096,
+        }
+    }
+}

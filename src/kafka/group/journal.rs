@@ -1,0 +1,135 @@
+//! Changes ⇄ the notebook, room "groups".
+//!
+//! | key | value |
+//! |---|---|
+//! | `name/ID` | the group's name |
+//! | `generation/ID` | the last completed [`Generation`] |
+//! | `offset/ID/TOPIC/PARTITION` | a [`Committed`] |
+//!
+//! `ID` is a number given to the group by this gateway, because a group name may be any text of any length and a key of the
+//! ledger may not. An id is never given out twice while a key with it exists, so leftovers cannot join a new group.
+
+use std::collections::BTreeMap;
+
+use super::state::{Change, Committed, Generation, Group, Now};
+use crate::notebook::{Notebook, Page};
+
+/// The page that makes `changes` of `group` durable, together.
+pub(super) fn page(group: &Group, changes: &[Change]) -> Page {
+    let mut page = Page::default();
+    if !group.recorded {
+        page.put(name_key(group.id), &group.name.as_ref());
+    }
+    for change in changes {
+        write(&mut page, group, change);
+    }
+    page
+}
+
+fn write(page: &mut Page, group: &Group, change: &Change) {
+    match change {
+        Change::Generation(generation) => page.put(generation_key(group.id), generation),
+        Change::Offsets(offsets) => {
+            for (topic, partition, committed) in offsets {
+                match committed {
+                    Some(committed) => page.put(offset_key(group.id, topic, *partition), committed),
+                    None => page.remove(offset_key(group.id, topic, *partition)),
+                }
+            }
+        }
+        Change::Deleted => {
+            page.remove(name_key(group.id));
+            page.remove(generation_key(group.id));
+            for (topic, partitions) in &group.offsets {
+                partitions.keys().for_each(|&partition| page.remove(offset_key(group.id, topic, partition)));
+            }
+        }
+    }
+}
+
+/// All groups of the notebook, and an id above all that were ever used. The error is the notebook's, in words.
+pub(super) fn load(notebook: &Notebook, now: Now) -> Result<(Vec<Group>, u64), String> {
+    let mut groups = BTreeMap::new();
+    let mut last_id = 0;
+    for (key, name) in read::<String>(notebook, "name/")? {
+        let (id, _) = parse(&key)?;
+        last_id = last_id.max(id);
+        let mut group = Group::new(id, name.into());
+        group.recorded = true;
+        groups.insert(id, group);
+    }
+    for (key, generation) in read::<Generation>(notebook, "generation/")? {
+        let (id, _) = parse(&key)?;
+        last_id = last_id.max(id);
+        restore(&mut groups, id, Change::Generation(generation), now);
+    }
+    for (key, committed) in read::<Committed>(notebook, "offset/")? {
+        let (id, place) = parse(&key)?;
+        last_id = last_id.max(id);
+        let (topic, partition) = place.rsplit_once('/').ok_or_else(|| wrong(&key))?;
+        let partition = partition.parse().map_err(|_| wrong(&key))?;
+        restore(&mut groups, id, Change::Offsets(vec![(topic.to_owned(), partition, Some(committed))]), now);
+    }
+    Ok((groups.into_values().collect(), last_id + 1))
+}
+
+fn read<T: serde::de::DeserializeOwned>(notebook: &Notebook, prefix: &str) -> Result<Vec<(String, T)>, String> {
+    notebook.read(prefix).map_err(|error| error.to_string())
+}
+
+fn restore(groups: &mut BTreeMap<u64, Group>, id: u64, change: Change, now: Now) {
+    match groups.get_mut(&id) {
+        Some(group) => group.apply(change, now),
+        None => tracing::warn!(id, "the ledger has state of a consumer group without a name; it is not used"),
+    }
+}
+
+fn name_key(id: u64) -> String {
+    format!("name/{id:016x}")
+}
+
+fn generation_key(id: u64) -> String {
+    format!("generation/{id:016x}")
+}
+
+fn offset_key(id: u64, topic: &str, partition: i32) -> String {
+    format!("offset/{id:016x}/{topic}/{partition}")
+}
+
+/// The id in a key, and what follows it.
+fn parse(key: &str) -> Result<(u64, &str), String> {
+    let (_kind, rest) = key.split_once('/').ok_or_else(|| wrong(key))?;
+    let (id, place) = rest.split_once('/').unwrap_or((rest, ""));
+    Ok((u64::from_str_radix(id, 16).map_err(|_| wrong(key))?, place))
+}
+
+fn wrong(key: &str) -> String {
+    format!("the ledger's key groups/{key} is not one of a consumer group")
+}
+
+/// Bytes as hexadecimal text: half the size of JSON's list of numbers.
+pub(super) mod hex {
+    use std::fmt::Write;
+
+    use bytes::Bytes;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(in crate::kafka::group) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::with_capacity(bytes.len() * 2);
+        for byte in bytes {
+            // Writing to a String does not fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        serializer.serialize_str(&text)
+    }
+
+    pub(in crate::kafka::group) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digit = |pair: &[u8]| {
+            let pair = std::str::from_utf8(pair).map_err(D::Error::custom)?;
+            u8::from_str_radix(pair, 16).map_err(D::Error::custom)
+        };
+        text.as_bytes().chunks(2).map(digit).collect()
+    }
+}

@@ -1,0 +1,32 @@
+//! **Classic consumer groups** (JoinGroup, SyncGroup, Heartbeat, LeaveGroup) and committed offsets.
+//!
+//! Decide, record, apply, answer. [`decide`] is the rules as plain functions; a [`Change`](state::Change) is what must
+//! outlive the process; [`journal`] writes changes to the notebook; `Group::apply` carries them out, live and at start-up
+//! alike; [`coordinator`] gives every group with work to do a task of its own.
+//!
+//! **One order for every change: written, durable, applied, answered.** What only lives as long as the connections (who
+//! waits, who must send a heartbeat by when) is changed at once, so that the next request sees it. No answer that depends
+//! on a change leaves before the change is durable, and OffsetFetch reads only what has been applied.
+//!
+//! How we differ from Kafka: an unfinished group is a value, not a state (`Dead` is only what is shown of a group that does
+//! not exist); a group nobody waits for has no task; several members whose sessions end together cause one rebalance.
+//! Left out on purpose: KIP-848 groups, offsets inside transactions.
+//!
+//! Knows no message of the wire, no log and no store: `kafka::code` has the numbers of its [`Refusal`]s, and the API files
+//! translate its plain structs.
+
+mod config;
+mod coordinator;
+mod decide;
+mod journal;
+mod request;
+mod state;
+mod subscription;
+
+pub(crate) use config::GroupConfig;
+pub(crate) use coordinator::{Coordinator, Listed};
+pub(crate) use request::{
+    Commit, Described, Join, JoinRefused, Joined, Leaver, Membership, NewOffset, Partitions, Protocol, Refusal, Sync,
+    TopicOffsets,
+};
+pub(crate) use state::{Committed, State};

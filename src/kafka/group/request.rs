@@ -1,0 +1,316 @@
+//! What is asked of a group and what it answers, free of any wire format and version.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::state::{Committed, State};
+
+/// The name a coordinator gives to a member; empty where a request has none.
+pub(crate) type MemberId = String;
+
+/// Topics and the numbers of their partitions.
+pub(crate) type Partitions = Vec<(String, Vec<i32>)>;
+
+/// A topic and the offsets of its partitions; `None` where nothing was ever committed.
+pub(crate) type TopicOffsets = (String, Vec<(i32, Option<Committed>)>);
+
+/// One result for each thing asked, in order; or one refusal for all.
+pub(crate) type Results = Result<Vec<Result<(), Refusal>>, Refusal>;
+
+/// What a group refuses, in its own words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The answer could not be made durable, or the group's task is gone.
+    #[error("the group's state could not be stored")]
+    Unavailable,
+    /// More groups than the gateway holds.
+    #[error("the gateway holds its largest number of groups")]
+    TooManyGroups,
+    /// An empty group name where one is needed.
+    #[error("the group name is empty")]
+    InvalidGroupId,
+    /// There is no such group.
+    #[error("there is no such group")]
+    UnknownGroup,
+    /// There is no such member.
+    #[error("there is no such member")]
+    UnknownMember,
+    /// The request speaks of another generation than the current one.
+    #[error("the generation is not the current one")]
+    IllegalGeneration,
+    /// The member must join again.
+    #[error("the group is rebalancing")]
+    RebalanceInProgress,
+    /// The member shares no protocol with the group.
+    #[error("the member's protocols do not fit the group")]
+    InconsistentProtocol,
+    /// The session timeout is outside the accepted range.
+    #[error("the session timeout is outside the accepted range")]
+    InvalidSessionTimeout,
+    /// The member must join again with the id it has just been given (KIP-394).
+    #[error("the member must join again with its new id")]
+    MemberIdRequired,
+    /// The group has its largest number of members.
+    #[error("the group is full")]
+    GroupFull,
+    /// Another member has taken over the instance id (KIP-345).
+    #[error("another member has taken over the instance id")]
+    InstanceFenced,
+    /// The text kept with an offset is too long.
+    #[error("the text kept with the offset is too long")]
+    MetadataTooLarge,
+    /// The group has members.
+    #[error("the group has members")]
+    NonEmpty,
+    /// A member subscribes to the topic.
+    #[error("a member of the group subscribes to the topic")]
+    Subscribed,
+}
+
+/// One way of assigning partitions that a member can take part in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Protocol {
+    /// Its name, such as `range`.
+    pub(crate) name: String,
+    /// What the member tells the leader; opaque here.
+    #[serde(with = "super::journal::hex")]
+    pub(crate) metadata: Bytes,
+}
+
+/// A member's request to take part in the next generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    /// Its id; empty if it has none yet.
+    pub(crate) member: MemberId,
+    /// The id that survives its restarts, if it is a static member (KIP-345).
+    pub(crate) instance: Option<String>,
+    /// The name its client gives itself.
+    pub(crate) client_id: String,
+    /// Where it connects from.
+    pub(crate) client_host: String,
+    /// How long it may stay silent.
+    pub(crate) session_timeout: Duration,
+    /// How long it may take to join again when a rebalance has begun.
+    pub(crate) rebalance_timeout: Duration,
+    /// The kind of group, such as `consumer`.
+    pub(crate) protocol_type: String,
+    /// What it can take part in, best first.
+    pub(crate) protocols: Vec<Protocol>,
+    /// Whether it can be told to come back with an id (JoinGroup v4, KIP-394).
+    pub(crate) member_id_required: bool,
+    /// Whether it can be told to lead without assigning (JoinGroup v9, KIP-814).
+    pub(crate) skip_assignment_known: bool,
+}
+
+/// A generation, as one of its members sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Joined {
+    /// The member's id.
+    pub(crate) member: MemberId,
+    /// The generation's number, from 1.
+    pub(crate) generation: i32,
+    /// The kind of group.
+    pub(crate) protocol_type: Option<String>,
+    /// The protocol chosen.
+    pub(crate) protocol: Option<String>,
+    /// The member that assigns.
+    pub(crate) leader: MemberId,
+    /// Whether the leader must leave the assignment as it is (KIP-814).
+    pub(crate) skip_assignment: bool,
+    /// For the leader: all members.
+    pub(crate) members: Vec<Peer>,
+}
+
+/// A member, as the leader sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Peer {
+    /// Its id.
+    pub(crate) member: MemberId,
+    /// Its instance id.
+    pub(crate) instance: Option<String>,
+    /// What it says in the chosen protocol.
+    pub(crate) metadata: Bytes,
+}
+
+/// A refused join.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct JoinRefused {
+    /// Why.
+    pub(crate) refusal: Refusal,
+    /// The id to show, or to come back with; may be empty.
+    pub(crate) member: MemberId,
+}
+
+/// Who speaks, in which generation.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Membership {
+    /// The member's id; empty if it is none.
+    pub(crate) member: MemberId,
+    /// Its instance id.
+    pub(crate) instance: Option<String>,
+    /// The generation it believes in; negative if none.
+    pub(crate) generation: i32,
+}
+
+/// A member's request for its assignment; the leader brings everyone's.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Sync {
+    /// Who asks.
+    pub(crate) who: Membership,
+    /// The kind of group it believes in (SyncGroup v5, KIP-559).
+    pub(crate) protocol_type: Option<String>,
+    /// The protocol it believes in.
+    pub(crate) protocol: Option<String>,
+    /// From the leader: what each member gets; opaque here.
+    pub(crate) assignments: Vec<(MemberId, Bytes)>,
+}
+
+/// A member's share of a generation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Synced {
+    /// The kind of group.
+    pub(crate) protocol_type: Option<String>,
+    /// The protocol chosen.
+    pub(crate) protocol: Option<String>,
+    /// Its share, as the leader wrote it.
+    pub(crate) assignment: Bytes,
+}
+
+/// A member that goes; by instance id alone if its id is empty.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Leaver {
+    /// Its id.
+    pub(crate) member: MemberId,
+    /// Its instance id.
+    pub(crate) instance: Option<String>,
+}
+
+/// Offsets to keep.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Commit {
+    /// Who commits.
+    pub(crate) who: Membership,
+    /// How long to keep them, where an old client says so (OffsetCommit v2 to v4).
+    pub(crate) retention: Option<Duration>,
+    /// The offsets.
+    pub(crate) offsets: Vec<NewOffset>,
+}
+
+/// One offset to keep.
+#[derive(Clone, Debug)]
+pub(crate) struct NewOffset {
+    /// The topic.
+    pub(crate) topic: String,
+    /// The partition.
+    pub(crate) partition: i32,
+    /// The next offset to read.
+    pub(crate) offset: i64,
+    /// The leader epoch of the last record read; -1 if unknown.
+    pub(crate) leader_epoch: i32,
+    /// The client's own text.
+    pub(crate) metadata: String,
+}
+
+/// A group, as an operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Described {
+    /// Where it stands.
+    pub(crate) state: State,
+    /// The kind of group; empty for one that only holds offsets.
+    pub(crate) protocol_type: String,
+    /// The protocol of a stable group; else empty.
+    pub(crate) protocol: String,
+    /// Its members; metadata and assignment only of a stable group.
+    pub(crate) members: Vec<DescribedMember>,
+}
+
+/// A member, as an operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DescribedMember {
+    /// Its id.
+    pub(crate) member: MemberId,
+    /// Its instance id.
+    pub(crate) instance: Option<String>,
+    /// The name its client gives itself.
+    pub(crate) client_id: String,
+    /// Where it connects from.
+    pub(crate) client_host: String,
+    /// What it says in the chosen protocol.
+    pub(crate) metadata: Bytes,
+    /// What the leader gave it.
+    pub(crate) assignment: Bytes,
+}
+
+/// Says which topics' offsets stay.
+pub(crate) type TopicFilter = Arc<dyn Fn(&str) -> bool + Send + std::marker::Sync>;
+
+/// Everything that can be asked of one group.
+pub(super) enum Request {
+    /// Take part; the second is the id to give to a member without one.
+    Join(Box<Join>, MemberId),
+    /// Get the assignment.
+    Sync(Sync),
+    /// Stay.
+    Heartbeat(Membership),
+    /// Go.
+    Leave(Vec<Leaver>),
+    /// Keep offsets.
+    Commit(Commit),
+    /// Read offsets; `None`: all.
+    Fetch(Option<Partitions>),
+    /// Show the group with its members.
+    Describe,
+    /// Show the group's line in the list.
+    Summarize,
+    /// Forget the group.
+    Delete,
+    /// Forget offsets.
+    DeleteOffsets(Partitions),
+    /// Forget the offsets of topics the filter does not keep.
+    RetainTopics(TopicFilter),
+    /// Forget offsets past their time, and the group with them if nothing is left.
+    Sweep,
+}
+
+impl Request {
+    /// Whether it must see every offset that was ever promised, so that earlier writes have to land first and later requests
+    /// have to wait for its own.
+    pub(super) fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Delete | Self::DeleteOffsets(_) | Self::RetainTopics(_) | Self::Sweep)
+    }
+}
+
+/// What a group answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    /// To [`Request::Join`].
+    Join(Result<Joined, JoinRefused>),
+    /// To [`Request::Sync`].
+    Sync(Result<Synced, Refusal>),
+    /// To [`Request::Heartbeat`], [`Request::Delete`], [`Request::RetainTopics`] and [`Request::Sweep`].
+    Done(Result<(), Refusal>),
+    /// To [`Request::Leave`], [`Request::Commit`] and [`Request::DeleteOffsets`]: one result for each thing asked, in order.
+    Each(Results),
+    /// To [`Request::Fetch`].
+    Offsets(Vec<TopicOffsets>),
+    /// To [`Request::Describe`]; `None` if there is no such group.
+    Described(Option<Described>),
+    /// To [`Request::Summarize`]: state and kind; `None` if there is no such group.
+    Summary(Option<(State, String)>),
+}
+
+impl Answer {
+    /// The same answer, had its change not become durable.
+    pub(super) fn refused(self, refusal: Refusal) -> Self {
+        match self {
+            Self::Join(_) => Self::Join(Err(JoinRefused { refusal, member: MemberId::new() })),
+            Self::Sync(_) => Self::Sync(Err(refusal)),
+            Self::Done(_) => Self::Done(Err(refusal)),
+            Self::Each(_) => Self::Each(Err(refusal)),
+            Self::Offsets(_) | Self::Described(_) | Self::Summary(_) => self,
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! What a group is: its members, its place in the rebalance, its offsets, and the changes that outlive the process.
+//!
+//! The methods here keep a group's parts in step with each other; when to call them is decided in [`super::decide`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::request::{MemberId, Peer, Protocol};
+use super::subscription;
+use crate::model::Timestamp;
+
+/// Where a group stands. The names are those that Kafka shows (`ClassicGroupState`).
+///
+/// ```text
+///                 first member joins            all have joined, or time is up
+///   ┌───────┐ ───────────────────────▶ ┌────────────────────┐ ──────────────▶ ┌─────────────────────┐
+///   │ Empty │                          │ PreparingRebalance │                 │ CompletingRebalance │
+///   └───────┘ ◀─────────────────────── └────────────────────┘ ◀────────────── └─────────────────────┘
+///       │          nobody has joined       ▲              a member joins anew,           │
+///       │                                  │              leaves or does not sync        │ the leader's assignment
+///       │ deleted, or nothing left to keep │                                             │ is durable
+///       ▼                                  │  a member joins, leaves, falls silent  ┌────▼───┐
+///     Dead                                 └─────────────────────────────────────── │ Stable │
+///                                             or changes; the leader joins again    └────────┘
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// No members. Offsets may be kept; anybody may commit without being a member.
+    Empty,
+    /// Members are called to join. Heartbeats and syncs answer "rebalance in progress"; joins wait.
+    PreparingRebalance,
+    /// The members are known, the assignment is not. Syncs wait for the leader's; commits answer "rebalance in progress".
+    CompletingRebalance,
+    /// Every member has or can get its assignment.
+    Stable,
+    /// There is no such group. No group is ever in this state; it is what is shown of one that does not exist.
+    Dead,
+}
+
+impl State {
+    /// Its name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
+            Self::Stable => "Stable",
+            Self::Dead => "Dead",
+        }
+    }
+}
+
+/// Names a request whose answer is owed.
+pub(super) type Ticket = u64;
+
+/// The present, in the two ways it is needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// Wall time, for what is stored.
+    pub(super) time: Timestamp,
+    /// Time since the coordinator was opened, for deadlines: it does not jump when somebody sets the clock.
+    pub(super) elapsed: Duration,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) instance: Option<String>,
+    pub(super) client_id: String,
+    pub(super) client_host: String,
+    pub(super) session_timeout: Duration,
+    pub(super) rebalance_timeout: Duration,
+    pub(super) protocols: Vec<Protocol>,
+    pub(super) assignment: Bytes,
+    /// When its session ends unless it is heard of.
+    pub(super) session_end: Duration,
+    /// Whether it has never completed a join: it cannot send heartbeats yet, so a waiting join does not keep it alive.
+    pub(super) new: bool,
+    /// Its waiting JoinGroup.
+    pub(super) joining: Option<Ticket>,
+    /// Its waiting SyncGroup.
+    pub(super) syncing: Option<Ticket>,
+    /// Whether it owes a SyncGroup in this generation.
+    pub(super) unsynced: bool,
+}
+
+impl Member {
+    /// What it says in `protocol`.
+    pub(super) fn metadata(&self, protocol: Option<&str>) -> Bytes {
+        let found = self.protocols.iter().find(|offered| Some(offered.name.as_str()) == protocol);
+        found.map(|offered| offered.metadata.clone()).unwrap_or_default()
+    }
+
+    /// When its session ends; never while it waits for us.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let waits_for_us = !self.new && (self.joining.is_some() || self.syncing.is_some());
+        (!waits_for_us).then_some(self.session_end)
+    }
+}
+
+/// The first rebalance of an empty group, held open for more members.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    /// How much longer it may be held open, after the current delay.
+    pub(super) remaining: Duration,
+    /// Whether a member has come since the delay began.
+    pub(super) member_added: bool,
+}
+
+/// A committed offset.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Committed {
+    /// The next offset to read.
+    pub(crate) offset: i64,
+    /// The leader epoch of the last record read; -1 if unknown.
+    pub(crate) leader_epoch: i32,
+    /// The client's own text.
+    pub(crate) metadata: String,
+    /// When it was committed.
+    pub(crate) committed_at: Timestamp,
+    /// When it ends, if an old client said so itself (OffsetCommit v2 to v4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// What must outlive the process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Change {
+    /// A generation is complete: stable with members, empty without.
+    Generation(Generation),
+    /// Offsets are kept, or (`None`) forgotten.
+    Offsets(Vec<(String, i32, Option<Committed>)>),
+    /// The group and all its offsets are forgotten.
+    Deleted,
+}
+
+/// A completed generation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Generation {
+    pub(super) number: i32,
+    pub(super) protocol_type: Option<String>,
+    pub(super) protocol: Option<String>,
+    pub(super) leader: Option<MemberId>,
+    /// When the group came to be as it is.
+    pub(super) since: Timestamp,
+    pub(super) members: Vec<GenerationMember>,
+}
+
+/// A member of a completed generation.
+///
+/// All its protocols are kept, where Kafka keeps the chosen one: a member that joins again after a restart of the gateway is
+/// then recognised as unchanged.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct GenerationMember {
+    pub(super) id: MemberId,
+    pub(super) instance: Option<String>,
+    pub(super) client_id: String,
+    pub(super) client_host: String,
+    pub(super) session_timeout_millis: u32,
+    pub(super) rebalance_timeout_millis: u32,
+    pub(super) protocols: Vec<Protocol>,
+    #[serde(with = "super::journal::hex")]
+    pub(super) assignment: Bytes,
+}
+
+/// The topics that a group's members subscribe to.
+pub(super) enum Subscriptions {
+    /// Not the consumer protocol, or bytes that do not parse.
+    Unknown,
+    /// Exactly these.
+    Topics(BTreeSet<String>),
+}
+
+/// One group.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Its number in the notebook's keys.
+    pub(super) id: u64,
+    pub(super) name: Arc<str>,
+    /// Whether the notebook has its name.
+    pub(super) recorded: bool,
+    pub(super) state: State,
+    /// When it came to this state; of an empty group, when its last member went.
+    pub(super) since: Timestamp,
+    /// 0 before the first.
+    pub(super) generation: i32,
+    pub(super) protocol_type: Option<String>,
+    pub(super) protocol: Option<String>,
+    pub(super) leader: Option<MemberId>,
+    pub(super) members: BTreeMap<MemberId, Member>,
+    /// Ids given out to members that have not come back with them (KIP-394), and when each ends.
+    pub(super) pending: BTreeMap<MemberId, Duration>,
+    /// When the phase is cut short: while preparing, the join; afterwards, the wait for members that owe a SyncGroup.
+    pub(super) deadline: Option<Duration>,
+    /// While preparing the first generation of an empty group.
+    pub(super) opening: Option<Opening>,
+    /// While completing: whether the leader's assignment is being stored.
+    pub(super) assigning: bool,
+    /// Durable offsets by topic and partition.
+    pub(super) offsets: BTreeMap<String, BTreeMap<i32, Committed>>,
+    /// How many members support each protocol.
+    support: HashMap<String, usize>,
+}
+
+impl Group {
+    /// A group that nothing is known of.
+    pub(super) fn new(id: u64, name: Arc<str>) -> Self {
+        Self {
+            id,
+            name,
+            recorded: false,
+            state: State::Empty,
+            since: Timestamp::default(),
+            generation: 0,
+            protocol_type: None,
+            protocol: None,
+            leader: None,
+            members: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            deadline: None,
+            opening: None,
+            assigning: false,
+            offsets: BTreeMap::new(),
+            support: HashMap::new(),
+        }
+    }
+
+    /// Whether the group exists: it has had a member, or it keeps an offset.
+    pub(super) fn exists(&self) -> bool {
+        self.generation > 0 || !self.members.is_empty() || !self.pending.is_empty() || !self.offsets.is_empty()
+    }
+
+    /// Whether there is anything to keep of it, if only its name in the notebook until the next sweep.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        self.recorded || self.exists()
+    }
+
+    /// Whether nothing can happen to it unless somebody asks.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Empty && self.pending.is_empty()
+    }
+
+    /// The earliest time at which something happens by itself.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        let sessions = self.members.values().filter_map(Member::deadline);
+        sessions.chain(self.pending.values().copied()).chain(self.deadline).min()
+    }
+
+    /// Takes a member in; the first one leads.
+    pub(super) fn insert(&mut self, id: MemberId, member: Member) {
+        self.pending.remove(&id);
+        self.leader.get_or_insert_with(|| id.clone());
+        self.count(&member.protocols);
+        if let Some(before) = self.members.insert(id, member) {
+            self.uncount(&before.protocols);
+        }
+    }
+
+    /// Lets a member go; another one leads if it did.
+    pub(super) fn remove(&mut self, id: &str) -> Option<Member> {
+        let member = self.members.remove(id)?;
+        self.uncount(&member.protocols);
+        if self.leader.as_deref() == Some(id) {
+            self.leader = self.members.keys().next().cloned();
+        }
+        Some(member)
+    }
+
+    /// Gives the member `old` the id `new`, with its share and its leadership. Returns the requests that waited for `old`.
+    pub(super) fn rename(&mut self, old: &str, new: &str) -> Option<(Option<Ticket>, Option<Ticket>)> {
+        let mut member = self.members.remove(old)?;
+        let waiting = (member.joining.take(), member.syncing.take());
+        member.new = false;
+        if self.leader.as_deref() == Some(old) {
+            self.leader = Some(new.to_owned());
+        }
+        self.members.insert(new.to_owned(), member);
+        Some(waiting)
+    }
+
+    /// Replaces what a member said when it joined.
+    pub(super) fn update(&mut self, id: &str, protocols: Vec<Protocol>, session_timeout: Duration, rebalance_timeout: Duration) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        (member.session_timeout, member.rebalance_timeout) = (session_timeout, rebalance_timeout);
+        let before = std::mem::replace(&mut member.protocols, protocols.clone());
+        self.uncount(&before);
+        self.count(&protocols);
+    }
+
+    fn count(&mut self, protocols: &[Protocol]) {
+        for protocol in protocols {
+            *self.support.entry(protocol.name.clone()).or_default() += 1;
+        }
+    }
+
+    fn uncount(&mut self, protocols: &[Protocol]) {
+        for protocol in protocols {
+            let left = self.support.get_mut(&protocol.name).map_or(0, |count| {
+                *count = count.saturating_sub(1);
+                *count
+            });
+            if left == 0 {
+                self.support.remove(&protocol.name);
+            }
+        }
+    }
+
+    /// The member that holds an instance id.
+    pub(super) fn holder(&self, instance: &str) -> Option<&MemberId> {
+        self.members.iter().find(|(_, member)| member.instance.as_deref() == Some(instance)).map(|(id, _)| id)
+    }
+
+    /// Whether all members support `protocol`.
+    pub(super) fn all_support(&self, protocol: &str) -> bool {
+        self.support.get(protocol) == Some(&self.members.len())
+    }
+
+    /// The protocol of the next generation: each member votes for the first of its protocols that all support. Of protocols
+    /// with as many votes the first by name is taken (Kafka: any).
+    pub(super) fn elect_protocol(&self) -> Option<String> {
+        let mut votes = BTreeMap::<&str, usize>::new();
+        for member in self.members.values() {
+            if let Some(vote) = member.protocols.iter().find(|protocol| self.all_support(&protocol.name)) {
+                *votes.entry(&vote.name).or_default() += 1;
+            }
+        }
+        let best = votes.values().copied().max()?;
+        votes.into_iter().find(|&(_, count)| count == best).map(|(name, _)| name.to_owned())
+    }
+
+    /// Whether every member waits for the next generation and no id given out is still on its way.
+    pub(super) fn all_have_joined(&self) -> bool {
+        self.pending.is_empty() && self.members.values().all(|member| member.joining.is_some())
+    }
+
+    /// How long the slowest member may take to join again.
+    pub(super) fn rebalance_timeout(&self) -> Duration {
+        self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or_default()
+    }
+
+    /// All members, as the leader sees them.
+    pub(super) fn peers(&self) -> Vec<Peer> {
+        let peer = |(id, member): (&MemberId, &Member)| Peer {
+            member: id.clone(),
+            instance: member.instance.clone(),
+            metadata: member.metadata(self.protocol.as_deref()),
+        };
+        self.members.iter().map(peer).collect()
+    }
+
+    /// Its line in the list of groups: state and kind; `None` if it does not exist.
+    pub(super) fn summary(&self) -> Option<(State, String)> {
+        self.exists().then(|| (self.state, self.protocol_type.clone().unwrap_or_default()))
+    }
+
+    /// Whether its members speak the consumer protocol.
+    pub(super) fn has_consumers(&self) -> bool {
+        self.protocol_type.as_deref() == Some("consumer")
+    }
+
+    /// What its members subscribe to in the current generation.
+    pub(super) fn subscriptions(&self) -> Subscriptions {
+        let mut topics = BTreeSet::new();
+        let mut read = |member: &Member| subscription::collect(&member.metadata(self.protocol.as_deref()), &mut topics);
+        let all = self.has_consumers() && self.members.values().all(|member| read(member).is_some());
+        if all { Subscriptions::Topics(topics) } else { Subscriptions::Unknown }
+    }
+
+    /// The group as a completed generation, each member with the share that `share` gives it.
+    pub(super) fn completed(&self, since: Timestamp, mut share: impl FnMut(&MemberId, &Member) -> Bytes) -> Generation {
+        let member = |(id, member): (&MemberId, &Member)| GenerationMember {
+            id: id.clone(),
+            instance: member.instance.clone(),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+            session_timeout_millis: millis(member.session_timeout),
+            rebalance_timeout_millis: millis(member.rebalance_timeout),
+            protocols: member.protocols.clone(),
+            assignment: share(id, member),
+        };
+        Generation {
+            number: self.generation,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            since,
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    /// Carries out a change, live and at start-up alike. A member not known yet, as at start-up, gets a fresh session.
+    pub(super) fn apply(&mut self, change: Change, now: Now) {
+        match change {
+            Change::Generation(generation) => self.apply_generation(generation, now),
+            Change::Offsets(offsets) => {
+                for (topic, partition, committed) in offsets {
+                    self.apply_offset(topic, partition, committed);
+                }
+            }
+            Change::Deleted => *self = Self::new(self.id, Arc::clone(&self.name)),
+        }
+    }
+
+    fn apply_generation(&mut self, generation: Generation, now: Now) {
+        self.state = if generation.members.is_empty() { State::Empty } else { State::Stable };
+        (self.generation, self.since) = (generation.number, generation.since);
+        (self.protocol_type, self.protocol) = (generation.protocol_type, generation.protocol);
+        (self.assigning, self.opening) = (false, None);
+        for stored in generation.members {
+            match self.members.get_mut(&stored.id) {
+                Some(member) => member.assignment = stored.assignment,
+                None => self.insert_stored(stored, now),
+            }
+        }
+        self.leader = generation.leader;
+    }
+
+    fn insert_stored(&mut self, stored: GenerationMember, now: Now) {
+        let session_timeout = Duration::from_millis(stored.session_timeout_millis.into());
+        let member = Member {
+            instance: stored.instance,
+            client_id: stored.client_id,
+            client_host: stored.client_host,
+            session_timeout,
+            rebalance_timeout: Duration::from_millis(stored.rebalance_timeout_millis.into()),
+            protocols: stored.protocols,
+            assignment: stored.assignment,
+            session_end: now.elapsed.saturating_add(session_timeout),
+            new: false,
+            joining: None,
+            syncing: None,
+            unsynced: false,
+        };
+        self.insert(stored.id, member);
+    }
+
+    fn apply_offset(&mut self, topic: String, partition: i32, committed: Option<Committed>) {
+        if let Some(committed) = committed {
+            self.offsets.entry(topic).or_default().insert(partition, committed);
+        } else if let Some(partitions) = self.offsets.get_mut(&topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                self.offsets.remove(&topic);
+            }
+        }
+    }
+}
+
+fn millis(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(protocols: &[&str]) -> Member {
+        let protocol = |name: &&str| Protocol { name: (*name).to_owned(), metadata: Bytes::new() };
+        Member {
+            instance: None,
+            client_id: String::new(),
+            client_host: String::new(),
+            session_timeout: Duration::ZERO,
+            rebalance_timeout: Duration::ZERO,
+            protocols: protocols.iter().map(protocol).collect(),
+            assignment: Bytes::new(),
+            session_end: Duration::ZERO,
+            new: false,
+            joining: None,
+            syncing: None,
+            unsynced: false,
+        }
+    }
+
+    fn group(members: &[&[&str]]) -> Group {
+        let mut group = Group::new(1, "g".into());
+        for (index, protocols) in members.iter().enumerate() {
+            group.insert(format!("m{index}"), member(protocols));
+        }
+        group
+    }
+
+    #[test]
+    fn the_protocol_with_most_votes_among_those_that_all_support_is_elected() {
+        let rows: [(&[&[&str]], Option<&str>); 6] = [
+            (&[], None),
+            (&[&["range"]], Some("range")),
+            (&[&["b", "a"], &["a", "b"], &["b", "a"]], Some("b")),
+            (&[&["only", "a"], &["a", "b"]], Some("a")),
+            (&[&["b", "a"], &["a", "b"]], Some("a")),
+            (&[&["a"], &["b"]], None),
+        ];
+        for (members, expected) in rows {
+            assert_eq!(group(members).elect_protocol().as_deref(), expected, "{members:?}");
+        }
+    }
+
+    #[test]
+    fn support_follows_members_that_come_change_and_go() {
+        let mut group = group(&[&["a"], &["a", "b"]]);
+        assert!(group.all_support("a") && !group.all_support("b"));
+        group.update("m0", member(&["b"]).protocols, Duration::ZERO, Duration::ZERO);
+        assert!(!group.all_support("a") && group.all_support("b"));
+        group.remove("m0");
+        assert!(group.all_support("a") && group.all_support("b"));
+        group.remove("m1");
+        assert!(group.support.is_empty());
+    }
+
+    #[test]
+    fn the_first_member_leads_and_hands_on_when_it_goes() {
+        let mut group = group(&[&["a"], &["a"]]);
+        assert_eq!(group.leader.as_deref(), Some("m0"));
+        group.rename("m0", "m9");
+        assert_eq!(group.leader.as_deref(), Some("m9"));
+        group.remove("m9");
+        assert_eq!(group.leader.as_deref(), Some("m1"));
+        group.remove("m1");
+        assert_eq!(group.leader, None);
+    }
+}

@@ -1,0 +1,18 @@
+//! **Front door 1: the Kafka wire protocol.** Translates words; the log decides.
+//!
+//! A request climbs `frame` (bytes to frames) → `connection` (order, memory, answers) → `api::contract` (decode, encode) →
+//! one file of `api`. Never imports `kinesis`, `aws` or `store`.
+
+mod api;
+mod code;
+mod connection;
+mod frame;
+mod group;
+mod listener;
+mod partition;
+mod started;
+mod translate;
+
+pub use api::contract::{Config, Door, Unreadable};
+pub use api::{Supported, supported};
+pub use listener::{Shutdown, serve, serve_connection};

@@ -1,0 +1,53 @@
+//! Topic ⇄ stream, partition ⇄ lane, and the leader epoch they all share.
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::TopicName;
+use uuid::Uuid;
+
+use crate::log::{Log, Stream};
+use crate::model::{Lane, LaneId, StreamId};
+
+/// The leader epoch of every partition. Leadership never moves, and clients ignore metadata whose epoch went back, so it is
+/// constant (KIP-320).
+pub(crate) const LEADER_EPOCH: i32 = 0;
+/// "No epoch" in requests and answers.
+pub(crate) const NO_EPOCH: i32 = -1;
+
+/// How a request names a topic: by id in newer versions, by name in older ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Topic<'a> {
+    /// By name.
+    Named(&'a TopicName),
+    /// By id (KIP-516).
+    Identified(Uuid),
+}
+
+impl Topic<'_> {
+    /// Its stream; UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID if there is none.
+    pub(crate) fn stream(self, log: &Log) -> Result<Arc<Stream>, ResponseError> {
+        match self {
+            Self::Named(name) => log.stream(name.as_str()).ok_or(ResponseError::UnknownTopicOrPartition),
+            Self::Identified(id) => log.stream_by_id(StreamId(id)).ok_or(ResponseError::UnknownTopicId),
+        }
+    }
+}
+
+/// The lane of a partition; UNKNOWN_TOPIC_OR_PARTITION if the topic has no such partition.
+pub(crate) fn lane(stream: &Stream, partition: i32) -> Result<LaneId, ResponseError> {
+    match u32::try_from(partition) {
+        Ok(lane) if lane < stream.lanes() => Ok(LaneId { stream: stream.id(), lane: Lane(lane) }),
+        _ => Err(ResponseError::UnknownTopicOrPartition),
+    }
+}
+
+/// Whether the epoch that a client believes in is the leader's; FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH if it is older or
+/// newer (KIP-320; Kafka, `Partition.checkCurrentLeaderEpoch`).
+pub(crate) fn check_epoch(believed: i32) -> Result<(), ResponseError> {
+    match believed {
+        NO_EPOCH | LEADER_EPOCH => Ok(()),
+        older if older < LEADER_EPOCH => Err(ResponseError::FencedLeaderEpoch),
+        _ => Err(ResponseError::UnknownLeaderEpoch),
+    }
+}

@@ -1,0 +1,283 @@
+//! The broker configs that tools read: consoles, kafka-configs, Connect and Streams.
+//!
+//! All read-only: a gateway is set up when it is started, and what can change later belongs to a topic. Besides the ones below,
+//! each topic config's default is shown under the broker's name for it (`log.retention.ms` for `retention.ms`).
+//!
+//! The `group.*` values and `offset.metadata.max.bytes` repeat the defaults of `kafka::group`, which nobody can change yet.
+//!
+//! Left out on purpose: the configs of what does not exist here (replication, cleaner, controller quorum, TLS stores), and
+//! `inter.broker.protocol.version`, which Kafka removed in 4.0.
+
+use super::settings::default_value;
+use super::shown::{Kind, Shown, Source, Synonym};
+use super::{Refusal, quoted, topic_config};
+use crate::kafka::Config;
+use crate::model::Settings;
+
+/// What a broker config's value is computed from.
+struct Seen<'a> {
+    config: &'a Config,
+    /// Where the client reaches the broker.
+    host: &'a str,
+    port: u16,
+}
+
+/// What a broker config is.
+struct BrokerConfig {
+    name: &'static str,
+    kind: Kind,
+    /// The option of `shardgate serve` that sets it, if one does.
+    option: Option<&'static str>,
+    value: fn(&Seen<'_>) -> String,
+    documentation: &'static str,
+}
+
+/// Every broker config that is not the default of a topic config.
+const TABLE: &[BrokerConfig] = &[
+    BrokerConfig {
+        name: "advertised.listeners",
+        kind: Kind::String,
+        option: Some("--advertised-listener"),
+        value: listener,
+        documentation: "The address told to clients. Without an advertised one it is the address their own connection arrived at.",
+    },
+    BrokerConfig {
+        name: "auto.create.topics.enable",
+        kind: Kind::Boolean,
+        option: Some("--auto-create-topics"),
+        value: |seen| seen.config.auto_create_topics.to_string(),
+        documentation: "Whether a topic that a client asks for is created when it is missing.",
+    },
+    BrokerConfig {
+        name: "broker.id",
+        kind: Kind::Int,
+        option: Some("--node-id"),
+        value: |seen| seen.config.node_id.to_string(),
+        documentation: "The id of this broker; the same as node.id.",
+    },
+    BrokerConfig {
+        name: "default.replication.factor",
+        kind: Kind::Int,
+        option: None,
+        value: |_| "1".to_owned(),
+        documentation: "Replicas of a new topic. Always one: durability is the log's business. Requests for more are accepted.",
+    },
+    BrokerConfig {
+        name: "delete.topic.enable",
+        kind: Kind::Boolean,
+        option: None,
+        value: |_| "true".to_owned(),
+        documentation: "Whether topics can be deleted.",
+    },
+    BrokerConfig {
+        name: "group.initial.rebalance.delay.ms",
+        kind: Kind::Int,
+        option: None,
+        value: |_| "0".to_owned(),
+        documentation: "How long an empty group waits for more members before its first generation. It does not wait.",
+    },
+    BrokerConfig {
+        name: "group.max.session.timeout.ms",
+        kind: Kind::Int,
+        option: None,
+        value: |_| "1800000".to_owned(),
+        documentation: "Longest session timeout a member of a group may ask for.",
+    },
+    BrokerConfig {
+        name: "group.max.size",
+        kind: Kind::Int,
+        option: None,
+        value: |_| "10000".to_owned(),
+        documentation: "Members in one group.",
+    },
+    BrokerConfig {
+        name: "group.min.session.timeout.ms",
+        kind: Kind::Int,
+        option: None,
+        value: |_| "6000".to_owned(),
+        documentation: "Shortest session timeout a member of a group may ask for.",
+    },
+    BrokerConfig {
+        name: "listeners",
+        kind: Kind::String,
+        option: Some("--kafka-listener"),
+        value: listener,
+        documentation: "The address of the Kafka door, as this client reaches it.",
+    },
+    BrokerConfig {
+        name: "log.dir",
+        kind: Kind::String,
+        option: Some("--data-dir"),
+        value: |seen| seen.config.log_dir.clone(),
+        documentation: "The data directory; the same as log.dirs.",
+    },
+    BrokerConfig {
+        name: "log.dirs",
+        kind: Kind::String,
+        option: Some("--data-dir"),
+        value: |seen| seen.config.log_dir.clone(),
+        documentation: "The data directory.",
+    },
+    BrokerConfig {
+        name: "log.retention.hours",
+        kind: Kind::Int,
+        option: None,
+        value: |_| Settings::default().retention_hours.to_string(),
+        documentation: "Retention, in hours, of a topic without retention.ms.",
+    },
+    BrokerConfig {
+        name: "max.connections",
+        kind: Kind::Int,
+        option: None,
+        value: |seen| seen.config.connections_max.to_string(),
+        documentation: "Connections at once; further ones are closed.",
+    },
+    BrokerConfig {
+        name: "node.id",
+        kind: Kind::Int,
+        option: Some("--node-id"),
+        value: |seen| seen.config.node_id.to_string(),
+        documentation: "The id of this broker.",
+    },
+    BrokerConfig {
+        name: "num.partitions",
+        kind: Kind::Int,
+        option: Some("--default-partitions"),
+        value: |seen| seen.config.default_partitions.to_string(),
+        documentation: "Partitions of a topic created without a number.",
+    },
+    BrokerConfig {
+        name: "offset.metadata.max.bytes",
+        kind: Kind::Int,
+        option: None,
+        value: |_| "4096".to_owned(),
+        documentation: "Bytes of the text that a client may keep with a committed offset.",
+    },
+    BrokerConfig {
+        name: "offsets.retention.minutes",
+        kind: Kind::Int,
+        option: None,
+        value: |seen| (seen.config.offsets_retention.as_secs() / 60).to_string(),
+        documentation: "How long a group without members keeps its committed offsets, in minutes.",
+    },
+    BrokerConfig {
+        name: "process.roles",
+        kind: Kind::List,
+        option: None,
+        value: |_| "broker,controller".to_owned(),
+        documentation: "What this process does: everything, since it is the whole cluster.",
+    },
+    BrokerConfig {
+        name: "queued.max.request.bytes",
+        kind: Kind::Long,
+        option: None,
+        value: |seen| seen.config.frames_in_flight_bytes_max.to_string(),
+        documentation: "Bytes of requests in memory at once, all connections together; reading waits beyond it.",
+    },
+    BrokerConfig {
+        name: "socket.request.max.bytes",
+        kind: Kind::Int,
+        option: None,
+        value: |seen| seen.config.frame_bytes_max.to_string(),
+        documentation: "Largest request in bytes; the connection that sends a larger one is closed.",
+    },
+];
+
+fn listener(seen: &Seen<'_>) -> String {
+    // An IPv6 address needs brackets before a port.
+    match seen.host.contains(':') {
+        true => format!("PLAINTEXT://[{}]:{}", seen.host, seen.port),
+        false => format!("PLAINTEXT://{}:{}", seen.host, seen.port),
+    }
+}
+
+/// Every broker config in name order, as seen by a client that reaches the broker at `host` and `port`.
+pub(crate) fn show(config: &Config, (host, port): (&str, u16)) -> Vec<Shown> {
+    let seen = Seen { config, host, port };
+    let own = TABLE.iter().map(|broker| {
+        let source = if broker.option.is_some() { Source::Start } else { Source::Default };
+        shown(broker.name, (broker.value)(&seen), broker.kind, source, broker.documentation)
+    });
+    let topics = topic_config::TABLE.iter().filter_map(|topic| {
+        let value = default_value(topic, &Settings::default());
+        Some(shown(topic.broker_name?, value, topic.kind, Source::Default, topic.documentation))
+    });
+    let mut all: Vec<Shown> = own.chain(topics).collect();
+    all.sort_unstable_by_key(|shown| shown.name);
+    all
+}
+
+fn shown(name: &'static str, value: String, kind: Kind, source: Source, documentation: &'static str) -> Shown {
+    let synonyms = vec![Synonym { name, value: value.clone(), source }];
+    Shown { name, value, kind, read_only: true, source, synonyms, documentation }
+}
+
+/// Why the broker config `name` cannot be set by a request, and what sets it instead (INVALID_CONFIG).
+pub(crate) fn refuse(name: &str) -> Refusal {
+    let instead = match TABLE.iter().find(|broker| broker.name == name) {
+        Some(BrokerConfig { option: Some(option), .. }) => format!("start shardgate with {option} instead"),
+        _ => match topic_config::TABLE.iter().find(|topic| topic.broker_name == Some(name)) {
+            Some(topic) => format!("set {} on a topic instead", topic.name),
+            None => "shardgate serve --help lists what can be set at the start".to_owned(),
+        },
+    };
+    Refusal::config(format!("the broker config {} cannot be changed by a request; {instead}", quoted(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::translate::tests::config;
+
+    #[test]
+    fn what_tools_read_is_there_with_its_real_value() {
+        let all = show(&config(), ("::1", 9092));
+        for (name, value) in [
+            ("advertised.listeners", "PLAINTEXT://[::1]:9092"),
+            ("auto.create.topics.enable", "false"),
+            ("broker.id", "7"),
+            ("compression.type", "producer"),
+            ("default.replication.factor", "1"),
+            ("delete.topic.enable", "true"),
+            ("group.max.session.timeout.ms", "1800000"),
+            ("group.min.session.timeout.ms", "6000"),
+            ("log.cleanup.policy", "delete"),
+            ("log.dirs", "/data"),
+            ("log.retention.hours", "24"),
+            ("log.retention.ms", "86400000"),
+            ("message.max.bytes", "1048588"),
+            ("min.insync.replicas", "1"),
+            ("node.id", "7"),
+            ("num.partitions", "3"),
+            ("offsets.retention.minutes", "10080"),
+            ("queued.max.request.bytes", "2000"),
+            ("socket.request.max.bytes", "1000"),
+        ] {
+            let found: Vec<_> = all.iter().filter(|shown| shown.name == name).collect();
+            assert_eq!(found.len(), 1, "{name}");
+            assert_eq!(found[0].value, value, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_broker_config_is_read_only_documented_and_named_once() {
+        let all = show(&config(), ("localhost", 1));
+        for pair in all.windows(2) {
+            assert!(pair[0].name < pair[1].name, "{} {}", pair[0].name, pair[1].name);
+        }
+        assert!(all.iter().all(|shown| shown.read_only && shown.documentation.ends_with('.')));
+    }
+
+    #[test]
+    fn an_attempt_to_set_a_broker_config_is_told_what_sets_it() {
+        for (name, words) in [
+            ("num.partitions", "--default-partitions"),
+            ("log.retention.ms", "set retention.ms on a topic"),
+            ("log.cleaner.threads", "--help"),
+        ] {
+            let refusal = refuse(name);
+            assert_eq!(refusal.error, kafka_protocol::ResponseError::InvalidConfig);
+            assert!(refusal.words.contains(words) && refusal.words.contains(name), "{}", refusal.words);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Fetch (key 1).
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use tokio::time::{Duration, Instant};
+use uuid::Uuid;
+
+use crate::support::{Gateway, batch, name, records};
+
+const ERROR: (i64, i64) = (-1, -1);
+
+fn partition(partition: i32, offset: i64) -> FetchPartition {
+    FetchPartition::default().with_partition(partition).with_fetch_offset(offset).with_partition_max_bytes(1 << 20)
+}
+
+fn fetch(partitions: Vec<FetchPartition>) -> FetchRequest {
+    FetchRequest::default()
+        .with_min_bytes(1)
+        .with_topics(vec![FetchTopic::default().with_topic(name("orders")).with_partitions(partitions)])
+}
+
+fn values(response: &FetchResponse, partition: usize) -> Vec<String> {
+    let records_of = |bytes: &Bytes| records(bytes).into_iter().map(|record| record.value).collect();
+    response.responses[0].partitions[partition].records.as_ref().map(records_of).unwrap_or_default()
+}
+
+async fn filled() -> Gateway {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 2).await;
+    let mut kafka = gateway.kafka();
+    for values in [&["a", "b", "c"][..], &["d"], &["e", "f"]] {
+        kafka.produce("orders", 0, batch(values)).await;
+    }
+    gateway
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_version_gives_the_batches_from_the_offset_on() {
+    let gateway = filled().await;
+    let id = gateway.log.stream("orders").unwrap().id().0;
+    let mut kafka = gateway.kafka();
+    for version in 4..=18 {
+        let mut request = fetch(vec![partition(0, 3), partition(1, 0)]);
+        request.topics[0].topic_id = id;
+        let response = kafka.call(version, request).await;
+        assert_eq!((response.error_code, response.session_id), (0, 0));
+        assert_eq!(values(&response, 0), ["d", "e", "f"], "version {version}");
+        assert!(values(&response, 1).is_empty());
+        let first = &response.responses[0].partitions[0];
+        assert_eq!((first.error_code, first.high_watermark, first.last_stable_offset), (0, 6, 6));
+        assert_eq!(first.log_start_offset, if version >= 5 { 0 } else { -1 });
+        let topic = &response.responses[0];
+        assert_eq!((topic.topic == name("orders"), topic.topic_id == id), (version <= 12, version >= 13));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_within_a_batch_gets_the_whole_batch() {
+    let gateway = filled().await;
+    let response = gateway.kafka().call(11, fetch(vec![partition(0, 1)])).await;
+    assert_eq!(values(&response, 0), ["a", "b", "c", "d", "e", "f"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_batch_is_given_even_if_it_is_larger_than_asked_for() {
+    let gateway = filled().await;
+    let mut kafka = gateway.kafka();
+    let small = vec![partition(0, 0).with_partition_max_bytes(1), partition(0, 3).with_partition_max_bytes(1)];
+    let response = kafka.call(11, fetch(small)).await;
+    assert_eq!((values(&response, 0).len(), values(&response, 1).len()), (3, 0));
+    let response = kafka.call(11, fetch(vec![partition(0, 0), partition(0, 3)]).with_max_bytes(1)).await;
+    assert_eq!((values(&response, 0).len(), values(&response, 1).len()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_are_told_per_partition_and_at_once() {
+    let gateway = filled().await;
+    let begun = Instant::now();
+    let asked =
+        vec![partition(0, 7), partition(0, -1), partition(9, 0), partition(1, 0), partition(0, 0).with_current_leader_epoch(1)];
+    let response = gateway.kafka().call(11, fetch(asked).with_max_wait_ms(60_000)).await;
+    let partitions = &response.responses[0].partitions;
+    assert_eq!(partitions.iter().map(|p| p.error_code).collect::<Vec<_>>(), [1, 1, 3, 0, 75]);
+    for refused in [0, 1, 2, 4] {
+        assert_eq!((partitions[refused].high_watermark, partitions[refused].log_start_offset), ERROR);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_topic_id_has_an_error_of_its_own() {
+    let gateway = filled().await;
+    let mut request = fetch(vec![partition(0, 0)]);
+    request.topics[0].topic_id = Uuid::from_u128(7);
+    let response = gateway.kafka().call(13, request).await;
+    assert_eq!(response.responses[0].partitions[0].error_code, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_poll_ends_with_the_record_it_waits_for() {
+    let gateway = filled().await;
+    let (mut reader, mut writer) = (gateway.kafka(), gateway.kafka());
+    let begun = Instant::now();
+    reader.send(11, &fetch(vec![partition(0, 6), partition(1, 0)]).with_max_wait_ms(60_000)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    writer.produce("orders", 1, batch(&["new"])).await;
+    let response = reader.receive::<FetchRequest>(11).await;
+    assert_eq!(values(&response, 1), ["new"]);
+    assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_poll_ends_empty_when_its_time_is_over() {
+    let gateway = filled().await;
+    let begun = Instant::now();
+    let response = gateway.kafka().call(11, fetch(vec![partition(0, 6)]).with_max_wait_ms(500)).await;
+    assert!(values(&response, 0).is_empty());
+    assert_eq!(begun.elapsed().as_millis(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_session_that_goes_on_is_unknown() {
+    let gateway = filled().await;
+    let mut kafka = gateway.kafka();
+    for (id, epoch, code) in [(0, 0, 0), (0, -1, 0), (5, 0, 0), (5, -1, 0), (5, 1, 70), (0, 3, 70)] {
+        let response = kafka.call(11, fetch(vec![partition(0, 0)]).with_session_id(id).with_session_epoch(epoch)).await;
+        assert_eq!((response.error_code, response.session_id), (code, 0), "session {id}, epoch {epoch}");
+        assert_eq!(response.responses.is_empty(), code != 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_of_committed_records_hear_that_nothing_was_aborted() {
+    let gateway = filled().await;
+    let mut kafka = gateway.kafka();
+    for (level, expected) in [(0, None), (1, Some(0))] {
+        let response = kafka.call(11, fetch(vec![partition(0, 0)]).with_isolation_level(level)).await;
+        assert_eq!(response.responses[0].partitions[0].aborted_transactions.as_ref().map(Vec::len), expected);
+    }
+}

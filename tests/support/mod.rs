@@ -1,0 +1,98 @@
+//! A gateway in memory, and who speaks to it.
+
+mod batches;
+mod kafka;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shardgate::env::{Env, PausedClock, SeededEntropy};
+use shardgate::kafka::{Config, Door, serve, serve_connection};
+use shardgate::log::{Log, Options, Stream};
+use shardgate::model::{Settings, StreamName, Timestamp};
+use shardgate::notebook::Notebook;
+use shardgate::store::MemoryStore;
+use tokio::io::{DuplexStream, duplex};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub(crate) use batches::{batch, build, records, stamped};
+pub(crate) use kafka::{Kafka, name, produce};
+
+/// What the clock shows when a gateway starts.
+pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
+/// Where clients come from and arrive, as the gateway sees it.
+pub(crate) const PEER: ([u8; 4], u16) = ([10, 0, 0, 9], 50_000);
+pub(crate) const LOCAL: ([u8; 4], u16) = ([10, 0, 0, 1], 9_092);
+
+/// A gateway that keeps everything in memory.
+pub(crate) struct Gateway {
+    pub(crate) log: Log,
+    door: Arc<Door>,
+    stop: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// One with topics created on demand and small limits.
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// One whose settings `change` has changed. The only place where tests put the parts together.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
+            node_id: 0,
+            cluster_id: "shardgate-tests-000000".to_owned(),
+            advertised: None,
+            default_partitions: 2,
+            auto_create_topics: true,
+            frame_bytes_max: 100 << 20,
+            frames_in_flight_bytes_max: 200 << 20,
+            connections_max: 100,
+            log_dir: "memory".to_owned(),
+            offsets_retention: Duration::from_secs(7 * 24 * 3_600),
+        };
+        change(&mut config);
+        let env = Env { clock: Arc::new(PausedClock::starting_at(START)), entropy: Arc::new(SeededEntropy::new(1)) };
+        let store = Arc::new(MemoryStore::default());
+        let log = Log::open(store.clone(), store.clone(), env, Options::default()).unwrap();
+        let door = Arc::new(Door::open(log.clone(), Notebook::new(store, "groups"), config).unwrap());
+        Self { log, door, stop: watch::channel(false).0 }
+    }
+
+    /// A new connection to the Kafka door.
+    pub(crate) fn kafka(&self) -> Kafka {
+        Kafka::over(self.pipe())
+    }
+
+    /// The client's end of a new connection to the Kafka door.
+    pub(crate) fn pipe(&self) -> DuplexStream {
+        let (client, server) = duplex(1 << 20);
+        tokio::spawn(serve_connection(server, PEER.into(), LOCAL.into(), self.door.clone(), self.stop.subscribe()));
+        client
+    }
+
+    /// Opens a real socket on a free port, and returns its address and what ends when the gateway has stopped.
+    pub(crate) async fn listen(&self) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (address, tokio::spawn(serve(listener, self.door.clone(), self.stop.subscribe())))
+    }
+
+    /// Creates a stream.
+    pub(crate) async fn stream(&self, name: &str, lanes: u32) -> Arc<Stream> {
+        self.stream_with(name, lanes, Settings::default()).await
+    }
+
+    /// Creates a stream with these settings.
+    pub(crate) async fn stream_with(&self, name: &str, lanes: u32, settings: Settings) -> Arc<Stream> {
+        self.log.create_stream(StreamName::new(name).unwrap(), lanes, settings).await.unwrap()
+    }
+
+    /// Tells all connections to end.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
