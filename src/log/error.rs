@@ -19,7 +19,7 @@ pub enum Error {
         lane: u32,
     },
     /// The name is taken.
-    #[error("stream {0} exists already")]
+    #[error("stream {0} already exists")]
     StreamExists(StreamName),
     /// The batch is larger than the stream accepts.
     #[error("the batch has {bytes} bytes; the stream accepts at most {max}")]

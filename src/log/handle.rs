@@ -8,7 +8,7 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::env::Env;
 use crate::model::{LaneId, StreamId, StreamName};
-use crate::store::{self, Done, Journal, Ledger};
+use crate::store::{self, Done, Journal, Ledger, Volume};
 
 use super::catalog::{self, Stream};
 use super::producers::ProducerIds;
@@ -77,6 +77,11 @@ impl Log {
     /// Bytes of the live batches of each of `lanes`.
     pub async fn bytes(&self, lanes: Vec<LaneId>) -> Result<Vec<u64>, Error> {
         self.on_disk(move |journal| lanes.into_iter().map(|lane| journal.bytes(lane)).collect()).await
+    }
+
+    /// The space of the volume that the log lies on; `None` if it lies in memory.
+    pub fn volume(&self) -> Option<Volume> {
+        self.inner.journal.volume()
     }
 
     pub(super) fn lane(&self, lane: LaneId) -> Result<(Arc<Stream>, Arc<LaneCell>), Error> {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Write};
+use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
 use crate::batch::ProducerWindow;
 use crate::model::{LaneId, Offset};
 
@@ -193,6 +193,10 @@ impl Journal for FaultyStore {
 
     fn bytes(&self, lane: LaneId) -> Result<u64, Error> {
         self.journal.bytes(lane)
+    }
+
+    fn volume(&self) -> Option<Volume> {
+        self.journal.volume()
     }
 
     fn trim(&self, lane: LaneId, before: Offset) {

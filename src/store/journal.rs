@@ -34,6 +34,15 @@ pub enum Search {
     LatestCreated,
 }
 
+/// Space on a disk, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Volume {
+    /// All there is.
+    pub total: u64,
+    /// What can still be written.
+    pub usable: u64,
+}
+
 /// Ordered blocks per lane. Every method but `append`, `trim` and `remove` may block on the disk.
 pub trait Journal: Send + Sync {
     /// The lanes that have ever been written to or trimmed, and not removed.
@@ -59,6 +68,9 @@ pub trait Journal: Send + Sync {
 
     /// Bytes of the live batches in the lane.
     fn bytes(&self, lane: LaneId) -> Result<u64, Error>;
+
+    /// The space of the volume the journal lies on; `None` if it lies on none, or that cannot be told.
+    fn volume(&self) -> Option<Volume>;
 
     /// Gives up all blocks that end at or before `before`, and forbids reading below it. Durable no later than the next append.
     fn trim(&self, lane: LaneId, before: Offset);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::lane::LaneHead;
-use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Write};
+use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
 use crate::batch::ProducerWindow;
 use crate::model::{LaneId, Offset, Timestamp};
 
@@ -158,6 +158,10 @@ impl Journal for MemoryStore {
 
     fn bytes(&self, lane: LaneId) -> Result<u64, Error> {
         Ok(self.lane(lane).map_or(0, |lane| locked(&lane.state).bytes))
+    }
+
+    fn volume(&self) -> Option<Volume> {
+        None
     }
 
     fn trim(&self, lane: LaneId, before: Offset) {

@@ -10,7 +10,7 @@ mod memory;
 mod segments;
 
 pub use faulty::{Call, Fault, Faults, FaultyStore};
-pub use journal::{Block, Extent, Journal, Search};
+pub use journal::{Block, Extent, Journal, Search, Volume};
 pub use lane::LaneHead;
 pub use ledger::{Ledger, Write};
 pub use memory::MemoryStore;

@@ -1,7 +1,7 @@
 //! **DescribeLogDirs** (35): how many bytes the live records of each partition take, in the one directory there is.
 //!
 //! How we differ from Kafka: all partitions share one commit log, so the bytes of a partition are those of its batches and not of
-//! files of its own. Space of the volume is answered as unknown.
+//! files of its own.
 //!
 //! Versions: 2 is flexible · 3 has an error code for the whole · 4 has the volume's space (KIP-827).
 //!
@@ -54,11 +54,13 @@ impl Api for DescribeLogDirs {
                 Err(error) => return Reply::Send(unreadable(cx, &error)),
             }
         }
+        let space = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let volume = log.volume().map_or((UNKNOWN_VOLUME_BYTES, UNKNOWN_VOLUME_BYTES), |v| (space(v.total), space(v.usable)));
         let result = DescribeLogDirsResult::default()
             .with_log_dir(cx.door.config.log_dir.clone().into())
             .with_topics(topics)
-            .with_total_bytes(UNKNOWN_VOLUME_BYTES)
-            .with_usable_bytes(UNKNOWN_VOLUME_BYTES);
+            .with_total_bytes(volume.0)
+            .with_usable_bytes(volume.1);
         Reply::Send(DescribeLogDirsResponse::default().with_results(vec![result]))
     }
 }

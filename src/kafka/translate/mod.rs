@@ -60,7 +60,7 @@ impl Refusal {
 
     /// TOPIC_ALREADY_EXISTS for the topic `name`.
     pub(crate) fn topic_exists(name: &str) -> Self {
-        Self::new(ResponseError::TopicAlreadyExists, format!("the topic {} exists already", quoted(name)))
+        Self::new(ResponseError::TopicAlreadyExists, format!("the topic {} already exists", quoted(name)))
     }
 }
 

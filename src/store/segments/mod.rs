@@ -35,7 +35,7 @@ use crate::batch::{Batch, ProducerWindow};
 use crate::model::{LaneId, Offset, Timestamp};
 
 use super::lane::LaneHead;
-use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Write};
+use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
 use committer::{Command, Committer};
 use format::Entry;
 use keeper::Keeper;
@@ -404,6 +404,11 @@ impl Journal for SegmentStore {
             from = run.next;
         }
         Ok(bytes)
+    }
+
+    fn volume(&self) -> Option<Volume> {
+        let found = rustix::fs::statvfs(&self.shared.directory).ok()?;
+        Some(Volume { total: found.f_blocks * found.f_frsize, usable: found.f_bavail * found.f_frsize })
     }
 
     fn trim(&self, lane: LaneId, before: Offset) {
