@@ -6,8 +6,12 @@ mod support;
 
 /// One file per API key: a script of frames.
 mod kafka;
+/// The program, as a process.
+mod program;
 /// Every engine keeps the promises of the journal and the ledger.
 mod store;
+/// The house rules.
+mod tidy;
 
 /// The binary's allocator: it maps what is asked for lazily, so that a count of billions in a request becomes a decoding
 /// error as soon as the request turns out to be short.

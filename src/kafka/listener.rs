@@ -90,6 +90,7 @@ where
         return;
     };
     tracing::debug!(%peer, "connection opened");
+    let _open = door.meter.connection();
     let bounds = Bounds {
         frame_bytes_max: door.config.frame_bytes_max,
         memory: door.memory.clone(),

@@ -4,6 +4,7 @@
 //! retention is over. The doors translate, the log decides, the store rests. Never imports a door or `aws`.
 
 mod append;
+mod arrival;
 mod catalog;
 mod error;
 mod handle;

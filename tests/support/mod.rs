@@ -10,6 +10,7 @@ use std::time::Duration;
 use shardgate::env::{Env, PausedClock, SeededEntropy};
 use shardgate::kafka::{Config, Door, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
+use shardgate::metrics::Meter;
 use shardgate::model::{Settings, StreamName, Timestamp};
 use shardgate::notebook::Notebook;
 use shardgate::store::MemoryStore;
@@ -58,7 +59,7 @@ impl Gateway {
         let env = Env { clock: Arc::new(PausedClock::starting_at(START)), entropy: Arc::new(SeededEntropy::new(1)) };
         let store = Arc::new(MemoryStore::default());
         let log = Log::open(store.clone(), store.clone(), env, Options::default()).unwrap();
-        let door = Arc::new(Door::open(log.clone(), Notebook::new(store, "groups"), config).unwrap());
+        let door = Arc::new(Door::open(log.clone(), Notebook::new(store, "kafka"), Meter::default(), config).unwrap());
         Self { log, door, stop: watch::channel(false).0 }
     }
 

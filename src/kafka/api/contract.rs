@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::log::Log;
+use crate::metrics::Meter;
 use crate::notebook::Notebook;
 
 /// One API of the Kafka protocol.
@@ -86,6 +87,7 @@ impl Context {
 pub struct Door {
     pub(crate) log: Log,
     pub(crate) groups: Coordinator,
+    pub(crate) meter: Meter,
     pub(crate) config: Config,
     /// One permit per byte of a request in memory.
     pub(crate) memory: Arc<Semaphore>,
@@ -99,14 +101,14 @@ pub struct Door {
 pub struct Unreadable(String);
 
 impl Door {
-    /// The door to `log`, with nobody in it. Consumer groups are kept in `notebook`.
-    pub fn open(log: Log, notebook: Notebook, config: Config) -> Result<Self, Unreadable> {
+    /// The door to `log`, with nobody in it. Consumer groups are kept in `notebook`; `meter` counts.
+    pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
         let groups = Coordinator::open(notebook, log.env().clone(), groups);
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
         let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         let (memory, connections) = (semaphore(config.frames_in_flight_bytes_max), semaphore(config.connections_max));
-        Ok(Self { log, groups, config, memory, connections })
+        Ok(Self { log, groups, meter, config, memory, connections })
     }
 }
 
@@ -153,6 +155,8 @@ pub(crate) struct Origin {
 pub(crate) struct Entry {
     /// [`Api::KEY`].
     pub(crate) key: ApiKey,
+    /// Its name in the protocol.
+    pub(crate) name: fn() -> &'static str,
     /// [`Api::VERSIONS`].
     pub(crate) versions: RangeInclusive<i16>,
     /// [`Api::ADVERTISED`].
@@ -171,6 +175,7 @@ pub(crate) struct Entry {
 pub(crate) const fn entry<A: Api>() -> Entry {
     Entry {
         key: A::KEY,
+        name: name::<A>,
         versions: A::VERSIONS,
         advertised: A::ADVERTISED,
         pipelined: A::PIPELINED,
@@ -181,20 +186,22 @@ pub(crate) const fn entry<A: Api>() -> Entry {
 }
 
 async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes) -> Reply<BytesMut> {
-    let (begun, frame_bytes) = (Instant::now(), frame.len());
+    let (begun, frame_bytes, door) = (Instant::now(), frame.len(), origin.door.clone());
     let reply = match serve::<A>(origin, &head, frame).await {
         Ok(Reply::Send(answer)) => Reply::Send(answer),
         Ok(Reply::Silent) => Reply::Silent,
         Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{:?} version {}: {reason}", A::KEY, head.version)),
     };
     let answer_bytes = if let Reply::Send(answer) = &reply { answer.len() } else { 0 };
-    observe(A::KEY, head.version, begun.elapsed(), frame_bytes, answer_bytes);
+    let took = begun.elapsed();
+    door.meter.request(name::<A>(), head.version, took);
+    tracing::debug!(api = name::<A>(), version = head.version, ?took, frame_bytes, answer_bytes, "request");
     reply
 }
 
-/// Where every request is counted, whatever its end.
-fn observe(key: ApiKey, version: i16, took: Duration, frame_bytes: usize, answer_bytes: usize) {
-    tracing::debug!(?key, version, ?took, frame_bytes, answer_bytes, "request");
+/// The name of `A` in the protocol, which is also that of its type.
+pub(crate) fn name<A: Api>() -> &'static str {
+    std::any::type_name::<A>().rsplit("::").next().unwrap_or_default()
 }
 
 /// Serves one request; an error is a reason to close the connection.

@@ -18,7 +18,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse};
 
-use super::contract::{Api, Context, Reply};
+use super::contract::{Api, Context, Reply, name};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
 use crate::log::{Page, Wait, Want};
@@ -74,7 +74,8 @@ impl Api for Fetch {
                 };
                 answer(partition.partition, page, committed)
             });
-            let partitions = partitions.collect();
+            let partitions: Vec<_> = partitions.collect();
+            count(cx, topic, &partitions);
             FetchableTopicResponse::default()
                 .with_topic(topic.topic.clone())
                 .with_topic_id(topic.topic_id)
@@ -86,8 +87,7 @@ impl Api for Fetch {
 
 /// What is wanted of a topic, partition by partition.
 fn ask(cx: &Context, topic: &FetchTopic) -> Vec<Result<Want, ResponseError>> {
-    let asked = if cx.version >= TOPIC_IDS { Topic::Identified(topic.topic_id) } else { Topic::Named(&topic.topic) };
-    let stream = asked.stream(&cx.door.log);
+    let stream = named(cx, topic).stream(&cx.door.log);
     let want = |partition: &FetchPartition| {
         let lane = lane(stream.as_ref().map_err(|error| *error)?, partition.partition)?;
         check_epoch(partition.current_leader_epoch)?;
@@ -95,6 +95,24 @@ fn ask(cx: &Context, topic: &FetchTopic) -> Vec<Result<Want, ResponseError>> {
         Ok(Want { lane, from: Offset(partition.fetch_offset), bytes_max })
     };
     topic.partitions.iter().map(want).collect()
+}
+
+fn named<'a>(cx: &Context, topic: &'a FetchTopic) -> Topic<'a> {
+    if cx.version >= TOPIC_IDS { Topic::Identified(topic.topic_id) } else { Topic::Named(&topic.topic) }
+}
+
+/// Counts what a topic's readers got, and what they were refused.
+fn count(cx: &Context, topic: &FetchTopic, partitions: &[PartitionData]) {
+    let bytes: usize = partitions.iter().filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum();
+    if bytes > 0
+        && let Ok(stream) = named(cx, topic).stream(&cx.door.log)
+    {
+        cx.door.meter.fetched(stream.name().as_str(), bytes as u64);
+    }
+    for code in partitions.iter().map(|partition| partition.error_code).filter(|&code| code != 0) {
+        let error = || ResponseError::try_from_code(code).map_or_else(|| code.to_string(), |error| format!("{error:?}"));
+        cx.door.meter.error(name::<Fetch>(), code, error);
+    }
 }
 
 /// How long to wait for how much. Nobody waits for more than fits the answer.

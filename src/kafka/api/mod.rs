@@ -77,7 +77,7 @@ pub struct Supported {
     /// Its number in the protocol.
     pub key: i16,
     /// Its name in the protocol.
-    pub name: String,
+    pub name: &'static str,
     /// The versions that ApiVersions names.
     pub advertised: RangeInclusive<i16>,
     /// The versions that are served.
@@ -88,7 +88,7 @@ pub struct Supported {
 pub fn supported() -> impl Iterator<Item = Supported> {
     TABLE.iter().map(|entry| Supported {
         key: entry.key as i16,
-        name: format!("{:?}", entry.key),
+        name: (entry.name)(),
         advertised: entry.advertised.clone(),
         served: entry.versions.clone(),
     })
@@ -103,6 +103,11 @@ mod tests {
         assert!(TABLE.is_sorted_by_key(|entry| entry.key as i16));
         assert!(supported().all(|api| find(api.key).is_some_and(|entry| entry.key as i16 == api.key)));
         assert!(find(4).is_none() && find(-1).is_none() && find(i16::MAX).is_none());
+    }
+
+    #[test]
+    fn every_api_has_the_name_of_its_key() {
+        assert!(TABLE.iter().all(|entry| (entry.name)() == format!("{:?}", entry.key)));
     }
 
     #[test]

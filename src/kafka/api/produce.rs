@@ -19,7 +19,7 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::contract::{Api, Context, Reply};
+use super::contract::{Api, Context, Reply, name};
 use crate::batch::{Batch, Codec};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, lane};
@@ -136,6 +136,8 @@ async fn append(
     let lane = lane(&stream, partition.index)?;
     let batch = check(cx.version, partition.records)?;
     let appended = cx.door.log.append(lane, &batch).await?;
+    let (records, bytes) = (u64::try_from(batch.header().records).unwrap_or(0), batch.bytes().len() as u64);
+    cx.door.meter.produced(stream.name().as_str(), records, bytes);
     Ok(Accepted { appended, stamped: stream.settings().arrival_stamped })
 }
 
@@ -168,9 +170,10 @@ fn answer(cx: &Context, index: i32, outcome: Result<Accepted, Refused>) -> Parti
             .with_base_offset(appended.base.0)
             .with_log_append_time_ms(if stamped { appended.arrived_at.0 } else { -1 })
             .with_log_start_offset(appended.horizon.0),
-        Err(Refused { error, words }) => response
-            .with_error_code(error.code())
-            .with_base_offset(-1)
-            .with_error_message((cx.version >= MESSAGES).then(|| StrBytes::from_string(words))),
+        Err(Refused { error, words }) => {
+            cx.door.meter.error(name::<Produce>(), error.code(), || format!("{error:?}"));
+            let message = (cx.version >= MESSAGES).then(|| StrBytes::from_string(words));
+            response.with_error_code(error.code()).with_base_offset(-1).with_error_message(message)
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::store::{Block, Done, Error, Write};
 use super::Shared;
 use super::format::{self, BLOCK_PREFIX_BYTES, Entry};
 use super::keeper::Note;
+use super::recovery::Hole;
 use super::run::{Place, Run, Written};
 use super::segment::{Segment, failed, sync_directory};
 
@@ -40,7 +41,7 @@ pub(super) enum Command {
     /// Copies live blocks forward, so that the segment they lie in can be unlinked.
     Move(Vec<(LaneId, Block)>),
     /// Notes offsets that damage took.
-    Holes(Vec<(LaneId, Offset, Offset)>),
+    Holes(Vec<Hole>),
     Close,
 }
 
@@ -267,7 +268,7 @@ impl Committer {
         for command in group {
             match command {
                 Command::Append { done, .. } | Command::Commit { done, .. } | Command::Remove { done, .. } => {
-                    done(Err(error.clone()))
+                    done(Err(error.clone()));
                 }
                 Command::Trim { .. } | Command::Holes(_) => {}
                 Command::Move(_) => self.note(Note::MoveFailed),

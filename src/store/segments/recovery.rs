@@ -27,13 +27,16 @@ use super::segment::{Scanned, Scanner, Segment, failed, list, sync_directory};
 use super::tree::{IndexChange, Tree};
 use super::{Cell, Options, Shared};
 
+/// A lane's offsets, from the first to behind the last, that damage took.
+pub(super) type Hole = (LaneId, Offset, Offset);
+
 /// What the two threads start with.
 pub(super) struct Recovered {
     pub(super) shared: Arc<Shared>,
     pub(super) current: Arc<Segment>,
     pub(super) roll_at: u64,
     pub(super) growing: HashSet<LaneId>,
-    pub(super) holes: Vec<(LaneId, Offset, Offset)>,
+    pub(super) holes: Vec<Hole>,
     pub(super) lock: File,
 }
 
@@ -67,7 +70,7 @@ pub(super) fn open(root: &Path, options: Options) -> Result<Recovered, Error> {
     let current = current.clone();
 
     let tree = Tree::open(&root.join("sled"))?;
-    let (tree, lanes, holes) = replay.reconcile(&root.join("sled"), tree, &segments, options)?;
+    let Reconciled { tree, lanes, holes } = replay.reconcile(&root.join("sled"), tree, &segments, options)?;
     let growing = lanes.iter().filter(|(_, cell)| cell.growing.is_some()).map(|(lane, _)| *lane).collect();
     let lanes = lanes.into_iter().map(|(lane, cell)| (lane, Arc::new(Mutex::new(cell)))).collect();
     let shared = Shared { directory, options, lanes: RwLock::new(lanes), segments: RwLock::new(segments), tree };
@@ -152,6 +155,13 @@ fn open_segments(directory: &Path) -> Result<BTreeMap<u64, Arc<Segment>>, Error>
 fn never_synced(path: &Path) -> Result<bool, Error> {
     let bytes = fs::read(path).map_err(|error| failed("read", path, &error))?;
     Ok((0..bytes.len()).all(|at| whole_entry(bytes.get(at..).unwrap_or_default()).is_none_or(|prefix| prefix.synced == 0)))
+}
+
+/// Trees that say what the log says.
+struct Reconciled {
+    tree: Tree,
+    lanes: HashMap<LaneId, Cell>,
+    holes: Vec<Hole>,
 }
 
 /// What the newest segment says.
@@ -274,14 +284,13 @@ impl Replay {
     }
 
     /// Makes the trees say what the log says.
-    #[allow(clippy::type_complete)] // Three results of one step; a struct would be used once.
     fn reconcile(
         mut self,
         directory: &Path,
         mut tree: Tree,
         segments: &BTreeMap<u64, Arc<Segment>>,
         options: Options,
-    ) -> Result<(Tree, HashMap<LaneId, Cell>, Vec<(LaneId, Offset, Offset)>), Error> {
+    ) -> Result<Reconciled, Error> {
         for cell in self.lanes.values_mut() {
             cell.step_back();
         }
@@ -314,7 +323,7 @@ impl Replay {
         }
         tree.flush()?;
         self.count(&tree, segments)?;
-        Ok((tree, self.lanes, holes))
+        Ok(Reconciled { tree, lanes: self.lanes, holes })
     }
 
     /// A repair may have skipped entries, so nothing old is trusted.
@@ -351,7 +360,7 @@ impl Replay {
         tree.runs(|lane, run| match self.lanes.get(&lane) {
             None => stale.push(IndexChange::Remove(lane, run.base)),
             Some(_) if run.segment == newest && !copied.contains(&(lane, run.base)) => {
-                stale.push(IndexChange::Remove(lane, run.base))
+                stale.push(IndexChange::Remove(lane, run.base));
             }
             Some(cell) => {
                 whole &= run.places.is_empty() || segments.contains_key(&run.segment);
@@ -378,12 +387,7 @@ impl Replay {
     }
 
     /// Makes the trees from nothing but the log. The holes that a repair leaves.
-    fn rebuild(
-        &mut self,
-        tree: &Tree,
-        segments: &BTreeMap<u64, Arc<Segment>>,
-        options: Options,
-    ) -> Result<Vec<(LaneId, Offset, Offset)>, Error> {
+    fn rebuild(&mut self, tree: &Tree, segments: &BTreeMap<u64, Arc<Segment>>, options: Options) -> Result<Vec<Hole>, Error> {
         let writes: Vec<_> =
             self.ledger.iter().map(|(key, value)| Write::Put { key: key.clone(), value: value.clone() }).collect();
         for part in writes.chunks(1_000) {
@@ -391,7 +395,7 @@ impl Replay {
         }
         // Where each live block lies; of a block that was copied, the copy.
         let mut found: BTreeMap<(LaneId, Offset), (u64, Written)> = BTreeMap::new();
-        let mut accepted: HashSet<(LaneId, Offset, Offset)> = HashSet::new();
+        let mut accepted: HashSet<Hole> = HashSet::new();
         for segment in segments.values() {
             let mut scanner = Scanner::new(segment);
             loop {
@@ -431,9 +435,9 @@ impl Replay {
         &mut self,
         tree: &Tree,
         found: BTreeMap<(LaneId, Offset), (u64, Written)>,
-        accepted: &HashSet<(LaneId, Offset, Offset)>,
+        accepted: &HashSet<Hole>,
         options: Options,
-    ) -> Result<Vec<(LaneId, Offset, Offset)>, Error> {
+    ) -> Result<Vec<Hole>, Error> {
         let mut holes = Vec::new();
         let mut blocks = found.into_iter().peekable();
         let mut lanes: Vec<_> = self.lanes.iter_mut().collect();

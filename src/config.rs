@@ -1,0 +1,683 @@
+//! **The settings of a gateway**: one struct, one table of everything that can be set.
+//!
+//! A value comes from a flag, else from the environment, else from the file, else it is the default. [`SETTINGS`] is the only
+//! list: flags, variables, file keys, `config print` and the README's table are read from it. An unknown key in the file is an
+//! error that names the nearest known one. An unknown `SHARDGATE_…` variable is not: Kubernetes sets such variables by itself
+//! for a service of that name.
+//!
+//! Imports `model` only.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::model::{StreamName, limits};
+
+/// How a gateway is set up. The default is that of the program: see [`SETTINGS`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Where data is kept, unless the gateway is ephemeral.
+    pub data_dir: PathBuf,
+    /// Whether everything is kept in memory and gone with the gateway.
+    pub ephemeral: bool,
+    /// Whether damaged parts of the data are given up instead of stopping the start.
+    pub repair: bool,
+    /// Where Kafka clients connect; port 0 is a free one.
+    pub kafka_listener: Address,
+    /// Where health and metrics are served; `None`: nowhere.
+    pub http_listener: Option<Address>,
+    /// What Kafka clients are told to connect to; `None`: the address at which their connection arrived.
+    pub advertised_listener: Option<Address>,
+    /// The id of this broker, 0 or more.
+    pub node_id: i32,
+    /// Topics that are created if they are not there.
+    pub topics: Vec<Topic>,
+    /// Partitions of a topic created without a number: 1 to [`limits::SHARDS_MAX`].
+    pub default_partitions: u32,
+    /// Whether a topic that a client asks for is created if it is not there.
+    pub auto_create_topics: bool,
+    /// How long a consumer group without members keeps its offsets.
+    pub offsets_retention: Duration,
+    /// Largest request in bytes.
+    pub frame_bytes_max: usize,
+    /// Kafka connections at once.
+    pub connections_max: usize,
+    /// Bytes of requests in memory at once, all connections together.
+    pub frames_in_flight_bytes_max: usize,
+    /// Bytes of the newest records kept in memory, all topics together.
+    pub tail_bytes_max: usize,
+    /// How the program's log lines look.
+    pub log_format: LogFormat,
+    /// The file that gets the addresses when the gateway is ready.
+    pub ports_file: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./data"),
+            ephemeral: false,
+            repair: false,
+            kafka_listener: Address::new("127.0.0.1", 9092),
+            http_listener: Some(Address::new("127.0.0.1", 8080)),
+            advertised_listener: None,
+            node_id: 0,
+            topics: Vec::new(),
+            default_partitions: 1,
+            auto_create_topics: true,
+            offsets_retention: Duration::from_secs(10_080 * 60),
+            frame_bytes_max: 104_857_600,
+            connections_max: 10_000,
+            frames_in_flight_bytes_max: 256 << 20,
+            tail_bytes_max: 64 << 20,
+            log_format: LogFormat::Text,
+            ports_file: None,
+        }
+    }
+}
+
+/// A host name or IP address, and a port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Address {
+    /// The address of `port` at `host`.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address.ip().to_string(), address.port())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let accepted = || "HOST:PORT is accepted, such as 127.0.0.1:9092, localhost:9092 or [::1]:9092".to_owned();
+        let (host, port) = text.rsplit_once(':').ok_or_else(accepted)?;
+        let port = port.parse().map_err(|_| format!("the port has to be 0 to 65535; {}", accepted()))?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or_else(accepted)?,
+            None if host.contains(':') => return Err(accepted()),
+            None => host,
+        };
+        let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '/' | '@' | '[' | ']');
+        if host.is_empty() || !host.chars().all(plain) { Err(accepted()) } else { Ok(Self::new(host, port)) }
+    }
+}
+
+/// A topic that is there when the gateway is ready.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Topic {
+    /// Its name.
+    pub name: StreamName,
+    /// Its partitions; `None`: the default number.
+    pub partitions: Option<u32>,
+}
+
+impl FromStr for Topic {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, partitions) = match text.rsplit_once(':') {
+            Some((name, partitions)) => (name, Some(number(partitions, 1, limits::SHARDS_MAX)?)),
+            None => (text, None),
+        };
+        let name = StreamName::new(name).map_err(|error| format!("NAME or NAME:PARTITIONS is accepted, but {error}"))?;
+        Ok(Self { name, partitions })
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.partitions {
+            Some(partitions) => write!(f, "{}:{partitions}", self.name),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// One thing that can be set.
+pub struct Setting {
+    /// The flag without its dashes, and the key in the file.
+    pub key: &'static str,
+    /// The environment variable.
+    pub env: &'static str,
+    /// What stands for the value in the help.
+    pub value_name: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// How many values it takes, and of what kind they are in a file.
+    pub kind: Kind,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+    show: fn(&Config) -> Vec<String>,
+}
+
+/// What a setting's values are like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One text.
+    Text,
+    /// One whole number.
+    Number,
+    /// `true` or `false`; the flag alone means `true`.
+    Switch,
+    /// Any number of texts: the flag repeated, an array in the file, commas in the environment.
+    List,
+}
+
+impl Setting {
+    /// Its values in `config`, as they can be given to a flag; none if it is not set.
+    pub fn values(&self, config: &Config) -> Vec<String> {
+        (self.show)(config)
+    }
+}
+
+/// Everything that can be set, in the order of the help.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data-dir",
+        env: "SHARDGATE_DATA_DIR",
+        value_name: "DIR",
+        help: "Where data is kept; made if it is not there",
+        kind: Kind::Text,
+        set: |config, text| path(text).map(|path| config.data_dir = path),
+        show: |config| vec![config.data_dir.display().to_string()],
+    },
+    Setting {
+        key: "ephemeral",
+        env: "SHARDGATE_EPHEMERAL",
+        value_name: "BOOL",
+        help: "Keep everything in memory; the data directory is not used",
+        kind: Kind::Switch,
+        set: |config, text| switch(text).map(|on| config.ephemeral = on),
+        show: |config| vec![config.ephemeral.to_string()],
+    },
+    Setting {
+        key: "kafka-listener",
+        env: "SHARDGATE_KAFKA_LISTENER",
+        value_name: "HOST:PORT",
+        help: "Where Kafka clients connect; port 0 picks a free one",
+        kind: Kind::Text,
+        set: |config, text| text.parse().map(|address| config.kafka_listener = address),
+        show: |config| vec![config.kafka_listener.to_string()],
+    },
+    Setting {
+        key: "http-listener",
+        env: "SHARDGATE_HTTP_LISTENER",
+        value_name: "HOST:PORT",
+        help: "Where health and metrics are served; port 0 picks a free one",
+        kind: Kind::Text,
+        set: |config, text| text.parse().map(|address| config.http_listener = Some(address)),
+        show: |config| config.http_listener.iter().map(Address::to_string).collect(),
+    },
+    Setting {
+        key: "advertised-listener",
+        env: "SHARDGATE_ADVERTISED_LISTENER",
+        value_name: "HOST:PORT",
+        help: "What Kafka clients are told to connect to, instead of the address at which their connection arrived",
+        kind: Kind::Text,
+        set: |config, text| {
+            let address: Address = text.parse()?;
+            match address.port {
+                0 => Err("clients cannot connect to port 0; 1 to 65535 are accepted".to_owned()),
+                _ => {
+                    config.advertised_listener = Some(address);
+                    Ok(())
+                }
+            }
+        },
+        show: |config| config.advertised_listener.iter().map(Address::to_string).collect(),
+    },
+    Setting {
+        key: "node-id",
+        env: "SHARDGATE_NODE_ID",
+        value_name: "ID",
+        help: "The id of this broker",
+        kind: Kind::Number,
+        set: |config, text| number(text, 0, i32::MAX).map(|id| config.node_id = id),
+        show: |config| vec![config.node_id.to_string()],
+    },
+    Setting {
+        key: "topic",
+        env: "SHARDGATE_TOPIC",
+        value_name: "NAME[:PARTITIONS]",
+        help: "A topic to create if it is not there; may be repeated",
+        kind: Kind::List,
+        set: |config, text| text.parse().map(|topic| config.topics.push(topic)),
+        show: |config| config.topics.iter().map(Topic::to_string).collect(),
+    },
+    Setting {
+        key: "default-partitions",
+        env: "SHARDGATE_DEFAULT_PARTITIONS",
+        value_name: "NUMBER",
+        help: "Partitions of a topic created without a number",
+        kind: Kind::Number,
+        set: |config, text| number(text, 1, limits::SHARDS_MAX).map(|partitions| config.default_partitions = partitions),
+        show: |config| vec![config.default_partitions.to_string()],
+    },
+    Setting {
+        key: "auto-create-topics",
+        env: "SHARDGATE_AUTO_CREATE_TOPICS",
+        value_name: "BOOL",
+        help: "Create a topic when a client asks for one that is not there",
+        kind: Kind::Switch,
+        set: |config, text| switch(text).map(|on| config.auto_create_topics = on),
+        show: |config| vec![config.auto_create_topics.to_string()],
+    },
+    Setting {
+        key: "offsets-retention-minutes",
+        env: "SHARDGATE_OFFSETS_RETENTION_MINUTES",
+        value_name: "MINUTES",
+        help: "How long a consumer group without members keeps its offsets",
+        kind: Kind::Number,
+        // Kafka's bound: a whole number of minutes in an i32.
+        set: |config, text| {
+            number(text, 1, i32::MAX.unsigned_abs())
+                .map(|minutes| config.offsets_retention = Duration::from_secs(u64::from(minutes) * 60))
+        },
+        show: |config| vec![(config.offsets_retention.as_secs() / 60).to_string()],
+    },
+    Setting {
+        key: "max-frame-bytes",
+        env: "SHARDGATE_MAX_FRAME_BYTES",
+        value_name: "BYTES",
+        help: "Largest request; a connection that sends a larger one is closed",
+        kind: Kind::Number,
+        set: |config, text| number(text, 1 << 10, i32::MAX as usize).map(|bytes| config.frame_bytes_max = bytes),
+        show: |config| vec![config.frame_bytes_max.to_string()],
+    },
+    Setting {
+        key: "max-connections",
+        env: "SHARDGATE_MAX_CONNECTIONS",
+        value_name: "NUMBER",
+        help: "Kafka connections at once; further ones are closed",
+        kind: Kind::Number,
+        set: |config, text| number(text, 1, 1_000_000).map(|connections| config.connections_max = connections),
+        show: |config| vec![config.connections_max.to_string()],
+    },
+    Setting {
+        key: "memory-in-flight-bytes",
+        env: "SHARDGATE_MEMORY_IN_FLIGHT_BYTES",
+        value_name: "BYTES",
+        help: "Requests in memory at once, all connections together; further ones wait in their sockets",
+        kind: Kind::Number,
+        set: |config, text| number(text, 1 << 20, u32::MAX as usize).map(|bytes| config.frames_in_flight_bytes_max = bytes),
+        show: |config| vec![config.frames_in_flight_bytes_max.to_string()],
+    },
+    Setting {
+        key: "tail-cache-bytes",
+        env: "SHARDGATE_TAIL_CACHE_BYTES",
+        value_name: "BYTES",
+        help: "Newest records kept in memory for readers, all topics together",
+        kind: Kind::Number,
+        set: |config, text| number(text, 0, usize::MAX).map(|bytes| config.tail_bytes_max = bytes),
+        show: |config| vec![config.tail_bytes_max.to_string()],
+    },
+    Setting {
+        key: "log-format",
+        env: "SHARDGATE_LOG_FORMAT",
+        value_name: "FORMAT",
+        help: "How log lines on standard error look: text or json (RUST_LOG filters them)",
+        kind: Kind::Text,
+        set: |config, text| {
+            config.log_format = match text {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => return Err("text and json are accepted".to_owned()),
+            };
+            Ok(())
+        },
+        show: |config| vec![if config.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()],
+    },
+    Setting {
+        key: "ports-file",
+        env: "SHARDGATE_PORTS_FILE",
+        value_name: "FILE",
+        help: "A file that gets one JSON object with the addresses when the gateway is ready",
+        kind: Kind::Text,
+        set: |config, text| path(text).map(|path| config.ports_file = Some(path)),
+        show: |config| config.ports_file.iter().map(|path| path.display().to_string()).collect(),
+    },
+    Setting {
+        key: "repair",
+        env: "SHARDGATE_REPAIR",
+        value_name: "BOOL",
+        help: "Give up damaged parts of the data instead of refusing to start",
+        kind: Kind::Switch,
+        set: |config, text| switch(text).map(|on| config.repair = on),
+        show: |config| vec![config.repair.to_string()],
+    },
+];
+
+/// Where a value comes from; a later one goes before an earlier one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// Nobody has set it.
+    Default,
+    /// The file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+/// Values given for a setting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Given {
+    /// Which setting.
+    pub key: &'static str,
+    /// By whom.
+    pub source: Source,
+    /// The values: one, but for a list.
+    pub values: Vec<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("the config file {path} cannot be read: {error}; give --config a TOML file")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The system's words.
+        error: String,
+    },
+    /// The file is not TOML.
+    #[error("the config file {path} is not TOML: {error}")]
+    NotToml {
+        /// The file.
+        path: String,
+        /// The parser's words, with the line.
+        error: String,
+    },
+    /// The file has a key that is not known.
+    #[error("the config file {path} has the unknown key {key:?}; {}", meant(nearest))]
+    UnknownKey {
+        /// The file.
+        path: String,
+        /// The key.
+        key: String,
+        /// The known key that is most like it, if one is.
+        nearest: Option<&'static str>,
+    },
+    /// A value is not accepted.
+    #[error("{place} has the value {value:?}: {accepted}")]
+    Value {
+        /// Which flag, variable or key.
+        place: String,
+        /// The value.
+        value: String,
+        /// What is accepted.
+        accepted: String,
+    },
+}
+
+fn meant(nearest: &Option<&'static str>) -> String {
+    match nearest {
+        Some(key) => format!("did you mean {key:?}?"),
+        None => format!("known are {}", SETTINGS.iter().map(|setting| setting.key).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// A configuration, and where each of its settings comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Merged {
+    /// What holds.
+    pub config: Config,
+    /// One source per line of [`SETTINGS`].
+    pub sources: Vec<Source>,
+}
+
+/// The strongest value given for each setting, over the defaults.
+///
+/// # Errors
+/// The first value that is not accepted. Values that a stronger source hides are not looked at.
+pub fn merge(given: &[Given]) -> Result<Merged, Error> {
+    let mut config = Config::default();
+    let sources = SETTINGS.iter().map(|setting| {
+        let strongest = given.iter().filter(|given| given.key == setting.key).max_by(|a, b| a.source.cmp(&b.source));
+        let Some(Given { source, values, .. }) = strongest else { return Ok(Source::Default) };
+        for value in values {
+            let wrong = |accepted| Error::Value { place: place(setting, source), value: value.clone(), accepted };
+            (setting.set)(&mut config, value).map_err(wrong)?;
+        }
+        Ok(source.clone())
+    });
+    let sources = sources.collect::<Result<_, _>>()?;
+    Ok(Merged { config, sources })
+}
+
+fn place(setting: &Setting, source: &Source) -> String {
+    match source {
+        Source::Default => setting.key.to_owned(),
+        Source::File(path) => format!("{:?} in the config file {}", setting.key, path.display()),
+        Source::Environment => format!("the environment variable {}", setting.env),
+        Source::Flag => format!("the flag --{}", setting.key),
+    }
+}
+
+/// What the TOML file at `path` gives.
+///
+/// # Errors
+/// [`Error::Unreadable`], [`Error::NotToml`], [`Error::UnknownKey`], and [`Error::Value`] for a value of the wrong type.
+pub fn read_file(path: &Path) -> Result<Vec<Given>, Error> {
+    let shown = || path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Error::Unreadable { path: shown(), error: error.to_string() })?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| Error::NotToml { path: shown(), error: error.to_string() })?;
+    let given = table.into_iter().map(|(key, value)| {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        let setting = setting.ok_or_else(|| Error::UnknownKey { path: shown(), nearest: nearest(&key), key })?;
+        let source = Source::File(path.to_owned());
+        let values = values(setting.kind, &value).map_err(|accepted| Error::Value {
+            place: place(setting, &source),
+            value: value.to_string(),
+            accepted: accepted.to_owned(),
+        })?;
+        Ok(Given { key: setting.key, source, values })
+    });
+    given.collect()
+}
+
+/// The values in a file as the texts that a flag would have.
+fn values(kind: Kind, value: &toml::Value) -> Result<Vec<String>, &'static str> {
+    match (kind, value) {
+        (Kind::Text, toml::Value::String(text)) => Ok(vec![text.clone()]),
+        (Kind::Number, toml::Value::Integer(number)) => Ok(vec![number.to_string()]),
+        (Kind::Switch, toml::Value::Boolean(on)) => Ok(vec![on.to_string()]),
+        (Kind::List, toml::Value::Array(values)) => {
+            let text = |value: &toml::Value| value.as_str().map(str::to_owned).ok_or("an array of strings is accepted");
+            values.iter().map(text).collect()
+        }
+        (Kind::Text, _) => Err("a string is accepted"),
+        (Kind::Number, _) => Err("a whole number is accepted"),
+        (Kind::Switch, _) => Err("true and false are accepted"),
+        (Kind::List, _) => Err("an array of strings is accepted"),
+    }
+}
+
+/// The known key that `key` was most likely meant to be.
+fn nearest(key: &str) -> Option<&'static str> {
+    // Keys may be long, so what is alike is measured as a share; a transposed or missing letter still leaves more than this.
+    const ALIKE: f64 = 0.6;
+    let plain = key.to_lowercase().replace('_', "-");
+    let likeness = |setting: &Setting| strsim::normalized_damerau_levenshtein(&plain, setting.key);
+    let best = SETTINGS.iter().map(|setting| (likeness(setting), setting.key)).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, key)| key)
+}
+
+/// `merged` as a file that [`read_file`] accepts, each line with its source.
+pub fn print(merged: &Merged) -> String {
+    let line = |(setting, source): (&Setting, &Source)| {
+        let source = match source {
+            Source::Default => "default".to_owned(),
+            Source::File(path) => path.display().to_string(),
+            Source::Environment => setting.env.to_owned(),
+            Source::Flag => format!("--{}", setting.key),
+        };
+        let quoted = |text: &String| toml::Value::String(text.clone()).to_string();
+        let values = setting.values(&merged.config);
+        let value = match (setting.kind, values.first()) {
+            (Kind::List, _) => format!("[{}]", values.iter().map(quoted).collect::<Vec<_>>().join(", ")),
+            (_, None) => return format!("# {} is not set\n", setting.key),
+            (Kind::Text, Some(value)) => quoted(value),
+            (Kind::Number | Kind::Switch, Some(value)) => value.clone(),
+        };
+        format!("{} = {value} # {source}\n", setting.key)
+    };
+    SETTINGS.iter().zip(&merged.sources).map(line).collect()
+}
+
+fn number<N: FromStr + PartialOrd + fmt::Display>(text: &str, min: N, max: N) -> Result<N, String> {
+    match text.parse() {
+        Ok(number) if number >= min && number <= max => Ok(number),
+        _ => Err(format!("a whole number from {min} to {max} is accepted")),
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "true and false are accepted".to_owned())
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("a path is accepted".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(key: &'static str, source: Source, values: &[&str]) -> Given {
+        Given { key, source, values: values.iter().map(|&value| value.to_owned()).collect() }
+    }
+
+    fn file(text: &str) -> Result<Vec<Given>, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shardgate.toml");
+        std::fs::write(&path, text).unwrap();
+        read_file(&path)
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+        let all = [
+            given("node-id", Source::Flag, &["3"]),
+            given("node-id", Source::File("f".into()), &["1"]),
+            given("node-id", Source::Environment, &["2"]),
+        ];
+        for (from, id) in [(0, 3), (1, 2)] {
+            assert_eq!(merge(&all[from..]).unwrap().config.node_id, id);
+        }
+        assert_eq!(merge(&all[1..2]).unwrap().config.node_id, 1);
+        assert_eq!(merge(&[]).unwrap().config, Config::default());
+    }
+
+    #[test]
+    fn a_list_is_taken_whole_from_its_strongest_source() {
+        let all =
+            [given("topic", Source::File("f".into()), &["a:1", "b:2"]), given("topic", Source::Flag, &["orders:3", "clicks"])];
+        let topics = merge(&all).unwrap().config.topics;
+        assert_eq!(topics.iter().map(Topic::to_string).collect::<Vec<_>>(), ["orders:3", "clicks"]);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one_and_the_file() {
+        for (key, nearest) in
+            [("data_dir", "data-dir"), ("kafka-listner", "kafka-listener"), ("Topics", "topic"), ("node-di", "node-id")]
+        {
+            let error = file(&format!("{key} = 1")).unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean {nearest:?}?")) && error.contains("shardgate.toml"), "{error}");
+        }
+        let error = file("zzz = 1").unwrap_err().to_string();
+        assert!(error.contains("known are data-dir, ephemeral"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_names_its_place_and_what_is_accepted() {
+        for (key, value, accepted) in [
+            ("node-id", "-1", "0 to 2147483647"),
+            ("default-partitions", "0", "1 to 10000"),
+            ("ephemeral", "yes", "true and false are accepted"),
+            ("log-format", "xml", "text and json are accepted"),
+            ("kafka-listener", "9092", "HOST:PORT"),
+            ("kafka-listener", "::1:9092", "HOST:PORT"),
+            ("kafka-listener", "localhost:99999", "0 to 65535"),
+            ("advertised-listener", "localhost:0", "port 0"),
+            ("topic", "orders:x", "1 to 10000"),
+            ("topic", "a b", "the character ' '"),
+            ("data-dir", "", "a path"),
+        ] {
+            let error = merge(&[given(key, Source::Flag, &[value])]).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("the flag --{key} has the value {value:?}")) && error.contains(accepted),
+                "{error}"
+            );
+        }
+        let error = merge(&[given("node-id", Source::Environment, &["x"])]).unwrap_err().to_string();
+        assert!(error.starts_with("the environment variable SHARDGATE_NODE_ID has"), "{error}");
+        let error = file("node-id = \"x\"").unwrap_err().to_string();
+        assert!(error.contains("\"node-id\" in the config file") && error.ends_with("a whole number is accepted"), "{error}");
+    }
+
+    #[test]
+    fn addresses_read_as_they_are_written() {
+        for text in ["127.0.0.1:9092", "[::1]:0", "gateway:9092"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_and_says_the_same() {
+        let all = [
+            given("topic", Source::Flag, &["orders:3", "clicks"]),
+            given("data-dir", Source::Environment, &["/a \"quoted\" place"]),
+            given("ports-file", Source::File("f".into()), &["/tmp/ports"]),
+        ];
+        let merged = merge(&all).unwrap();
+        let text = print(&merged);
+        assert!(text.contains("topic = [\"orders:3\", \"clicks\"] # --topic\n"), "{text}");
+        assert!(text.contains("# SHARDGATE_DATA_DIR\n") && text.contains("ports-file = \"/tmp/ports\" # f\n"), "{text}");
+        assert!(text.contains("# advertised-listener is not set\n"), "{text}");
+        assert_eq!(merge(&file(&text).unwrap()).unwrap().config, merged.config);
+    }
+
+    #[test]
+    fn every_setting_has_its_variable_and_a_default_that_it_accepts() {
+        for setting in SETTINGS {
+            assert_eq!(setting.env, format!("SHARDGATE_{}", setting.key.to_uppercase().replace('-', "_")));
+            let values = setting.values(&Config::default());
+            let values: Vec<_> = values.iter().map(String::as_str).collect();
+            assert_eq!(merge(&[given(setting.key, Source::Flag, &values)]).unwrap().config, Config::default());
+        }
+    }
+}

@@ -1,0 +1,596 @@
+//! **The gateway**: the only place where the parts meet.
+//!
+//! Builds the store, the log and the doors over it, binds the listeners, keeps house, and takes everything down again. The
+//! library and the program start it the same way; the library's defaults are a gateway in memory on free ports of loopback.
+//!
+//! A supervisor task owns the parts. A [`Gateway`] owns nothing but the wish that it goes on: when the last handle is dropped,
+//! or [`Gateway::shutdown`] is called, the listeners close, what was started is answered, and the data directory is released.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::config::{Address, Config, Topic};
+use crate::env::{Entropy, Env};
+use crate::http::{self, Question, Refusal, Site};
+use crate::kafka::{self, Door};
+use crate::log::{self, Log, Stream};
+use crate::metrics::{GroupOffset, GroupState, LaneState, Meter, Snapshot, TopicState};
+use crate::model::{InvalidName, Offset, SequenceNumber, Settings, Shard, StreamName, Timestamp};
+use crate::notebook::{Notebook, Page};
+use crate::store::{self, Journal, Ledger, MemoryStore, SegmentStore};
+
+/// Time between two sweeps of what is past its retention. *Ours*: readers never see such records anyway; this frees their space.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long the store is waited for to be given back by those who still use it when the gateway ends, and how often it is
+/// looked at.
+const RELEASE_TIME: Duration = Duration::from_millis(500);
+const RELEASE_STEP: Duration = Duration::from_millis(1);
+/// The room of the notebook that holds what belongs to no door, and its key of the cluster id.
+const ROOM: &str = "gateway";
+const CLUSTER_ID: &str = "cluster-id";
+
+/// A running gateway. Clones are handles to the same one; it ends when the last of them is dropped.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    kafka: SocketAddr,
+    http: Option<SocketAddr>,
+    cluster_id: String,
+    /// Turned true, or dropped, it ends everything.
+    stop: watch::Sender<bool>,
+    ended: watch::Receiver<bool>,
+}
+
+/// How a gateway is to be: in memory, on free ports of loopback, unless told otherwise.
+#[derive(Clone)]
+pub struct Builder {
+    config: Config,
+    topics: Vec<(String, u32)>,
+    env: Env,
+}
+
+/// Why a gateway did not start: what, where, and how to mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {error}; stop what uses it, or choose another with --{setting} HOST:PORT (port 0 picks a free one)"
+    )]
+    Listener {
+        /// The setting that has the address.
+        setting: &'static str,
+        /// The address.
+        address: Address,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// The data directory cannot be used as it is.
+    #[error("{0}")]
+    Store(store::Error),
+    /// The data directory holds bytes that are not what was written.
+    #[error("{0}; put the file back from a copy, or give up what is damaged with --repair")]
+    Damaged(String),
+    /// The catalog of streams cannot be read.
+    #[error("the log cannot be opened: {0}")]
+    Log(#[from] log::Error),
+    /// The consumer groups cannot be read.
+    #[error(transparent)]
+    Groups(#[from] kafka::Unreadable),
+    /// A topic to be created has a name that no topic can have.
+    #[error("the topic {name:?} cannot be created: {error}")]
+    TopicName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        error: InvalidName,
+    },
+    /// A topic cannot be created.
+    #[error("the topic {name} cannot be created: {error}")]
+    Topic {
+        /// The topic.
+        name: StreamName,
+        /// The log's words.
+        error: log::Error,
+    },
+}
+
+impl From<store::Error> for StartError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Damaged(what) => Self::Damaged(what),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl Builder {
+    /// Creates a topic of `partitions` partitions if it is not there.
+    #[must_use]
+    pub fn topic(mut self, name: impl Into<String>, partitions: u32) -> Self {
+        self.topics.push((name.into(), partitions));
+        self
+    }
+
+    /// Partitions of a topic created without a number, 1 to [`SHARDS_MAX`](crate::model::limits::SHARDS_MAX); 1 by default.
+    #[must_use]
+    pub fn default_partitions(mut self, partitions: u32) -> Self {
+        self.config.default_partitions = partitions;
+        self
+    }
+
+    /// Whether a topic that a client asks for is created if it is not there; `true` by default.
+    #[must_use]
+    pub fn auto_create_topics(mut self, on: bool) -> Self {
+        self.config.auto_create_topics = on;
+        self
+    }
+
+    /// Keeps everything in this directory, which is made if it is not there, instead of in memory.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        (self.config.ephemeral, self.config.data_dir) = (false, path.into());
+        self
+    }
+
+    /// Where Kafka clients connect, instead of a free port of loopback.
+    #[must_use]
+    pub fn kafka_listener(mut self, address: SocketAddr) -> Self {
+        self.config.kafka_listener = address.into();
+        self
+    }
+
+    /// Serves health and metrics there; port 0 is a free one.
+    #[must_use]
+    pub fn http_listener(mut self, address: SocketAddr) -> Self {
+        self.config.http_listener = Some(address.into());
+        self
+    }
+
+    /// Where time and chance come from, instead of the machine.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// Starts it, inside a Tokio runtime. When this returns, clients can connect and the topics are there.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left behind then.
+    pub async fn start(mut self) -> Result<Gateway, StartError> {
+        for (name, partitions) in self.topics {
+            let name = StreamName::new(&name).map_err(|error| StartError::TopicName { name, error })?;
+            self.config.topics.push(Topic { name, partitions: Some(partitions) });
+        }
+        start(self.config, self.env).await
+    }
+}
+
+impl Gateway {
+    /// A gateway in memory, on free ports of loopback, unless the builder is told otherwise.
+    pub fn builder() -> Builder {
+        let any_port = Address::new("127.0.0.1", 0);
+        let config = Config { ephemeral: true, kafka_listener: any_port, http_listener: None, ..Config::default() };
+        Builder { config, topics: Vec::new(), env: Env::system() }
+    }
+
+    /// Starts a gateway that is set up as the program's is.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left behind then.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        start(config, Env::system()).await
+    }
+
+    /// What a Kafka client on this machine needs as its `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> String {
+        reachable(self.shared.kafka).to_string()
+    }
+
+    /// Where Kafka clients connect.
+    pub fn kafka_address(&self) -> SocketAddr {
+        self.shared.kafka
+    }
+
+    /// Where health and metrics are served, if they are.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.shared.http
+    }
+
+    /// The cluster's id: 22 characters, the same for as long as its data is kept.
+    pub fn cluster_id(&self) -> &str {
+        &self.shared.cluster_id
+    }
+
+    /// Ends the gateway, whoever else holds it; returns when its data directory can be opened again.
+    pub async fn shutdown(&self) {
+        self.shared.stop.send_replace(true);
+        // An error means that the supervisor went down with its runtime.
+        let _ = self.shared.ended.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+/// The address at which a program on this machine reaches a listener.
+pub(crate) fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
+async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
+    // First, so that a port in use is told before any file is touched. Clients that come now wait.
+    let kafka_listener = bind("kafka-listener", &config.kafka_listener).await?;
+    let http_listener = match &config.http_listener {
+        Some(address) => Some(bind("http-listener", address).await?),
+        None => None,
+    };
+    let (stop, stopping) = watch::channel(false);
+    let (store, parts) = Parts::open(&config, env, stopping.clone()).await?;
+    let cluster_id = parts.door.config.cluster_id.clone();
+    let addresses = (kafka_listener.0, http_listener.as_ref().map(|listener| listener.0));
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(kafka::serve(kafka_listener.1, parts.door.clone(), stopping.clone()));
+    if let Some((_, listener)) = http_listener {
+        tasks.spawn(http::serve(listener, parts.clone(), stopping.clone()));
+    }
+    tasks.spawn(keep_house(parts.log.clone(), stopping));
+    drop(parts);
+    let (ending, ended) = watch::channel(false);
+    tokio::spawn(supervise(tasks, store, ending));
+    let (kafka, http) = addresses;
+    Ok(Gateway { shared: Arc::new(Shared { kafka, http, cluster_id, stop, ended }) })
+}
+
+async fn bind(setting: &'static str, address: &Address) -> Result<(SocketAddr, TcpListener), StartError> {
+    let failed = |error| StartError::Listener { setting, address: address.clone(), error };
+    let listener = TcpListener::bind((address.host.as_str(), address.port)).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    if !bound.ip().is_loopback() {
+        tracing::warn!(%bound, "--{setting} can be reached from other machines, and there is no authentication yet");
+    }
+    Ok((bound, listener))
+}
+
+/// The store, for whoever has to wait until nobody uses it any more. Memory needs no such care.
+type Kept = Option<Arc<SegmentStore>>;
+
+/// What the listeners serve.
+struct Parts {
+    log: Log,
+    door: Arc<Door>,
+    meter: Meter,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Parts {
+    async fn open(config: &Config, env: Env, stopping: watch::Receiver<bool>) -> Result<(Kept, Arc<Self>), StartError> {
+        let (kept, log, ledger) = open_log(config, env.clone()).await?;
+        let cluster_id = cluster_id(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
+        let meter = Meter::default();
+        let door = Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id))?;
+        // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
+        let known = log.clone();
+        door.groups.retain_topics(Arc::new(move |topic| known.stream(topic).is_some())).await;
+        for topic in &config.topics {
+            create(&log, topic, config.default_partitions).await?;
+        }
+        Ok((kept, Arc::new(Self { log, door: Arc::new(door), meter, stopping })))
+    }
+}
+
+/// Opens the store and the log over it, where blocking on the disk holds up nobody.
+async fn open_log(config: &Config, env: Env) -> Result<(Kept, Log, Arc<dyn Ledger>), StartError> {
+    let log_options = log::Options { tail_bytes_max: config.tail_bytes_max };
+    if config.ephemeral {
+        let store = Arc::new(MemoryStore::default());
+        return Ok((None, Log::open(store.clone(), store.clone(), env, log_options)?, store));
+    }
+    let (directory, options) = (config.data_dir.clone(), store::Options { repair: config.repair, ..store::Options::default() });
+    let opening = tokio::task::spawn_blocking(move || {
+        let store = Arc::new(SegmentStore::open(&directory, options)?);
+        let journal: Arc<dyn Journal> = store.clone();
+        let log = Log::open(journal, store.clone(), env, log_options)?;
+        Ok((Some(store.clone()), log, store as Arc<dyn Ledger>))
+    });
+    opening
+        .await
+        .unwrap_or_else(|error| Err(store::Error::Failed(format!("opening the data directory did not end: {error}")).into()))
+}
+
+fn door_config(config: &Config, cluster_id: String) -> kafka::Config {
+    let shown = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    kafka::Config {
+        node_id: config.node_id,
+        cluster_id,
+        advertised: config.advertised_listener.clone().map(|Address { host, port }| (host, port)),
+        default_partitions: config.default_partitions,
+        auto_create_topics: config.auto_create_topics,
+        frame_bytes_max: config.frame_bytes_max,
+        frames_in_flight_bytes_max: config.frames_in_flight_bytes_max,
+        connections_max: config.connections_max,
+        log_dir: if config.ephemeral { "memory".to_owned() } else { shown(&config.data_dir) },
+        offsets_retention: config.offsets_retention,
+    }
+}
+
+/// The id that the data carries; a new one for new data.
+async fn cluster_id(notebook: &Notebook, entropy: &dyn Entropy) -> Result<String, store::Error> {
+    if let Some((_, id)) = notebook.read::<String>(CLUSTER_ID)?.into_iter().next() {
+        return Ok(id);
+    }
+    // As Kafka does: an id that begins with a dash would look like a flag on a command line.
+    let id = std::iter::repeat_with(|| base64url(entropy.uuid())).find(|id| !id.starts_with('-')).unwrap_or_default();
+    let mut page = Page::default();
+    page.put(CLUSTER_ID, &id);
+    notebook.commit(page).await?;
+    Ok(id)
+}
+
+/// The 128 bits in base64 for URLs (RFC 4648, section 5) without padding: 22 characters.
+fn base64url(id: Uuid) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = id.as_u128();
+    let digit = |at: u32| {
+        let digit = if at < 21 { bits >> (122 - 6 * at) } else { bits << 4 };
+        char::from(ALPHABET[(digit & 63) as usize])
+    };
+    (0..22).map(digit).collect()
+}
+
+/// Creates the topic unless it is there, however many partitions it has.
+async fn create(log: &Log, topic: &Topic, default_partitions: u32) -> Result<(), StartError> {
+    let lanes = topic.partitions.unwrap_or(default_partitions);
+    match log.create_stream(topic.name.clone(), lanes, Settings::default()).await {
+        Ok(_) | Err(log::Error::StreamExists(_)) => Ok(()),
+        Err(error) => Err(StartError::Topic { name: topic.name.clone(), error }),
+    }
+}
+
+async fn keep_house(log: Log, mut stopping: watch::Receiver<bool>) {
+    let sweeping = async {
+        loop {
+            sleep(SWEEP_INTERVAL).await;
+            log.sweep().await;
+        }
+    };
+    tokio::select! {
+        _ = stopping.wait_for(|stop| *stop) => {}
+        () = sweeping => {}
+    }
+}
+
+/// Waits for the end of everything that was started, then gives the store back.
+async fn supervise(mut tasks: JoinSet<()>, store: Kept, ending: watch::Sender<bool>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a part of the gateway ended in a panic");
+        }
+    }
+    if let Some(store) = store {
+        // Tasks of consumer groups may take a moment to see that nobody is left.
+        let mut waited = Duration::ZERO;
+        while Arc::strong_count(&store) > 1 && waited < RELEASE_TIME {
+            sleep(RELEASE_STEP).await;
+            waited += RELEASE_STEP;
+        }
+        // Closing waits for the disk.
+        let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+    }
+    ending.send_replace(true);
+}
+
+/// A record's place in both worlds, as `/map` answers it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Mapped {
+    /// Its topic.
+    pub(crate) topic: String,
+    /// Its partition.
+    pub(crate) partition: u32,
+    /// Its offset.
+    pub(crate) offset: i64,
+    /// Its shard, as Kinesis writes it.
+    pub(crate) shard: String,
+    /// When that was opened.
+    pub(crate) shard_created_at: Timestamp,
+    /// When the record arrived.
+    pub(crate) arrived_at: Timestamp,
+    /// Its sequence number.
+    pub(crate) sequence_number: String,
+}
+
+impl Site for Parts {
+    fn ready(&self) -> Result<(), String> {
+        if *self.stopping.borrow() { Err("the gateway is stopping".to_owned()) } else { Ok(()) }
+    }
+
+    async fn metrics(&self) -> (String, &'static str) {
+        let snapshot = Snapshot { node_id: self.door.config.node_id, topics: self.topics().await, groups: self.groups().await };
+        let scraped = self.meter.scrape(&snapshot);
+        (scraped.text, scraped.content_type)
+    }
+
+    async fn map(&self, question: Question) -> Result<String, Refusal> {
+        let mapped = match question {
+            Question::Offset { topic, partition, offset } => vec![self.of_offset(&topic, partition, Offset(offset)).await?],
+            Question::Sequence(number) => self.of_sequence(&number).await?,
+        };
+        serde_json::to_string(&mapped).map_err(|error| Refusal::Failed(error.to_string()))
+    }
+}
+
+impl Parts {
+    async fn topics(&self) -> Vec<TopicState> {
+        let mut topics = Vec::new();
+        for stream in self.log.streams() {
+            let mut lanes = Vec::new();
+            for lane in 0..stream.lanes() {
+                // A stream that is deleted meanwhile is left out from here on.
+                let Ok(reach) = self.log.reach(stream.lane(lane)).await else { break };
+                lanes.push(LaneState { horizon: reach.horizon.0, tip: reach.tip.0 });
+            }
+            topics.push(TopicState { name: stream.name().to_string(), lanes });
+        }
+        topics
+    }
+
+    async fn groups(&self) -> Vec<GroupState> {
+        let coordinator = &self.door.groups;
+        let mut groups = Vec::new();
+        for listed in coordinator.list().await.unwrap_or_default() {
+            let name = listed.group;
+            let described = coordinator.describe(&name).await.ok().flatten();
+            let members = described.map_or(0, |described| described.members.len());
+            let committed = coordinator.fetch(&name, None).await.unwrap_or_default();
+            let offsets = committed.into_iter().flat_map(|(topic, partitions)| {
+                let kept = partitions.into_iter().filter_map(|(partition, committed)| Some((partition, committed?.offset)));
+                kept.map(move |(partition, offset)| GroupOffset { topic: topic.clone(), partition, offset })
+            });
+            let offsets = offsets.collect();
+            groups.push(GroupState { name, members, offsets });
+        }
+        groups
+    }
+
+    async fn of_offset(&self, topic: &str, partition: u32, offset: Offset) -> Result<Mapped, Refusal> {
+        let stream = self.log.stream(topic).ok_or_else(|| Refusal::Absent(format!("there is no topic {topic}")))?;
+        self.mapped(&stream, partition, offset).await
+    }
+
+    async fn mapped(&self, stream: &Stream, partition: u32, offset: Offset) -> Result<Mapped, Refusal> {
+        let arrived_at = self.log.arrived_at(stream.lane(partition), offset).await.map_err(|error| match error {
+            log::Error::Store(error) => Refusal::Failed(error.to_string()),
+            error => Refusal::Absent(error.to_string()),
+        })?;
+        let shards = stream.shards();
+        let shard = shards.iter().find(|shard| shard.lane.0 == partition && shard.holds(offset));
+        let shard = shard.ok_or_else(|| Refusal::Absent(format!("no shard of {} holds offset {offset}", stream.name())))?;
+        Ok(Mapped {
+            topic: stream.name().to_string(),
+            partition,
+            offset: offset.0,
+            shard: shard.id.to_string(),
+            shard_created_at: shard.created_at,
+            arrived_at,
+            sequence_number: SequenceNumber::of(shard.id, shard.created_at, offset, arrived_at).to_string(),
+        })
+    }
+
+    /// The records that have the number: usually one, but streams created within one second may share theirs.
+    async fn of_sequence(&self, text: &str) -> Result<Vec<Mapped>, Refusal> {
+        let number: SequenceNumber = text.parse().map_err(|error| Refusal::Wrong(format!("{error}")))?;
+        let offset =
+            number.offset().ok_or_else(|| Refusal::Absent("that is where a shard begins, before its first record".to_owned()))?;
+        let is_meant = |shard: &&Shard| {
+            shard.id == number.shard
+                && shard.holds(offset)
+                && u64::try_from(shard.created_at.seconds()) == Ok(number.shard_created)
+        };
+        let mut found = Vec::new();
+        for stream in self.log.streams() {
+            if let Some(shard) = stream.shards().iter().find(is_meant)
+                && let Ok(mapped) = self.mapped(&stream, shard.lane.0, offset).await
+                && mapped.sequence_number == text
+            {
+                found.push(mapped);
+            }
+        }
+        if found.is_empty() { Err(Refusal::Absent("no record has that sequence number".to_owned())) } else { Ok(found) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::SeededEntropy;
+
+    /// Nothing a gateway is given to may be bound to a thread.
+    const fn shared_between_threads<T: Send + Sync + Clone>() {}
+    const _: () = shared_between_threads::<Gateway>();
+
+    #[test]
+    fn a_cluster_id_is_its_uuid_in_base64() {
+        for (id, text) in [
+            (Uuid::nil(), "AAAAAAAAAAAAAAAAAAAAAA"),
+            (Uuid::max(), "_____________________w"),
+            (Uuid::from_u128(0x6ba7_b810_9dad_11d1_80b4_00c0_4fd4_30c8), "a6e4EJ2tEdGAtADAT9QwyA"),
+        ] {
+            assert_eq!(base64url(id), text);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_cluster_id_is_made_once() {
+        let notebook = Notebook::new(Arc::new(MemoryStore::default()), ROOM);
+        let entropy = SeededEntropy::new(1);
+        let id = cluster_id(&notebook, &entropy).await.unwrap();
+        assert!(id.len() == 22 && !id.starts_with('-'), "{id}");
+        assert_eq!(cluster_id(&notebook, &entropy).await.unwrap(), id);
+    }
+
+    #[tokio::test]
+    async fn many_gateways_live_in_one_process_and_none_stays_after_its_last_handle() {
+        let (one, other) = (Gateway::builder().start().await.unwrap(), Gateway::builder().start().await.unwrap());
+        assert_ne!(one.bootstrap_servers(), other.bootstrap_servers());
+        let (address, clone) = (one.kafka_address(), one.clone());
+        drop(one);
+        assert!(tokio::net::TcpStream::connect(address).await.is_ok());
+        let mut ended = clone.shared.ended.clone();
+        drop(clone);
+        ended.wait_for(|ended| *ended).await.unwrap();
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_directory_keeps_its_id_and_its_topics_and_is_free_after_shutdown() {
+        let directory = tempfile::tempdir().unwrap();
+        let start = |partitions| Gateway::builder().data_dir(directory.path()).topic("orders", partitions).start();
+        let first = start(3).await.unwrap();
+        let id = first.cluster_id().to_owned();
+        let refused = start(3).await.err().unwrap().to_string();
+        assert!(refused.contains("in use by another process") && refused.contains("--data-dir"), "{refused}");
+        first.shutdown().await;
+        // The topic is left as it is, although more partitions are asked for.
+        let second = start(5).await.unwrap();
+        assert_eq!(second.cluster_id(), id);
+        second.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_names_the_flag_to_change() {
+        let taken = Gateway::builder().start().await.unwrap();
+        let error = Gateway::builder().kafka_listener(taken.kafka_address()).start().await.err().unwrap().to_string();
+        assert!(error.starts_with(&format!("cannot listen on {}", taken.kafka_address())), "{error}");
+        assert!(error.contains("--kafka-listener"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_cannot_be_is_refused_by_name() {
+        let error = Gateway::builder().topic("a b", 1).start().await.err().unwrap().to_string();
+        assert!(error.starts_with("the topic \"a b\" cannot be created"), "{error}");
+        let error = Gateway::builder().topic("orders", 0).start().await.err().unwrap().to_string();
+        assert!(error.starts_with("the topic orders cannot be created"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_ended_gateway_can_be_shut_down_again() {
+        let gateway = Gateway::builder().start().await.unwrap();
+        gateway.shutdown().await;
+        gateway.clone().shutdown().await;
+    }
+}

@@ -1,0 +1,14 @@
+/** The producer, consumer and admin client of kafka-clients. */
+public final class Main {
+    public static void main(String[] arguments) throws Exception {
+        new Suite()
+                .add("admin", AdminCase::run)
+                .add("produce", RecordCases::produce)
+                .add("idempotence", RecordCases::idempotence)
+                .add("group", GroupCases::group)
+                .add("restart", GroupCases::restart)
+                .add("seek", RecordCases::seek)
+                .add("edges", RecordCases::edges)
+                .run("java", arguments);
+    }
+}

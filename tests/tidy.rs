@@ -1,0 +1,199 @@
+//! The house rules as data. Each breach is shown with its file, its line, what is wrong and how to mend it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Each floor, and the floors it may import.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("batch", &["model"]),
+    ("env", &["model"]),
+    ("metrics", &["model", "env"]),
+    ("notebook", &["model", "store"]),
+    ("store", &["model", "batch"]),
+    ("log", &["model", "batch", "env", "store", "metrics"]),
+    // `store`: only its errors, which the log's errors carry.
+    ("kafka", &["model", "batch", "env", "metrics", "notebook", "log", "store"]),
+    ("http", &["model", "metrics"]),
+    ("config", &["model"]),
+    ("gateway", &["model", "batch", "env", "metrics", "notebook", "store", "log", "kafka", "http", "config"]),
+    ("cli", &["gateway", "config", "model"]),
+];
+
+/// What is not written, the floor that may write it all the same, and what to write instead.
+const BANNED: &[(&str, &str, &str)] = &[
+    ("SystemTime::now", "env", "take the time from `Env`"),
+    ("Instant::now", "env", "use `tokio::time::Instant`, which a test can stop"),
+    ("Uuid::new_v4", "env", "take the id from `Env`"),
+    ("thread_rng", "env", "take chance from `Env`"),
+    ("println!", "cli", "log it with `tracing`, or return it"),
+    ("print!", "cli", "log it with `tracing`, or return it"),
+    ("dbg!", "", "remove it"),
+    (".unwrap()", "", "return an error, or say with a default what happens then"),
+    (".expect(", "", "return an error, or say with a default what happens then"),
+    ("todo!", "", "write it"),
+    ("unimplemented!", "", "write it"),
+];
+
+/// One line of code that breaks a rule.
+struct Breach {
+    file: PathBuf,
+    line: usize,
+    what: String,
+    mend: String,
+}
+
+#[test]
+fn the_house_rules_are_kept() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut breaches = Vec::new();
+    for file in rust_files(&root.join("src")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let shown = file.strip_prefix(root).unwrap().to_owned();
+        check(&shown, &text, &mut breaches);
+    }
+    let mut report = String::new();
+    for Breach { file, line, what, mend } in &breaches {
+        writeln!(report, "{}:{line}: {what}; {mend}", file.display()).unwrap();
+    }
+    assert!(breaches.is_empty(), "\n{report}");
+}
+
+#[test]
+fn every_folder_has_a_doorplate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in rust_files(&root).into_iter().filter(|file| file.ends_with("mod.rs")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//! **"), "{}:1: begin with `//! **what lives here**`", file.display());
+    }
+}
+
+#[test]
+fn the_rules_see_what_they_forbid_and_nothing_else() {
+    let found = |file: &str, text: &str| {
+        let mut breaches = Vec::new();
+        check(Path::new(file), text, &mut breaches);
+        breaches.iter().map(|breach| breach.line).collect::<Vec<_>>()
+    };
+    assert_eq!(found("src/log/read.rs", "use crate::kafka::Door;\nuse crate::store::Error;\n"), [1]);
+    assert_eq!(found("src/log/read.rs", "fn f() -> crate::gateway::Gateway {}\n// crate::kafka::Door\n"), [1]);
+    assert_eq!(found("src/log/read.rs", "use crate::{kafka::Door, log::Log};\n"), [1]);
+    assert_eq!(found("src/notebook.rs", "use super::log::Log;\n"), [1]);
+    assert_eq!(found("src/batch/header.rs", "let now = Instant::now();\n"), [1]);
+    assert_eq!(found("src/log/read.rs", "use std::time::Instant;\nInstant::now()\n"), [2]);
+    assert_eq!(found("src/log/read.rs", "use tokio::time::Instant;\nInstant::now();\ntokio::time::Instant::now()\n"), [0; 0]);
+    assert_eq!(found("src/env/clock.rs", "SystemTime::now()\n"), [0; 0]);
+    let tests = "#[cfg(test)]\nmod tests {\n    fn f() {\n        x.unwrap();\n    }\n}\ny.unwrap();\n#[cfg(test)]\nmod more;\n";
+    assert_eq!(found("src/log/read.rs", tests), [7]);
+    assert_eq!(found("src/batch/tests.rs", "x.unwrap();\n"), [0; 0]);
+    assert_eq!(found("src/nobody/knows.rs", ""), [0]);
+}
+
+fn check(file: &Path, text: &str, breaches: &mut Vec<Breach>) {
+    let parts: Vec<_> = file.iter().map(|part| part.to_str().unwrap()).collect();
+    let floor = parts[1].trim_end_matches(".rs");
+    let is_test = file.file_stem().is_some_and(|stem| stem == "tests") || parts.contains(&"tests");
+    if is_test || matches!(floor, "lib" | "main") {
+        return;
+    }
+    let mut breach = |line, what: String, mend: &str| {
+        breaches.push(Breach { file: file.to_owned(), line, what, mend: mend.to_owned() });
+    };
+    let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| *name == floor) else {
+        return breach(0, format!("{floor} is no floor"), "give it a line in tests/tidy.rs");
+    };
+    let is_root = parts.len() == 2 || parts.len() == 3 && parts[2] == "mod.rs";
+    let waits_with_tokio = text.contains("use tokio::time::Instant") || text.contains("use tokio::time::{Instant");
+    for (number, line) in code(text) {
+        for import in line.split("crate::").skip(1) {
+            let name: String = import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if name.is_empty() {
+                breach(number, "an import of several floors at once".to_owned(), "write one `use` per floor");
+            } else if name != floor && !allowed.contains(&name.as_str()) {
+                breach(number, format!("{floor} imports {name}"), "move the idea down, or hand it in from above");
+            }
+        }
+        if is_root && line.contains("super::") {
+            breach(number, "a floor reaches out of itself with `super`".to_owned(), "write `crate::`");
+        }
+        for (banned, at_home, mend) in BANNED {
+            let excused = *at_home == floor
+                || (*banned == "Instant::now" && (waits_with_tokio || line.contains("tokio::time::Instant::now")));
+            let longer = *banned == "print!" && line.contains("println!");
+            if line.contains(banned) && !excused && !longer {
+                breach(number, format!("`{banned}`"), mend);
+            }
+        }
+    }
+}
+
+/// The lines with code that is not only for tests, numbered from 1. rustfmt puts the end of an item below its beginning.
+fn code(text: &str) -> Vec<(usize, &str)> {
+    let (mut kept, mut lines) = (Vec::new(), (1..).zip(text.lines()));
+    while let Some((number, line)) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+            let whole = |line: &str| {
+                line == end || line.trim_end().ends_with(';') && !line.starts_with(&format!("{}    ", &end[..end.len() - 1]))
+            };
+            for (_, line) in lines.by_ref() {
+                if whole(line) {
+                    break;
+                }
+            }
+        } else if !line.trim_start().starts_with("//") {
+            kept.push((number, line));
+        }
+    }
+    kept
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_readmes_tables_are_true() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for (name, table) in [("settings", settings()), ("apis", apis())] {
+        let shown = readme
+            .split(&format!("<!-- {name}:begin -->\n"))
+            .nth(1)
+            .and_then(|rest| rest.split(&format!("<!-- {name}:end -->")).next());
+        let shown =
+            shown.unwrap_or_else(|| panic!("README.md has no table between <!-- {name}:begin --> and <!-- {name}:end -->"));
+        assert!(shown == table, "README.md: the table of {name} is not that of the code; write\n{table}");
+    }
+}
+
+fn settings() -> String {
+    let mut table = "| flag and key | environment | default | what it is |\n|---|---|---|---|\n".to_owned();
+    for setting in shardgate::config::SETTINGS {
+        let default = setting.values(&shardgate::config::Config::default()).join(", ");
+        let default = if default.is_empty() { "–".to_owned() } else { format!("`{default}`") };
+        let (key, name, env, help) = (setting.key, setting.value_name, setting.env, setting.help);
+        writeln!(table, "| `--{key} {name}` | `{env}` | {default} | {help} |").unwrap();
+    }
+    table
+}
+
+fn apis() -> String {
+    let mut table = "| key | API | versions |\n|---|---|---|\n".to_owned();
+    for api in shardgate::kafka::supported() {
+        let (first, last) = (api.served.start(), api.served.end());
+        let note =
+            if api.advertised == api.served { String::new() } else { format!(" (advertised from {})", api.advertised.start()) };
+        writeln!(table, "| {} | {} | {first} to {last}{note} |", api.key, api.name).unwrap();
+    }
+    table
+}
