@@ -12,8 +12,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("notebook", &["model", "store"]),
     ("store", &["model", "batch"]),
     ("log", &["model", "batch", "env", "store", "metrics"]),
-    // `store`: only its errors, which the log's errors carry.
-    ("kafka", &["model", "batch", "env", "metrics", "notebook", "log", "store"]),
+    ("kafka", &["model", "batch", "env", "metrics", "notebook", "log"]),
     ("http", &["model", "metrics"]),
     ("config", &["model"]),
     ("gateway", &["model", "batch", "env", "metrics", "notebook", "store", "log", "kafka", "http", "config"]),

@@ -11,7 +11,7 @@ mod serve;
 mod settings;
 mod signals;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -127,6 +127,7 @@ fn complain(words: &str) {
 fn log_to_stderr(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     // It fails only if somebody else in the process has set one.
     let _ = match format {
         LogFormat::Text => lines.try_init().map_err(drop),

@@ -4,8 +4,7 @@ use kafka_protocol::ResponseError;
 
 use crate::batch;
 use crate::kafka::group::Refusal;
-use crate::log::Error;
-use crate::store;
+use crate::log::{Error, StoreError};
 
 /// The Kafka error for a refusal of the log.
 pub(crate) fn of(error: &Error) -> ResponseError {
@@ -24,8 +23,8 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         Error::Fenced { .. } => ResponseError::InvalidProducerEpoch,
         Error::Lanes(_) => ResponseError::InvalidPartitions,
         // Retriable everywhere: the client sends again after the store has recovered.
-        Error::Store(store::Error::Fenced { .. } | store::Error::Failed(_)) => ResponseError::KafkaStorageError,
-        Error::Store(store::Error::Damaged(_)) => ResponseError::CorruptMessage,
+        Error::Store(StoreError::Fenced { .. } | StoreError::Failed(_)) => ResponseError::KafkaStorageError,
+        Error::Store(StoreError::Damaged(_)) => ResponseError::CorruptMessage,
     }
 }
 

@@ -21,3 +21,6 @@ pub use error::Error;
 pub use handle::{Log, Options};
 pub use position::{Found, Position};
 pub use read::{Page, Reach, Wait, Want};
+
+/// What the store says when it cannot: part of what the log says, so that a door need not know the store.
+pub use crate::store::Error as StoreError;

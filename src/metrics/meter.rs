@@ -11,7 +11,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::name;
@@ -45,9 +45,6 @@ pub struct Scraped {
     pub text: String,
 }
 
-/// An API's name and version.
-type Version = (&'static str, i16);
-
 struct Shared {
     registry: Registry,
     requests: Family<OfVersion, Counter>,
@@ -57,13 +54,17 @@ struct Shared {
     bytes_in: Family<OfTopic, Counter>,
     bytes_out: Family<OfTopic, Counter>,
     connections: Gauge,
-    by_version: RwLock<HashMap<Version, (Counter, Histogram)>>,
+    by_version: RwLock<HashMap<(&'static str, i16), RequestMeter>>,
     by_error: RwLock<HashMap<(&'static str, i16), Counter>>,
     by_topic: RwLock<HashMap<Box<str>, TopicMeter>>,
     left_out: AtomicUsize,
 }
 
-#[derive(Clone)]
+struct RequestMeter {
+    requests: Counter,
+    seconds: Histogram,
+}
+
 struct TopicMeter {
     messages_in: Counter,
     bytes_in: Counter,
@@ -92,13 +93,16 @@ struct OfTopic {
     topic: String,
 }
 
-/// From 50 µs, a commit in memory, to 26 s, a join that waits for others.
+/// In seconds: from a commit in memory to a join that waits for others.
+const BUCKETS: [f64; 16] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
 #[derive(Clone)]
 struct Buckets;
 
 impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
-        Histogram::new(exponential_buckets(0.000_05, 3.0, 13))
+        Histogram::new(BUCKETS)
     }
 }
 
@@ -134,13 +138,14 @@ impl Meter {
     /// A request of an API was served, in whatever way, `took` after it was there.
     pub fn request(&self, api: &'static str, version: i16, took: Duration) {
         let Shared { requests, request_seconds, by_version, .. } = &*self.shared;
-        let count = |(requests, seconds): &(Counter, Histogram)| {
-            requests.inc();
-            seconds.observe(took.as_secs_f64());
+        let count = |meter: &RequestMeter| {
+            meter.requests.inc();
+            meter.seconds.observe(took.as_secs_f64());
         };
         self.counted(by_version, (api, version), count, || {
             let labels = OfVersion { request: api, version: version.into() };
-            (requests.get_or_create_owned(&labels), request_seconds.get_or_create_owned(&OfRequest { request: api }))
+            let seconds = request_seconds.get_or_create_owned(&OfRequest { request: api });
+            RequestMeter { requests: requests.get_or_create_owned(&labels), seconds }
         });
     }
 

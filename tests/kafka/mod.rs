@@ -10,3 +10,4 @@ mod listener;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl;

@@ -36,7 +36,7 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn the_help_shows_every_flag_with_its_variable_and_its_default() {
-    let help = text(&output(&["--help"]).stdout);
+    let help = text(&output(&["--help"]).stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     for setting in shardgate::config::SETTINGS {
         assert!(help.contains(&format!("--{} ", setting.key)), "{} is not in\n{help}", setting.key);
         assert!(help.contains(&format!("[env: {}]", setting.env)), "{} is not in\n{help}", setting.env);

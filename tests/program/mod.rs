@@ -43,7 +43,10 @@ impl Serving {
         let directory = tempfile::tempdir().unwrap();
         let ports = directory.path().join("ports.json");
         let mut command = shardgate();
-        command.args(["serve", "--kafka-listener", "127.0.0.1:0", "--http-listener", "127.0.0.1:0", "--ports-file"]).arg(&ports);
+        command.args(["serve", "--ports-file"]).arg(&ports);
+        for listener in ["--kafka-listener", "--http-listener"].iter().filter(|listener| !arguments.contains(listener)) {
+            command.args([listener, "127.0.0.1:0"]);
+        }
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut printed = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
