@@ -28,6 +28,3 @@ pub const PRODUCER_BATCHES: usize = 5;
 pub const PRODUCERS_PER_LANE_MAX: usize = 4_096;
 /// A producer silent for this long is forgotten. Apache Kafka, `producer.id.expiration.ms`, 4.4.
 pub const PRODUCER_IDLE_MAX: Duration = Duration::from_secs(86_400);
-
-/// Newest batches of one lane kept in memory, in bytes. *Ours*.
-pub const TAIL_BYTES_PER_LANE: usize = 4 << 20;
