@@ -1,0 +1,20 @@
+//! What both benchmarks need: the plan of a run, servers to measure, and a report of ratios.
+
+mod plan;
+mod process;
+mod report;
+mod server;
+mod window;
+
+pub(crate) use plan::Plan;
+pub(crate) use report::Report;
+pub(crate) use server::{Kind, Server, stop_servers_on_interrupt};
+pub(crate) use window::{Sample, Window, measure};
+
+/// Anything that goes wrong ends the benchmark with its words.
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Waits until everything written before is on disk, so that nobody's writeback falls into the next one's turn.
+pub(crate) fn settle_disk(directory: &std::path::Path) -> Outcome<()> {
+    Ok(rustix::fs::syncfs(std::fs::File::open(directory)?)?)
+}

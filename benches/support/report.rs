@@ -1,0 +1,158 @@
+//! Figures of all rounds, as medians, spread and ratios: a table, and a JSON file.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Outcome, Plan};
+
+/// What a benchmark has measured.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    benchmark: &'static str,
+    shardgate: &'static str,
+    cores: usize,
+    rounds: usize,
+    turn_seconds: f64,
+    /// The subject to which the others' ratios are taken.
+    yardstick: &'static str,
+    measures: Vec<Measure>,
+}
+
+/// One thing measured, in the same unit for all subjects.
+#[derive(Serialize)]
+struct Measure {
+    name: String,
+    subjects: Vec<Series>,
+}
+
+/// One subject's figures, a round each, in the order of the rounds.
+#[derive(Serialize)]
+struct Series {
+    subject: &'static str,
+    rounds: Vec<f64>,
+    /// The same by the yardstick's figure of the same round.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratios: Vec<f64>,
+    /// Cores that the client and the server kept busy, means of a round.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    client_cores: Vec<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    server_cores: Vec<f64>,
+}
+
+/// Median, least and greatest.
+struct Spread(f64, f64, f64);
+
+impl Report {
+    pub(crate) fn new(benchmark: &'static str, plan: &Plan, yardstick: &'static str) -> Self {
+        Self {
+            benchmark,
+            shardgate: env!("CARGO_PKG_VERSION"),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            rounds: plan.rounds(),
+            turn_seconds: plan.turn().as_secs_f64(),
+            yardstick,
+            measures: Vec::new(),
+        }
+    }
+
+    /// Adds one round's figure of a subject.
+    pub(crate) fn add(&mut self, measure: &str, subject: &'static str, figure: f64) {
+        self.series(measure, subject).rounds.push(figure);
+    }
+
+    /// Adds the cores that were busy meanwhile, where that is known.
+    pub(crate) fn add_cores(&mut self, measure: &str, subject: &'static str, client: Option<f64>, server: Option<f64>) {
+        let series = self.series(measure, subject);
+        series.client_cores.extend(client);
+        series.server_cores.extend(server);
+    }
+
+    fn series(&mut self, measure: &str, subject: &'static str) -> &mut Series {
+        let at = position_or_push(
+            &mut self.measures,
+            |found| found.name == measure,
+            || Measure { name: measure.to_owned(), subjects: Vec::new() },
+        );
+        let subjects = &mut self.measures[at].subjects;
+        let at = position_or_push(
+            subjects,
+            |found| found.subject == subject,
+            || Series { subject, rounds: Vec::new(), ratios: Vec::new(), client_cores: Vec::new(), server_cores: Vec::new() },
+        );
+        &mut subjects[at]
+    }
+
+    /// Works out the ratios, prints the table and writes the file; its path.
+    pub(crate) fn finish(mut self) -> Outcome<PathBuf> {
+        for measure in &mut self.measures {
+            measure.compare(self.yardstick);
+        }
+        self.print();
+        let path = Plan::directory()?.join(format!("{}.json", self.benchmark));
+        std::fs::write(&path, serde_json::to_vec_pretty(&self)?)?;
+        println!("\nAll rounds: {}", path.display());
+        Ok(path)
+    }
+
+    fn print(&self) {
+        println!(
+            "\n{}: {} rounds of {} s, {} cores; median (least .. greatest); ratios to {}, round by round",
+            self.benchmark, self.rounds, self.turn_seconds, self.cores, self.yardstick
+        );
+        for measure in &self.measures {
+            println!("\n{}", measure.name);
+            for series in &measure.subjects {
+                println!("  {:<14}{}{}{}", series.subject, figures(&series.rounds), ratio(&series.ratios), cores(series));
+            }
+        }
+    }
+}
+
+impl Measure {
+    fn compare(&mut self, yardstick: &str) {
+        let Some(base) = self.subjects.iter().find(|series| series.subject == yardstick).map(|base| base.rounds.clone()) else {
+            return;
+        };
+        for series in self.subjects.iter_mut().filter(|series| series.subject != yardstick) {
+            series.ratios = series.rounds.iter().zip(&base).map(|(figure, base)| figure / base).collect();
+        }
+    }
+}
+
+fn position_or_push<T>(items: &mut Vec<T>, wanted: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> usize {
+    items.iter().position(wanted).unwrap_or_else(|| {
+        items.push(new());
+        items.len() - 1
+    })
+}
+
+fn spread(figures: &[f64]) -> Option<Spread> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = (sorted.get((sorted.len().max(1) - 1) / 2)? + sorted.get(sorted.len() / 2)?) / 2.0;
+    Some(Spread(median, *sorted.first()?, *sorted.last()?))
+}
+
+fn figures(rounds: &[f64]) -> String {
+    let number = |figure: f64| if figure < 100.0 { format!("{figure:.2}") } else { format!("{figure:.0}") };
+    let words = spread(rounds).map(|Spread(median, least, greatest)| {
+        format!("{:>9}  {:<22}", number(median), format!("({} .. {})", number(least), number(greatest)))
+    });
+    words.unwrap_or_default()
+}
+
+fn ratio(ratios: &[f64]) -> String {
+    let words = spread(ratios).map(|Spread(median, least, greatest)| {
+        format!("{:>8}  {:<18}", format!("x {median:.2}"), format!("({least:.2} .. {greatest:.2})"))
+    });
+    words.unwrap_or_else(|| " ".repeat(28))
+}
+
+fn cores(series: &Series) -> String {
+    let cores =
+        |name: &str, cores: &[f64]| spread(cores).map(|Spread(median, ..)| format!("  {name} {median:.2}")).unwrap_or_default();
+    let words = cores("client", &series.client_cores) + &cores("server", &series.server_cores);
+    if words.is_empty() { words } else { format!("cores:{words}") }
+}
