@@ -1,0 +1,370 @@
+//! A good request for every API in every version, with names that exist, names that do not, and numbers from both ends.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::{Encodable, Request, StrBytes};
+
+use super::Dice;
+use super::batches::Batches;
+
+/// What attackers know of a gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct Targets {
+    /// Topics by name and id.
+    pub(crate) topics: Vec<(String, uuid::Uuid)>,
+    /// Groups.
+    pub(crate) groups: Vec<String>,
+}
+
+/// Numbers at which sums overflow, loops run away and tables end.
+pub(super) const EDGES: [i64; 16] = [
+    0,
+    1,
+    -1,
+    -2,
+    2,
+    0x7f,
+    0x80,
+    0x7fff,
+    0x8000,
+    0xffff,
+    0x7fff_ffff,
+    -0x8000_0000,
+    0x7fff_fff0,
+    i64::MAX,
+    i64::MIN,
+    1_700_000_000_000,
+];
+
+pub(super) struct Requests<'a> {
+    pub(super) dice: &'a mut Dice,
+    pub(super) targets: &'a Targets,
+    pub(super) batches: &'a Batches,
+    pub(super) version: i16,
+}
+
+/// Header and body of a request, without the length. `None`: this version cannot say what was put in.
+pub(super) fn encode<R: Request>(version: i16, client: &str, request: &R) -> Option<Bytes> {
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(7)
+        .with_client_id(Some(text(client)));
+    let mut bytes = BytesMut::new();
+    header.encode(&mut bytes, R::header_version(version)).ok()?;
+    request.encode(&mut bytes, version).ok()?;
+    Some(bytes.freeze())
+}
+
+fn sent<R: Request>(version: i16, request: &R) -> Option<Bytes> {
+    encode(version, "attacker", request)
+}
+
+pub(super) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+impl Requests<'_> {
+    /// A good request; an empty body where the codec has none for this key and version.
+    pub(super) fn any(&mut self, key: i16) -> Bytes {
+        self.built(key).unwrap_or_else(|| self.bare(key))
+    }
+
+    fn bare(&self, key: i16) -> Bytes {
+        let mut bytes = BytesMut::new();
+        bytes.put_i16(key);
+        bytes.put_i16(self.version);
+        bytes.put_i32(7);
+        bytes.put_i16(-1);
+        bytes.freeze()
+    }
+
+    fn built(&mut self, key: i16) -> Option<Bytes> {
+        match ApiKey::try_from(key).ok()? {
+            ApiKey::Produce => self.produce(),
+            ApiKey::Fetch => self.fetch(),
+            ApiKey::ListOffsets => self.list_offsets(),
+            ApiKey::Metadata => self.metadata(),
+            ApiKey::OffsetCommit => self.offset_commit(),
+            ApiKey::OffsetFetch => self.offset_fetch(),
+            ApiKey::FindCoordinator => self.find_coordinator(),
+            ApiKey::JoinGroup => self.join_group(),
+            ApiKey::Heartbeat => self.heartbeat(),
+            ApiKey::LeaveGroup => self.leave_group(),
+            ApiKey::SyncGroup => self.sync_group(),
+            ApiKey::DescribeGroups => {
+                let groups = (0..3).map(|_| self.group()).collect();
+                sent(self.version, &DescribeGroupsRequest::default().with_groups(groups))
+            }
+            ApiKey::ListGroups => sent(self.version, &ListGroupsRequest::default()),
+            ApiKey::ApiVersions => self.api_versions(),
+            ApiKey::CreateTopics => self.create_topics(),
+            ApiKey::DeleteTopics => self.delete_topics(),
+            ApiKey::DeleteRecords => self.delete_records(),
+            ApiKey::InitProducerId => {
+                let transactional = self.dice.one_in(8).then(|| TransactionalId(text("transaction")));
+                sent(self.version, &InitProducerIdRequest::default().with_transactional_id(transactional).with_transaction_timeout_ms(60_000))
+            }
+            ApiKey::OffsetForLeaderEpoch => self.offset_for_leader_epoch(),
+            ApiKey::DescribeConfigs => self.describe_configs(),
+            ApiKey::AlterConfigs => self.alter_configs(),
+            ApiKey::DescribeLogDirs => sent(self.version, &DescribeLogDirsRequest::default().with_topics(None)),
+            ApiKey::CreatePartitions => self.create_partitions(),
+            ApiKey::DeleteGroups => {
+                let groups = vec![self.group()];
+                sent(self.version, &DeleteGroupsRequest::default().with_groups_names(groups))
+            }
+            ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
+            ApiKey::OffsetDelete => self.offset_delete(),
+            ApiKey::DescribeCluster => sent(self.version, &DescribeClusterRequest::default()),
+            _ => None,
+        }
+    }
+
+    fn topic(&mut self) -> (TopicName, uuid::Uuid) {
+        match self.dice.below(8) {
+            0 => (TopicName(text(&format!("made-up-{}", self.dice.below(20)))), uuid::Uuid::nil()),
+            1 => (TopicName(StrBytes::new()), uuid::Uuid::from_u128(self.dice.next().into())),
+            _ => {
+                let (name, id) = self.dice.pick(&self.targets.topics).clone();
+                (TopicName(text(&name)), id)
+            }
+        }
+    }
+
+    fn group(&mut self) -> GroupId {
+        let name = if self.dice.one_in(6) { format!("made-up-{}", self.dice.below(50)) } else { self.dice.pick(&self.targets.groups).clone() };
+        GroupId(text(&name))
+    }
+
+    fn partition(&mut self) -> i32 {
+        if self.dice.one_in(6) { self.edge32() } else { self.dice.below(4) as i32 }
+    }
+
+    fn edge(&mut self) -> i64 {
+        *self.dice.pick(&EDGES)
+    }
+
+    fn edge32(&mut self) -> i32 {
+        self.edge() as i32
+    }
+
+    /// A small number as a rule.
+    fn span(&mut self, usual: i32) -> i32 {
+        if self.dice.one_in(5) { self.edge32() } else { usual }
+    }
+
+    fn produce(&mut self) -> Option<Bytes> {
+        let (name, id) = self.topic();
+        let batches = self.batches;
+        let data = (0..self.dice.below(3) + 1).map(|_| {
+            let records = Some(batches.good(self.dice));
+            produce_request::PartitionProduceData::default().with_index(self.partition()).with_records(records)
+        });
+        let data = data.collect();
+        let topic = produce_request::TopicProduceData::default().with_partition_data(data);
+        let topic = if self.version >= 13 { topic.with_topic_id(id) } else { topic.with_name(name) };
+        let acks = *self.dice.pick(&[-1, -1, 1, 1, 0, 7]);
+        sent(self.version, &ProduceRequest::default().with_acks(acks).with_timeout_ms(self.span(1_000)).with_topic_data(vec![topic]))
+    }
+
+    fn fetch(&mut self) -> Option<Bytes> {
+        let (name, id) = self.topic();
+        let partitions = (0..self.dice.below(4) + 1).map(|_| {
+            let offset = if self.dice.one_in(3) { self.edge() } else { self.dice.below(50) as i64 };
+            fetch_request::FetchPartition::default()
+                .with_partition(self.partition())
+                .with_fetch_offset(offset)
+                .with_partition_max_bytes(self.span(1 << 20))
+        });
+        let topic = fetch_request::FetchTopic::default().with_partitions(partitions.collect());
+        let topic = if self.version >= 13 { topic.with_topic_id(id) } else { topic.with_topic(name) };
+        let request = FetchRequest::default()
+            .with_max_wait_ms(self.span(5))
+            .with_min_bytes(self.span(1))
+            .with_max_bytes(self.span(1 << 20))
+            .with_isolation_level((self.dice.below(3) as i8) - 1)
+            .with_topics(vec![topic]);
+        let request = if self.version >= 7 && self.dice.one_in(4) { request.with_session_epoch(self.edge32()) } else { request };
+        sent(self.version, &request)
+    }
+
+    fn list_offsets(&mut self) -> Option<Bytes> {
+        let (name, _) = self.topic();
+        let partitions = (0..self.dice.below(3) + 1).map(|_| {
+            let timestamp = if self.dice.one_in(2) { -(self.dice.below(7) as i64) } else { self.edge() };
+            list_offsets_request::ListOffsetsPartition::default().with_partition_index(self.partition()).with_timestamp(timestamp)
+        });
+        let topic = list_offsets_request::ListOffsetsTopic::default().with_name(name).with_partitions(partitions.collect());
+        sent(self.version, &ListOffsetsRequest::default().with_topics(vec![topic]))
+    }
+
+    fn metadata(&mut self) -> Option<Bytes> {
+        let (name, id) = self.topic();
+        let asked = metadata_request::MetadataRequestTopic::default();
+        let asked = if self.version >= 10 && self.dice.one_in(2) { asked.with_topic_id(id).with_name(None) } else { asked.with_name(Some(name)) };
+        let topics = if self.version > 0 && self.dice.one_in(3) { None } else { Some(vec![asked]) };
+        sent(self.version, &MetadataRequest::default().with_topics(topics))
+    }
+
+    fn offset_commit(&mut self) -> Option<Bytes> {
+        let (name, _) = self.topic();
+        let partition = offset_commit_request::OffsetCommitRequestPartition::default()
+            .with_partition_index(self.partition())
+            .with_committed_offset(self.edge())
+            .with_committed_metadata(Some(text("where I was")));
+        let topic = offset_commit_request::OffsetCommitRequestTopic::default().with_name(name).with_partitions(vec![partition]);
+        let generation = self.span(-1);
+        let request = OffsetCommitRequest::default().with_group_id(self.group()).with_topics(vec![topic]);
+        sent(self.version, &request.with_generation_id_or_member_epoch(generation))
+    }
+
+    fn offset_fetch(&mut self) -> Option<Bytes> {
+        let group = self.group();
+        if self.version >= 8 {
+            let group = offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(group).with_topics(None);
+            return sent(self.version, &OffsetFetchRequest::default().with_groups(vec![group]));
+        }
+        let (name, _) = self.topic();
+        let topic = offset_fetch_request::OffsetFetchRequestTopic::default().with_name(name).with_partition_indexes(vec![0, 1, self.partition()]);
+        sent(self.version, &OffsetFetchRequest::default().with_group_id(group).with_topics(Some(vec![topic])))
+    }
+
+    fn find_coordinator(&mut self) -> Option<Bytes> {
+        let (group, request) = (self.group().0, FindCoordinatorRequest::default());
+        let request = if self.version >= 4 { request.with_coordinator_keys(vec![group]) } else { request.with_key(group) };
+        sent(self.version, &if self.version >= 1 { request.with_key_type(self.dice.below(3) as i8) } else { request })
+    }
+
+    fn join_group(&mut self) -> Option<Bytes> {
+        let protocol = |name: &str| {
+            let metadata = Bytes::from_static(b"\0\0\0\0\0\x01\0\x04open\0\0\0\0");
+            join_group_request::JoinGroupRequestProtocol::default().with_name(text(name)).with_metadata(metadata)
+        };
+        let request = JoinGroupRequest::default()
+            .with_group_id(self.group())
+            .with_session_timeout_ms(self.span(6_000))
+            .with_protocol_type(text("consumer"))
+            .with_protocols(vec![protocol("range"), protocol("roundrobin")]);
+        let request = if self.version >= 1 { request.with_rebalance_timeout_ms(self.span(100)) } else { request };
+        let instance = (self.version >= 5 && self.dice.one_in(2)).then(|| text(&format!("instance-{}", self.dice.below(5))));
+        sent(self.version, &request.with_group_instance_id(instance))
+    }
+
+    fn heartbeat(&mut self) -> Option<Bytes> {
+        let request = HeartbeatRequest::default().with_group_id(self.group()).with_member_id(text("member"));
+        sent(self.version, &request.with_generation_id(self.span(1)))
+    }
+
+    fn leave_group(&mut self) -> Option<Bytes> {
+        let request = LeaveGroupRequest::default().with_group_id(self.group());
+        if self.version < 3 {
+            return sent(self.version, &request.with_member_id(text("member")));
+        }
+        let instance = Some(text(&format!("instance-{}", self.dice.below(5))));
+        let member = leave_group_request::MemberIdentity::default().with_group_instance_id(instance);
+        sent(self.version, &request.with_members(vec![member.clone(), member]))
+    }
+
+    fn sync_group(&mut self) -> Option<Bytes> {
+        let share = sync_group_request::SyncGroupRequestAssignment::default()
+            .with_member_id(text("member"))
+            .with_assignment(Bytes::from_static(b"share"));
+        let request = SyncGroupRequest::default().with_group_id(self.group()).with_member_id(text("member"));
+        sent(self.version, &request.with_generation_id(self.span(1)).with_assignments(vec![share]))
+    }
+
+    fn api_versions(&mut self) -> Option<Bytes> {
+        let request = ApiVersionsRequest::default();
+        sent(self.version, &match self.version {
+            ..3 => request,
+            _ => request.with_client_software_name(text("attacker")).with_client_software_version(text("1")),
+        })
+    }
+
+    fn create_topics(&mut self) -> Option<Bytes> {
+        let config = create_topics_request::CreatableTopicConfig::default()
+            .with_name(text(self.dice.pick::<&str>(&["retention.ms", "cleanup.policy", "max.message.bytes", "no.such.config"])))
+            .with_value(Some(text(self.dice.pick::<&str>(&["compact", "86400000", "-1", "", "99999999999999999999"]))));
+        let configs = if self.dice.one_in(2) { vec![config] } else { Vec::new() };
+        let topic = create_topics_request::CreatableTopic::default()
+            .with_name(TopicName(text(&format!("made-up-{}", self.dice.below(20)))))
+            .with_num_partitions(self.span(2))
+            .with_replication_factor(1)
+            .with_configs(configs);
+        sent(self.version, &CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(self.span(100)))
+    }
+
+    fn delete_topics(&mut self) -> Option<Bytes> {
+        let name = TopicName(text(&format!("made-up-{}", self.dice.below(20))));
+        if self.version < 6 {
+            return sent(self.version, &DeleteTopicsRequest::default().with_topic_names(vec![name]));
+        }
+        let topic = delete_topics_request::DeleteTopicState::default().with_name(Some(name));
+        sent(self.version, &DeleteTopicsRequest::default().with_topics(vec![topic]))
+    }
+
+    fn delete_records(&mut self) -> Option<Bytes> {
+        let (name, _) = self.topic();
+        let partition = delete_records_request::DeleteRecordsPartition::default()
+            .with_partition_index(self.partition())
+            .with_offset(if self.dice.one_in(2) { self.edge() } else { self.dice.below(50) as i64 });
+        let topic = delete_records_request::DeleteRecordsTopic::default().with_name(name).with_partitions(vec![partition]);
+        sent(self.version, &DeleteRecordsRequest::default().with_topics(vec![topic]))
+    }
+
+    fn offset_for_leader_epoch(&mut self) -> Option<Bytes> {
+        let (name, _) = self.topic();
+        let partition = offset_for_leader_epoch_request::OffsetForLeaderPartition::default()
+            .with_partition(self.partition())
+            .with_leader_epoch(self.edge32());
+        let topic = offset_for_leader_epoch_request::OffsetForLeaderTopic::default().with_topic(name).with_partitions(vec![partition]);
+        sent(self.version, &OffsetForLeaderEpochRequest::default().with_topics(vec![topic]))
+    }
+
+    fn describe_configs(&mut self) -> Option<Bytes> {
+        let kind = *self.dice.pick(&[2, 2, 4, 8, 0, -1, 127]);
+        let name = if kind == 2 { self.topic().0.0 } else { text("0") };
+        let resource = describe_configs_request::DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(name)
+            .with_configuration_keys(None);
+        sent(self.version, &DescribeConfigsRequest::default().with_resources(vec![resource]))
+    }
+
+    fn alter_configs(&mut self) -> Option<Bytes> {
+        let config = alter_configs_request::AlterableConfig::default().with_name(text("retention.ms")).with_value(Some(text("90000000")));
+        let resource = alter_configs_request::AlterConfigsResource::default()
+            .with_resource_type(*self.dice.pick(&[2, 2, 4, 0]))
+            .with_resource_name(text(&format!("made-up-{}", self.dice.below(20))))
+            .with_configs(vec![config]);
+        sent(self.version, &AlterConfigsRequest::default().with_resources(vec![resource]))
+    }
+
+    fn incremental_alter_configs(&mut self) -> Option<Bytes> {
+        let config = incremental_alter_configs_request::AlterableConfig::default()
+            .with_name(text(self.dice.pick::<&str>(&["cleanup.policy", "retention.ms", "segment.ms"])))
+            .with_config_operation((self.dice.below(6) as i8) - 1)
+            .with_value(Some(text("compact")));
+        let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+            .with_resource_type(*self.dice.pick(&[2, 2, 4, 0]))
+            .with_resource_name(text(&format!("made-up-{}", self.dice.below(20))))
+            .with_configs(vec![config]);
+        sent(self.version, &IncrementalAlterConfigsRequest::default().with_resources(vec![resource]))
+    }
+
+    fn create_partitions(&mut self) -> Option<Bytes> {
+        let topic = create_partitions_request::CreatePartitionsTopic::default()
+            .with_name(TopicName(text(&format!("made-up-{}", self.dice.below(20)))))
+            .with_count(self.span(5))
+            .with_assignments(None);
+        sent(self.version, &CreatePartitionsRequest::default().with_topics(vec![topic]))
+    }
+
+    fn offset_delete(&mut self) -> Option<Bytes> {
+        let (name, _) = self.topic();
+        let partition = offset_delete_request::OffsetDeleteRequestPartition::default().with_partition_index(self.partition());
+        let topic = offset_delete_request::OffsetDeleteRequestTopic::default().with_name(name).with_partitions(vec![partition]);
+        sent(self.version, &OffsetDeleteRequest::default().with_group_id(self.group()).with_topics(vec![topic]))
+    }
+}
