@@ -14,27 +14,26 @@
 //! Left out on purpose: throttling by muting (the log delays the answer, which holds the connection all the same).
 
 use std::collections::VecDeque;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::api::contract::{Call, Reply};
-use super::frame::{Broken, FrameReader, Head};
+use super::api::contract::{Answer, Call, Reply};
+use super::frame::{Broken, FrameReader, Head, SMALL_FRAME_BYTES};
 use super::listener::{Shutdown, stopped};
+use super::memory::{Hold, Pool};
 use super::started::Started;
 
 /// Pipelined requests of one connection at once. *Ours*: clients keep 5 (Java, librdkafka's idempotent producer) to a few dozen.
 const PIPELINE_MAX: usize = 64;
-/// A frame of this size needs no permit while its connection has nothing else in flight. *Ours*: so whoever fills the
-/// memory for frames delays large requests of others, never the small ones that keep them alive.
-const SMALL_FRAME_BYTES: usize = 16 << 10;
+/// An answer of this size may wait for its client at no one else's cost.
+const SMALL_ANSWER_BYTES: usize = 16 << 10;
 /// Answers that are ready together are written together, up to about this many bytes.
 const WRITE_BYTES: usize = 256 << 10;
 /// The time an answer may take to be accepted by the client's side, plus a second for every `WRITE_BYTES`.
@@ -55,6 +54,10 @@ pub(crate) trait Service {
 pub(crate) struct Terms {
     /// Largest frame in bytes.
     pub(crate) frame_bytes_max: usize,
+    /// Bytes of memory that each byte of the frame may take.
+    pub(crate) memory_per_byte: usize,
+    /// Whether its memory is free as soon as it is started.
+    pub(crate) is_handed_over: bool,
     /// Whether it may be in flight with others of which the same is true.
     pub(crate) pipelined: bool,
     /// Whether it is dropped when the client goes or the gateway stops.
@@ -66,10 +69,10 @@ pub(crate) struct Terms {
 pub(crate) struct Bounds {
     /// Largest frame in bytes, of any kind.
     pub(crate) frame_bytes_max: usize,
-    /// All connections' memory for frames: one permit per byte.
-    pub(crate) memory: Arc<Semaphore>,
-    /// How many permits that semaphore has in all.
-    pub(crate) memory_bytes: usize,
+    /// All connections' memory for requests.
+    pub(crate) memory: Arc<Pool>,
+    /// All connections' memory for answers that their clients have not taken.
+    pub(crate) answers: Arc<Pool>,
     /// How long nothing may be asked before the connection is closed (Kafka: `connections.max.idle.ms`); `None`: for ever.
     pub(crate) idle_max: Option<Duration>,
 }
@@ -86,6 +89,9 @@ pub(crate) enum Closed {
     /// The client does not take its answers.
     #[error("the client did not take an answer in time")]
     Stalled,
+    /// Too many clients do not take their answers.
+    #[error("there is no memory to keep an answer of {0} bytes that the client did not take at once")]
+    Crowded(usize),
     /// Nothing was asked for a long time.
     #[error("idle for {0:?}")]
     Idle(Duration),
@@ -111,9 +117,9 @@ where
         stopped(shutdown.clone()).await;
         sleep(DRAIN).await;
     };
-    let frames = FrameReader::new(reader, bounds.frame_bytes_max);
-    let intake = Intake { frames, service, memory: Memory::of(&bounds) };
-    let connection = Connection { intake, in_flight: VecDeque::new(), writer };
+    let frames = FrameReader::new(reader, bounds.frame_bytes_max).hurried_by(bounds.memory.clone());
+    let intake = Intake { frames, service, memory: Memory { of_all: bounds.memory, state: State::Nothing } };
+    let connection = Connection { intake, in_flight: VecDeque::new(), writer, answers: bounds.answers };
     tokio::select! {
         biased;
         end = connection.serve(bounds.idle_max, shutdown.clone()) => end,
@@ -125,14 +131,15 @@ struct Connection<'s, R, W, S> {
     intake: Intake<'s, R, S>,
     in_flight: VecDeque<InFlight>,
     writer: W,
+    answers: Arc<Pool>,
 }
 
 /// A request between its start and its answer.
 struct InFlight {
-    reply: Started<dyn Future<Output = Reply<BytesMut>> + Send>,
+    reply: Started<dyn Future<Output = Reply<Answer>> + Send>,
     terms: Terms,
     /// Its frame's memory; given back with it.
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Option<Hold>,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, W, S> {
@@ -173,7 +180,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
     async fn start(&mut self, accepted: Accepted) {
         let call = self.intake.service.call(accepted.head, accepted.frame);
         let reply = Started::begin(call).await;
-        self.in_flight.push_back(InFlight { reply, terms: accepted.terms, _memory: accepted.memory });
+        let memory = accepted.memory.filter(|_| !accepted.terms.is_handed_over);
+        self.in_flight.push_back(InFlight { reply, terms: accepted.terms, _memory: memory });
     }
 
     /// Answers what is in flight, and reads nothing more. Nobody is there to wait with for a request that waits for others.
@@ -189,13 +197,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
     }
 
     /// Writes the answer of the front request, and of those behind it that are ready too.
-    async fn write(&mut self, mut reply: Reply<BytesMut>) -> Result<(), Closed> {
-        let (mut bytes, mut answered) = (BytesMut::new(), Vec::new());
+    async fn write(&mut self, mut reply: Reply<Answer>) -> Result<(), Closed> {
+        let (mut bytes, mut answered, mut holds) = (BytesMut::new(), Vec::new(), Vec::new());
         let hung_up = loop {
             answered.extend(self.in_flight.pop_front());
             match reply {
-                Reply::Send(answer) if bytes.is_empty() => bytes = answer,
-                Reply::Send(answer) => bytes.extend_from_slice(&answer),
+                Reply::Send(answer) => {
+                    holds.extend(answer.memory);
+                    if bytes.is_empty() { bytes = answer.bytes } else { bytes.extend_from_slice(&answer.bytes) }
+                }
                 Reply::Silent => {}
                 Reply::HangUp(reason) => break Some(reason),
             }
@@ -205,14 +215,39 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
                 None => break None,
             }
         };
-        let allowed = WRITE_GRACE + Duration::from_secs((bytes.len() / WRITE_BYTES) as u64);
-        timeout(allowed, self.writer.write_all(&bytes)).await.map_err(|_| Closed::Stalled)??;
+        let length = bytes.len();
+        self.write_at_once(&mut bytes).await?;
+        if !bytes.is_empty() {
+            // What the client has not taken stays with us, if there is room for it.
+            let is_held = holds.iter().map(Hold::num_permits).sum::<usize>() >= length;
+            if !is_held && length > SMALL_ANSWER_BYTES {
+                holds.push(self.answers.try_hold(length).ok_or(Closed::Crowded(length))?);
+            }
+            let allowed = WRITE_GRACE + Duration::from_secs((length / WRITE_BYTES) as u64);
+            timeout(allowed, self.writer.write_all(&bytes)).await.map_err(|_| Closed::Stalled)??;
+        }
         self.writer.flush().await?;
         hung_up.map_or(Ok(()), |reason| Err(Closed::HungUp(reason)))
     }
 
+    /// Writes as much as the client's side takes without waiting.
+    async fn write_at_once(&mut self, bytes: &mut BytesMut) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            let written = poll_fn(|cx| match Pin::new(&mut self.writer).poll_write(cx, bytes) {
+                Poll::Ready(written) => Poll::Ready(Some(written)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            match written.await {
+                None => break,
+                Some(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Some(written) => bytes.advance(written?),
+            }
+        }
+        Ok(())
+    }
+
     /// The reply of the front request, if it is there already.
-    fn ready(&mut self) -> Option<Reply<BytesMut>> {
+    fn ready(&mut self) -> Option<Reply<Answer>> {
         let front = self.in_flight.front_mut()?;
         // Who comes to the front later is polled again with the task's own waker, so none is lost here.
         front.reply.advance(&mut Context::from_waker(Waker::noop()));
@@ -221,7 +256,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
 }
 
 /// The reply of the front request, when it is there. The request stays in flight until its answer is written.
-async fn answer(in_flight: &mut VecDeque<InFlight>) -> Reply<BytesMut> {
+async fn answer(in_flight: &mut VecDeque<InFlight>) -> Reply<Answer> {
     match in_flight.front_mut() {
         Some(front) => front.reply.finish().await,
         None => pending().await,
@@ -275,7 +310,7 @@ struct Accepted {
     head: Head,
     frame: Bytes,
     terms: Terms,
-    memory: Option<OwnedSemaphorePermit>,
+    memory: Option<Hold>,
 }
 
 impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
@@ -296,7 +331,7 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
                 return Ok(Next::Gone);
             }
         }
-        self.memory.hold(head.length, busy).await;
+        self.memory.hold(head.length, terms.memory_per_byte, busy).await;
         let frame = self.frames.body(&head).await?;
         Ok(Next::Request(Accepted { head, frame, terms, memory: self.memory.take() }))
     }
@@ -304,47 +339,40 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
 
 /// The memory for the frame being read.
 struct Memory {
-    of_all: Arc<Semaphore>,
-    bytes_max: usize,
-    state: Hold,
+    of_all: Arc<Pool>,
+    state: State,
 }
 
-enum Hold {
+enum State {
     Nothing,
     /// In the queue for it. The future is kept, and with it the place in the queue.
-    Queued(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>),
+    Queued(Pin<Box<dyn Future<Output = Option<Hold>> + Send>>),
     /// Granted; `None` is the grant of a small frame.
-    Held(Option<OwnedSemaphorePermit>),
+    Granted(Option<Hold>),
 }
 
 impl Memory {
-    fn of(bounds: &Bounds) -> Self {
-        Self { of_all: bounds.memory.clone(), bytes_max: bounds.memory_bytes, state: Hold::Nothing }
-    }
-
     /// Returns when there is memory for a frame of `length` bytes.
-    async fn hold(&mut self, length: usize, busy: Busy) {
+    async fn hold(&mut self, length: usize, memory_per_byte: usize, busy: Busy) {
         let small = length <= SMALL_FRAME_BYTES && busy == Busy::No;
-        if matches!(self.state, Hold::Nothing) {
-            // A frame larger than all of it has to be alone.
-            let permits = u32::try_from(length.min(self.bytes_max)).unwrap_or(u32::MAX);
-            self.state = match self.of_all.clone().try_acquire_many_owned(permits) {
-                Ok(permit) => Hold::Held(Some(permit)),
-                Err(_) => {
-                    let queued = self.of_all.clone().acquire_many_owned(permits);
-                    Hold::Queued(Box::pin(async { queued.await.ok() }))
-                }
+        if matches!(self.state, State::Nothing) {
+            // A request larger than all of it has to be alone.
+            let bytes = length.saturating_mul(memory_per_byte);
+            self.state = match self.of_all.try_hold(bytes) {
+                Some(hold) => State::Granted(Some(hold)),
+                None if small => State::Granted(None),
+                None => State::Queued(Box::pin(self.of_all.clone().hold(bytes))),
             };
         }
-        if let Hold::Queued(queued) = &mut self.state {
-            self.state = Hold::Held(if small { None } else { queued.await });
+        if let State::Queued(queued) = &mut self.state {
+            self.state = State::Granted(if small { None } else { queued.await });
         }
     }
 
-    fn take(&mut self) -> Option<OwnedSemaphorePermit> {
-        match std::mem::replace(&mut self.state, Hold::Nothing) {
-            Hold::Held(permit) => permit,
-            Hold::Nothing | Hold::Queued(_) => None,
+    fn take(&mut self) -> Option<Hold> {
+        match std::mem::replace(&mut self.state, State::Nothing) {
+            State::Granted(hold) => hold,
+            State::Nothing | State::Queued(_) => None,
         }
     }
 }
@@ -397,9 +425,9 @@ mod tests {
     impl Service for Fake {
         fn terms(&self, head: &Head) -> Result<Terms, String> {
             match head.key {
-                PIPELINED | SILENT => Ok(Terms { frame_bytes_max: usize::MAX, pipelined: true, waits: false }),
-                PLAIN | REFUSED => Ok(Terms { frame_bytes_max: 64 << 10, pipelined: false, waits: false }),
-                WAITING => Ok(Terms { frame_bytes_max: 64 << 10, pipelined: false, waits: true }),
+                PIPELINED | SILENT => Ok(Terms { frame_bytes_max: usize::MAX, memory_per_byte: 1, is_handed_over: false, pipelined: true, waits: false }),
+                PLAIN | REFUSED => Ok(Terms { frame_bytes_max: 64 << 10, memory_per_byte: 1, is_handed_over: false, pipelined: false, waits: false }),
+                WAITING => Ok(Terms { frame_bytes_max: 64 << 10, memory_per_byte: 1, is_handed_over: false, pipelined: false, waits: true }),
                 key => Err(format!("API key {key} is not served")),
             }
         }
@@ -415,7 +443,7 @@ mod tests {
                 match head.key {
                     SILENT => Reply::Silent,
                     REFUSED => Reply::HangUp("refused".to_owned()),
-                    _ => Reply::Send(BytesMut::from(&id.to_be_bytes()[..])),
+                    _ => Reply::Send(BytesMut::from(&id.to_be_bytes()[..]).into()),
                 }
             })
         }
@@ -425,7 +453,7 @@ mod tests {
         client: DuplexStream,
         fake: Fake,
         stop: watch::Sender<bool>,
-        memory: Arc<Semaphore>,
+        memory: Arc<Pool>,
         end: JoinHandle<Result<(), Closed>>,
     }
 
@@ -439,8 +467,8 @@ mod tests {
         fn with(pipe_bytes: usize, idle_max: Option<Duration>) -> Self {
             let (client, server) = duplex(pipe_bytes);
             let (stop, shutdown) = watch::channel(false);
-            let (fake, memory) = (Fake::default(), Arc::new(Semaphore::new(MEMORY)));
-            let bounds = Bounds { frame_bytes_max: 8 << 20, memory: memory.clone(), memory_bytes: MEMORY, idle_max };
+            let (fake, memory) = (Fake::default(), Pool::of(MEMORY));
+            let bounds = Bounds { frame_bytes_max: 8 << 20, memory: memory.clone(), answers: Pool::of(MEMORY), idle_max };
             let service = fake.clone();
             let end = tokio::spawn(async move {
                 let (reader, writer) = tokio::io::split(server);
@@ -491,7 +519,7 @@ mod tests {
         assert!(timeout(Duration::from_secs(1), rig.answer()).await.is_err());
         rig.allow(1).await;
         assert_eq!([rig.answer().await, rig.answer().await, rig.answer().await], [1, 2, 3]);
-        assert_eq!(rig.memory.available_permits(), MEMORY);
+        assert_eq!(rig.memory.left(), MEMORY);
     }
 
     #[tokio::test(start_paused = true)]
@@ -528,7 +556,7 @@ mod tests {
             rig.allow(id).await;
         }
         assert_eq!([rig.answer().await, rig.answer().await], [2, 4]);
-        assert_eq!(rig.memory.available_permits(), MEMORY);
+        assert_eq!(rig.memory.left(), MEMORY);
     }
 
     #[tokio::test(start_paused = true)]
@@ -569,7 +597,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_large_frame_waits_for_memory_and_a_small_one_does_not() {
         let mut rig = Rig::new();
-        let others = rig.memory.clone().acquire_many_owned(u32::try_from(MEMORY).unwrap()).await.unwrap();
+        let others = rig.memory.try_hold(MEMORY).unwrap();
         rig.send(PLAIN, 1).await;
         assert_eq!(rig.fake.started(), [1]);
         rig.allow(1).await;
@@ -580,21 +608,21 @@ mod tests {
         drop(others);
         settle().await;
         assert_eq!(rig.fake.started(), [1, 2, 3]);
-        assert_eq!(rig.memory.available_permits(), MEMORY - 40_008 - 8);
+        assert_eq!(rig.memory.left(), MEMORY - 40_008 - 8);
         rig.allow(2).await;
         rig.allow(3).await;
         assert_eq!([rig.answer().await, rig.answer().await], [2, 3]);
-        assert_eq!(rig.memory.available_permits(), MEMORY);
+        assert_eq!(rig.memory.left(), MEMORY);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_frame_larger_than_all_memory_passes_alone() {
         let mut rig = Rig::with(8 << 20, None);
         rig.send_sized(PIPELINED, 1, 4 << 20).await;
-        assert_eq!((rig.fake.started(), rig.memory.available_permits()), (vec![1], 0));
+        assert_eq!((rig.fake.started(), rig.memory.left()), (vec![1], 0));
         rig.allow(1).await;
         assert_eq!(rig.answer().await, 1);
-        assert_eq!(rig.memory.available_permits(), MEMORY);
+        assert_eq!(rig.memory.left(), MEMORY);
     }
 
     #[tokio::test(start_paused = true)]
@@ -603,9 +631,9 @@ mod tests {
         let head = [&(500_000_i32).to_be_bytes()[..], &PIPELINED.to_be_bytes(), &[0; 6]].concat();
         rig.client.write_all(&head).await.unwrap();
         settle().await;
-        assert_eq!(rig.memory.available_permits(), MEMORY - 500_000);
+        assert_eq!(rig.memory.left(), MEMORY - 500_000);
         assert!(matches!(rig.end.await.unwrap(), Err(Closed::Broken(Broken::Late { .. }))));
-        assert_eq!(rig.memory.available_permits(), MEMORY);
+        assert_eq!(rig.memory.left(), MEMORY);
     }
 
     #[tokio::test(start_paused = true)]
@@ -693,15 +721,15 @@ mod tests {
             }
         }
         assert!(matches!(rig.end.await.unwrap(), Err(Closed::Stalled)));
-        assert_eq!(rig.memory.available_permits(), MEMORY);
+        assert_eq!(rig.memory.left(), MEMORY);
     }
 
     #[tokio::test]
     async fn an_idle_connection_takes_a_few_kilobytes() {
         let (_client, server) = duplex(64);
         let (reader, writer) = tokio::io::split(server);
-        let memory = Arc::new(Semaphore::new(MEMORY));
-        let bounds = Bounds { frame_bytes_max: 8 << 20, memory, memory_bytes: MEMORY, idle_max: None };
+        let memory = Pool::of(MEMORY);
+        let bounds = Bounds { frame_bytes_max: 8 << 20, memory, answers: Pool::of(MEMORY), idle_max: None };
         let (fake, shutdown) = (Fake::default(), watch::channel(false).1);
         let connection = run(reader, writer, &fake, bounds, shutdown);
         assert!(size_of_val(&connection) < 4_000, "{} bytes", size_of_val(&connection));

@@ -5,6 +5,7 @@
 
 use std::future::pending;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -12,10 +13,15 @@ use kafka_protocol::protocol::buf::ByteBuf;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
+use super::memory::Pool;
+
 /// Bytes of the length in front of every frame, which it does not count.
 pub(crate) const LENGTH_BYTES: usize = 4;
 /// Bytes of key, version and correlation id, with which every request header begins (Kafka `RequestHeader.json`).
 const FIXED_BYTES: usize = 8;
+/// A frame of this size needs no permit while its connection has nothing else in flight. *Ours*: so whoever fills the
+/// memory for frames delays large requests of others, never the small ones that keep them alive.
+pub(crate) const SMALL_FRAME_BYTES: usize = 16 << 10;
 /// Bytes read ahead of a frame: small requests arrive with one read, and a client that goes away while its request waits
 /// is noticed behind whatever little it had sent before.
 const READ_AHEAD_BYTES: usize = 4_096;
@@ -24,11 +30,13 @@ const FIRST_BYTES: usize = 64 << 10;
 const GROWTH: usize = 4;
 /// The time any announced frame has to arrive.
 const ARRIVAL_GRACE: Duration = Duration::from_secs(10);
-/// The slowest accepted arrival behind the grace, in bytes per second.
+/// The slowest accepted arrival behind the grace, in bytes per second; while others wait for memory, the slowest at all.
 const ARRIVAL_BYTES_PER_SECOND: usize = 256 << 10;
-/// Values that one request may consist of. *Ours*: a hundred thousand partitions take fewer, and decoding this many takes
-/// some 64 MB at most, where the 4-byte elements of a 100 MB frame would take gigabytes.
-const VALUES_MAX: usize = 1 << 20;
+/// How often the pace of a frame is looked at.
+const PACE: Duration = Duration::from_secs(1);
+/// Values that one request may consist of. *Ours*: the ten thousand partitions of the largest topic take fewer, whatever is said
+/// of them, and this many take some 30 MB decoded.
+const VALUES_MAX: usize = 1 << 18;
 
 /// What the first bytes of a frame say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +83,8 @@ pub(crate) struct FrameReader<R> {
     reader: R,
     length_max: usize,
     ahead: BytesMut,
+    /// Where the memory for frames comes from.
+    pool: Option<Arc<Pool>>,
     /// The frame being read, once its body was asked for.
     body: Option<Body>,
 }
@@ -83,12 +93,19 @@ struct Body {
     length: usize,
     bytes: Vec<u8>,
     deadline: Instant,
+    /// When the pace is looked at next, and how much had arrived when it was looked at last.
+    paced: (Instant, usize),
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames of at most `length_max` bytes.
     pub(crate) fn new(reader: R, length_max: usize) -> Self {
-        Self { reader, length_max, ahead: BytesMut::new(), body: None }
+        Self { reader, length_max, ahead: BytesMut::new(), pool: None, body: None }
+    }
+
+    /// Hurries large frames along while others wait for memory from `pool`.
+    pub(crate) fn hurried_by(self, pool: Arc<Pool>) -> Self {
+        Self { pool: Some(pool), ..self }
     }
 
     /// The head of the next frame, again at every call until [`Self::body`] has returned that frame.
@@ -109,11 +126,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let body = self.body.get_or_insert_with(|| Body::begin(head.length, &self.ahead));
         while let Some(room) = body.room() {
             let mut target = (&mut body.bytes).limit(room);
-            match timeout_at(body.deadline, self.reader.read_buf(&mut target)).await {
+            match timeout_at(body.deadline.min(body.paced.0), self.reader.read_buf(&mut target)).await {
                 Ok(Ok(0)) => return Err(Broken::Truncated),
-                Ok(read) => read?,
-                Err(_) => return Err(Broken::Late { missing: body.missing(), length: body.length }),
-            };
+                Ok(read) => drop(read?),
+                Err(_) if Instant::now() >= body.deadline => return Err(body.late()),
+                Err(_) => {}
+            }
+            let is_hurried = self.pool.as_ref().is_some_and(|pool| pool.is_short());
+            if body.is_slow() && is_hurried {
+                return Err(body.late());
+            }
         }
         let bytes = std::mem::take(&mut body.bytes);
         self.body = None;
@@ -147,7 +169,22 @@ impl Body {
         let mut bytes = Vec::with_capacity(length.min(FIRST_BYTES));
         bytes.extend_from_slice(arrived);
         let slowest = Duration::from_secs((length / ARRIVAL_BYTES_PER_SECOND) as u64);
-        Self { length, bytes, deadline: Instant::now() + ARRIVAL_GRACE + slowest }
+        let (now, arrived) = (Instant::now(), bytes.len());
+        Self { length, bytes, deadline: now + ARRIVAL_GRACE + slowest, paced: (now + PACE, arrived) }
+    }
+
+    fn late(&self) -> Broken {
+        Broken::Late { missing: self.missing(), length: self.length }
+    }
+
+    /// Whether it is large and too little of it has arrived since that was asked last, at most once in every [`PACE`].
+    fn is_slow(&mut self) -> bool {
+        let (at, before) = self.paced;
+        if Instant::now() < at || self.length <= SMALL_FRAME_BYTES {
+            return false;
+        }
+        self.paced = (Instant::now() + PACE, self.bytes.len());
+        self.missing() > 0 && self.bytes.len() - before < ARRIVAL_BYTES_PER_SECOND
     }
 
     fn missing(&self) -> usize {

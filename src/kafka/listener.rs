@@ -94,7 +94,7 @@ where
     let bounds = Bounds {
         frame_bytes_max: door.config.frame_bytes_max,
         memory: door.memory.clone(),
-        memory_bytes: door.config.frames_in_flight_bytes_max,
+        answers: door.answers.clone(),
         idle_max,
     };
     match run(reader, writer, &origin, bounds, shutdown).await {
@@ -119,7 +119,13 @@ pub(crate) async fn stopped(mut shutdown: Shutdown) {
 impl Service for Origin {
     fn terms(&self, head: &Head) -> Result<Terms, String> {
         let entry = api::find(head.key).ok_or_else(|| format!("API key {} version {} is not served", head.key, head.version))?;
-        Ok(Terms { frame_bytes_max: entry.frame_bytes_max, pipelined: entry.pipelined, waits: entry.waits })
+        Ok(Terms {
+            frame_bytes_max: entry.frame_bytes_max,
+            memory_per_byte: entry.memory_per_byte,
+            is_handed_over: entry.is_handed_over,
+            pipelined: entry.pipelined,
+            waits: entry.waits,
+        })
     }
 
     fn call(&self, head: Head, frame: Bytes) -> Call {

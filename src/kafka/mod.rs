@@ -9,6 +9,7 @@ mod connection;
 mod frame;
 mod group;
 mod listener;
+mod memory;
 mod partition;
 mod started;
 mod translate;

@@ -12,8 +12,9 @@ use super::handle::settled;
 use super::tail::{Busy, LaneCell, LaneState};
 use super::{Error, Log};
 
-/// Decompressed bytes looked at when a stream insists on keys.
-const KEY_CHECK_BYTES_MAX: usize = 64 << 20;
+/// Decompressed bytes looked at when a stream insists on keys. *Ours*: sixteen times the default of the largest batch, where
+/// producers count a batch's size before they compress it.
+const KEY_CHECK_BYTES_MAX: usize = 16 << 20;
 
 /// Where a batch went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +41,7 @@ impl Log {
     pub async fn append(&self, lane: LaneId, batch: &Batch) -> Result<Appended, Error> {
         let (stream, cell) = self.lane(lane)?;
         let settings = stream.settings();
-        admit(&settings, batch)?;
+        self.admit(&settings, batch)?;
         let arrived_at = self.inner.env.clock.now();
         let (base, arrived_at, durable) = {
             let numbering = cell.numbering.lock();
@@ -60,6 +61,24 @@ impl Log {
         }
         let horizon = cell.state.lock().horizon;
         Ok(Appended { base, arrived_at, horizon })
+    }
+
+    /// Whether the stream takes such a batch at all.
+    fn admit(&self, settings: &Settings, batch: &Batch) -> Result<(), Error> {
+        let bytes = batch.bytes().len();
+        if bytes > settings.batch_bytes_max as usize {
+            return Err(Error::BatchTooLarge { bytes, max: settings.batch_bytes_max });
+        }
+        if settings.keys_required {
+            let _turn = self.inner.opening.lock();
+            for record in batch.records(KEY_CHECK_BYTES_MAX)? {
+                let record = record?;
+                if record.key.is_none() {
+                    return Err(Error::KeyMissing(record.offset_delta));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives the batch its offsets, unless it has them already.
@@ -102,23 +121,6 @@ impl Log {
         );
         durable
     }
-}
-
-/// Whether the stream takes such a batch at all.
-fn admit(settings: &Settings, batch: &Batch) -> Result<(), Error> {
-    let bytes = batch.bytes().len();
-    if bytes > settings.batch_bytes_max as usize {
-        return Err(Error::BatchTooLarge { bytes, max: settings.batch_bytes_max });
-    }
-    if settings.keys_required {
-        for record in batch.records(KEY_CHECK_BYTES_MAX)? {
-            let record = record?;
-            if record.key.is_none() {
-                return Err(Error::KeyMissing(record.offset_delta));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Notes a stamped batch that is about to be numbered.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::env::Env;
@@ -30,7 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tail_bytes_max: 64 << 20 }
+        Self { tail_bytes_max: 32 << 20 }
     }
 }
 
@@ -42,6 +42,10 @@ pub(super) struct Inner {
     /// Held while the catalog is changed: changes are rare and wait for the disk.
     pub(super) changing: AsyncMutex<()>,
     pub(super) tails: Arc<Tails>,
+    /// Held while a compressed batch that is being appended is open: the memory of one is all they take together.
+    pub(super) opening: Mutex<()>,
+    /// The same for batches that are searched, whose readers can wait.
+    pub(super) searching: AsyncMutex<()>,
     pub(super) producer_ids: AsyncMutex<ProducerIds>,
 }
 
@@ -57,8 +61,9 @@ impl Log {
         let tails = Arc::new(Tails::new(options.tail_bytes_max));
         let streams = catalog::load(journal.as_ref(), ledger.as_ref(), &tails)?;
         let producer_ids = AsyncMutex::new(ProducerIds::load(ledger.as_ref())?);
-        let changing = AsyncMutex::new(());
-        let inner = Inner { journal, ledger, env, streams: RwLock::new(streams), changing, tails, producer_ids };
+        let (changing, opening, searching) = (AsyncMutex::new(()), Mutex::new(()), AsyncMutex::new(()));
+        let streams = RwLock::new(streams);
+        let inner = Inner { journal, ledger, env, streams, changing, tails, opening, searching, producer_ids };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -6,7 +6,7 @@ use crate::store::{Block, Search};
 use super::{Error, Log};
 
 /// Decompressed bytes walked to find one record by its time.
-const WALK_BYTES_MAX: usize = 64 << 20;
+const WALK_BYTES_MAX: usize = 16 << 20;
 
 /// A place in a lane, described.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +40,7 @@ impl Log {
             Position::AtTime(time) => Search::CreatedFrom(time),
             Position::LatestTime => Search::LatestCreated,
         };
+        let _turn = self.inner.searching.lock().await;
         let found = self.on_disk(move |journal| Ok(journal.find(lane, search)?.map(|block| record_in(&block, search)))).await?;
         Ok(found)
     }

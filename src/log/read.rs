@@ -79,11 +79,13 @@ impl Log {
             }
             let (pages, bytes) = self.read_now(wants, bytes_max).await;
             let Some(until) = until else { return pages };
-            if bytes >= bytes_min
-                || pages.iter().any(Result::is_err)
-                || tokio::time::timeout_at(until, bell.notified()).await.is_err()
-            {
+            if bytes >= bytes_min || pages.iter().any(Result::is_err) {
                 return pages;
+            }
+            // Who waits holds nothing.
+            drop(pages);
+            if tokio::time::timeout_at(until, bell.notified()).await.is_err() {
+                return self.read_now(wants, bytes_max).await.0;
             }
         }
     }

@@ -10,14 +10,19 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
+use crate::kafka::memory::{Hold, Pool};
 use crate::log::Log;
 use crate::metrics::Meter;
 use crate::notebook::Notebook;
+
+/// Memory for answers that their clients have not taken, all together. *Ours*.
+const ANSWERS_BYTES: usize = 32 << 20;
 
 /// One API of the Kafka protocol.
 pub(crate) trait Api: Send + Sync + 'static {
@@ -39,6 +44,11 @@ pub(crate) trait Api: Send + Sync + 'static {
     /// Largest frame in bytes, within [`Config::frame_bytes_max`]. *Ours*: a decoded request takes many times its frame, and
     /// 4 MiB are a hundred thousand partitions of OffsetCommit.
     const FRAME_BYTES_MAX: usize = 4 << 20;
+    /// Bytes of memory that each byte of a request may take while it is served: the frame, what it decodes to, the answer.
+    /// *Ours*: an element of 4 bytes becomes a struct of a hundred, and one of the answer.
+    const MEMORY_PER_BYTE: usize = 32;
+    /// Whether the request is gone, and its memory with it, as soon as it is started. Whatever is kept of it is bounded elsewhere.
+    const IS_HANDED_OVER: bool = false;
 
     /// Serves one request. Everything up to the first await happens in the order of the connection's requests.
     fn handle(cx: &Context, request: Self::Request) -> impl Future<Output = Reply<Self::Response>> + Send;
@@ -73,9 +83,18 @@ pub(crate) struct Context {
     pub(crate) peer: SocketAddr,
     /// Where its connection arrived: the address Metadata answers with unless another one is advertised.
     pub(crate) local: SocketAddr,
+    /// Memory taken for the answer.
+    answer_memory: Arc<Mutex<Option<Hold>>>,
 }
 
 impl Context {
+    /// Takes memory for `bytes` bytes of answer, or for fewer if it is short; how many. It is free when the answer is written.
+    pub(crate) fn share_of_answers(&self, bytes: usize) -> usize {
+        let (share, hold) = self.door.answers.share(bytes);
+        *self.answer_memory.lock() = hold;
+        share
+    }
+
     /// Host and port at which this client reaches the broker: the advertised ones, or those its connection arrived at.
     pub(crate) fn endpoint(&self) -> (String, u16) {
         let arrived_at = || (self.local.ip().to_canonical().to_string(), self.local.port());
@@ -89,8 +108,10 @@ pub struct Door {
     pub(crate) groups: Coordinator,
     pub(crate) meter: Meter,
     pub(crate) config: Config,
-    /// One permit per byte of a request in memory.
-    pub(crate) memory: Arc<Semaphore>,
+    /// Memory for requests.
+    pub(crate) memory: Arc<Pool>,
+    /// Memory for answers that their clients have not taken.
+    pub(crate) answers: Arc<Pool>,
     /// One permit per connection.
     pub(crate) connections: Arc<Semaphore>,
 }
@@ -106,9 +127,9 @@ impl Door {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
         let groups = Coordinator::open(notebook, log.env().clone(), groups);
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
-        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
-        let (memory, connections) = (semaphore(config.frames_in_flight_bytes_max), semaphore(config.connections_max));
-        Ok(Self { log, groups, meter, config, memory, connections })
+        let (memory, answers) = (Pool::of(config.frames_in_flight_bytes_max), Pool::of(ANSWERS_BYTES));
+        let connections = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { log, groups, meter, config, memory, answers, connections })
     }
 }
 
@@ -138,7 +159,22 @@ pub struct Config {
 }
 
 /// A request being served.
-pub(crate) type Call = Pin<Box<dyn Future<Output = Reply<BytesMut>> + Send>>;
+pub(crate) type Call = Pin<Box<dyn Future<Output = Reply<Answer>> + Send>>;
+
+/// An answer on its way to its client.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// All of it, its length in front.
+    pub(crate) bytes: BytesMut,
+    /// Its memory, if it was taken before the answer was there.
+    pub(crate) memory: Option<Hold>,
+}
+
+impl From<BytesMut> for Answer {
+    fn from(bytes: BytesMut) -> Self {
+        Self { bytes, memory: None }
+    }
+}
 
 /// The two ends of a connection, and the door between them.
 #[derive(Clone)]
@@ -167,6 +203,10 @@ pub(crate) struct Entry {
     pub(crate) waits: bool,
     /// [`Api::FRAME_BYTES_MAX`].
     pub(crate) frame_bytes_max: usize,
+    /// [`Api::MEMORY_PER_BYTE`].
+    pub(crate) memory_per_byte: usize,
+    /// [`Api::IS_HANDED_OVER`].
+    pub(crate) is_handed_over: bool,
     /// Decodes, handles and encodes one request.
     pub(crate) call: fn(&Origin, Head, Bytes) -> Call,
 }
@@ -181,18 +221,20 @@ pub(crate) const fn entry<A: Api>() -> Entry {
         pipelined: A::PIPELINED,
         waits: A::WAITS,
         frame_bytes_max: A::FRAME_BYTES_MAX,
+        memory_per_byte: A::MEMORY_PER_BYTE,
+        is_handed_over: A::IS_HANDED_OVER,
         call: |origin, head, frame| Box::pin(call::<A>(origin.clone(), head, frame)),
     }
 }
 
-async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes) -> Reply<BytesMut> {
+async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes) -> Reply<Answer> {
     let (begun, frame_bytes, door) = (Instant::now(), frame.len(), origin.door.clone());
     let reply = match serve::<A>(origin, &head, frame).await {
         Ok(Reply::Send(answer)) => Reply::Send(answer),
         Ok(Reply::Silent) => Reply::Silent,
         Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{:?} version {}: {reason}", A::KEY, head.version)),
     };
-    let answer_bytes = if let Reply::Send(answer) = &reply { answer.len() } else { 0 };
+    let answer_bytes = if let Reply::Send(answer) = &reply { answer.bytes.len() } else { 0 };
     let took = begun.elapsed();
     door.meter.request(name::<A>(), head.version, took);
     tracing::debug!(api = name::<A>(), version = head.version, ?took, frame_bytes, answer_bytes, "request");
@@ -205,17 +247,20 @@ pub(crate) fn name<A: Api>() -> &'static str {
 }
 
 /// Serves one request; an error is a reason to close the connection.
-async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes) -> Result<Reply<BytesMut>, String> {
+async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes) -> Result<Reply<Answer>, String> {
     let Head { version, correlation_id, .. } = *head;
     if !A::VERSIONS.contains(&version) {
         let (response, version) = A::refuse_version().ok_or("the version is not served")?;
-        return encode(&response, version, correlation_id).map(Reply::Send);
+        return encode(&response, version, correlation_id).map(|bytes| Reply::Send(bytes.into()));
     }
     let (client_id, request) = decode::<A>(version, frame)?;
     let Origin { door, peer, local } = origin;
-    let cx = Context { door, version, client_id, peer, local };
+    let cx = Context { door, version, client_id, peer, local, answer_memory: Arc::default() };
     Ok(match A::handle(&cx, request).await {
-        Reply::Send(response) => Reply::Send(encode(&response, version, correlation_id)?),
+        Reply::Send(response) => {
+            let bytes = encode(&response, version, correlation_id)?;
+            Reply::Send(Answer { bytes, memory: cx.answer_memory.lock().take() })
+        }
         Reply::Silent => Reply::Silent,
         Reply::HangUp(reason) => Reply::HangUp(reason),
     })

@@ -6,6 +6,9 @@
 //! Differs from Kafka: no session is ever created (session id 0), which KIP-227 allows and clients answer with full fetches.
 //! Batches compressed with zstd are given to versions below 10 too; Kafka converts or refuses.
 //!
+//! The bytes of an answer are bounded by the memory that other answers leave, not by Kafka's `fetch.max.bytes`; the first batch
+//! is always given.
+//!
 //! Left out on purpose: followers and their epochs (`replica_id`, `last_fetched_epoch`: the epoch is constant, so nothing
 //! diverges), reading from the nearest replica, aborted transactions (there are none yet, so everything is stable).
 
@@ -21,7 +24,7 @@ use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse};
 use super::contract::{Api, Context, Reply, name};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
-use crate::log::{Page, Wait, Want};
+use crate::log::{Error, Page, Wait, Want};
 use crate::model::Offset;
 
 pub(crate) struct Fetch;
@@ -30,8 +33,8 @@ pub(crate) struct Fetch;
 const SESSIONS: i16 = 7;
 /// The first version with topic ids instead of names.
 const TOPIC_IDS: i16 = 13;
-/// Bytes of batches in one answer, the first one excepted. Kafka's default of the broker's `fetch.max.bytes`.
-const ANSWER_BYTES_MAX: usize = 55 << 20;
+/// The most bytes of batches that a request waits for, and gets when it has waited. *Ours*.
+const WAITED_BYTES_MAX: usize = 1 << 20;
 const READ_COMMITTED: i8 = 1;
 
 impl Api for Fetch {
@@ -59,9 +62,8 @@ impl Api for Fetch {
                 (topic, asked)
             })
             .collect();
-        let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(ANSWER_BYTES_MAX);
-        let wait = if refused || wants.is_empty() { Wait::No } else { patience(&request, bytes_max) };
-        let mut pages = cx.door.log.read(&wants, wait, bytes_max).await.into_iter();
+        let patience = patience(&request).filter(|_| !refused && !wants.is_empty());
+        let mut pages = read(cx, &wants, size(request.max_bytes), patience).await.into_iter();
         let committed = request.isolation_level == READ_COMMITTED;
         let responses = topics.into_iter().map(|(topic, asked)| {
             let partitions = topic.partitions.iter().zip(asked).map(|(partition, asked)| {
@@ -91,8 +93,7 @@ fn ask(cx: &Context, topic: &FetchTopic) -> Vec<Result<Want, ResponseError>> {
     let want = |partition: &FetchPartition| {
         let lane = lane(stream.as_ref().map_err(|error| *error)?, partition.partition)?;
         check_epoch(partition.current_leader_epoch)?;
-        let bytes_max = usize::try_from(partition.partition_max_bytes).unwrap_or(0);
-        Ok(Want { lane, from: Offset(partition.fetch_offset), bytes_max })
+        Ok(Want { lane, from: Offset(partition.fetch_offset), bytes_max: size(partition.partition_max_bytes) })
     };
     topic.partitions.iter().map(want).collect()
 }
@@ -115,13 +116,32 @@ fn count(cx: &Context, topic: &FetchTopic, partitions: &[PartitionData]) {
     }
 }
 
-/// How long to wait for how much. Nobody waits for more than fits the answer.
-fn patience(request: &FetchRequest, bytes_max: usize) -> Wait {
-    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
-    match u64::try_from(request.max_wait_ms) {
-        Ok(millis @ 1..) if bytes_min > 0 => Wait::For { bytes_min, at_most: Duration::from_millis(millis) },
-        _ => Wait::No,
+/// How many bytes to wait for, and how long.
+fn patience(request: &FetchRequest) -> Option<(usize, Duration)> {
+    let bytes_min = size(request.min_bytes).min(size(request.max_bytes)).min(WAITED_BYTES_MAX);
+    let millis = u64::try_from(request.max_wait_ms).unwrap_or(0);
+    (bytes_min > 0 && millis > 0).then_some((bytes_min, Duration::from_millis(millis)))
+}
+
+/// Reads what is there, as far as there is memory for it; if that is too little, waits, which takes none.
+async fn read(cx: &Context, wants: &[Want], bytes_max: usize, patience: Option<(usize, Duration)>) -> Vec<Result<Page, Error>> {
+    let log = &cx.door.log;
+    let share = cx.share_of_answers(bytes_max);
+    let pages = log.read(wants, Wait::No, share).await;
+    let Some((bytes_min, at_most)) = patience else { return pages };
+    let found = pages.iter().flatten().flat_map(|page| &page.batches).map(Bytes::len).sum::<usize>();
+    if found >= bytes_min || pages.iter().any(Result::is_err) {
+        return pages;
     }
+    drop(pages);
+    cx.share_of_answers(0);
+    let bytes_max = bytes_max.min(WAITED_BYTES_MAX);
+    log.read(wants, Wait::For { bytes_min, at_most }, bytes_max).await
+}
+
+/// Negative numbers of bytes are none.
+fn size(bytes: i32) -> usize {
+    usize::try_from(bytes).unwrap_or(0)
 }
 
 fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) -> PartitionData {

@@ -24,6 +24,8 @@ impl Api for JoinGroup {
 
     const KEY: ApiKey = ApiKey::JoinGroup;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=9;
+    // What a member says is kept by its group, which has a bound of its own; the wait for others may be long.
+    const IS_HANDED_OVER: bool = true;
 
     async fn handle(cx: &Context, request: JoinGroupRequest) -> Reply<JoinGroupResponse> {
         let group = request.group_id.to_string();

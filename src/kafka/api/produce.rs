@@ -11,6 +11,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -18,6 +19,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
 use super::contract::{Api, Context, Reply, name};
 use crate::batch::{Batch, Codec};
@@ -34,6 +36,9 @@ const TOPIC_IDS: i16 = 13;
 const ZSTD: i16 = 7;
 /// The first version with error messages.
 const MESSAGES: i16 = 8;
+/// How long one request may keep its thread, which serves other connections too, with starting appends. *Ours*: thousands of
+/// batches are started in less, unless they have to be opened and were made to take long.
+const START_MAX: Duration = Duration::from_millis(250);
 
 impl Api for Produce {
     type Request = ProduceRequest;
@@ -43,13 +48,17 @@ impl Api for Produce {
     const VERSIONS: RangeInclusive<i16> = 3..=13;
     const ADVERTISED: RangeInclusive<i16> = 0..=13;
     const PIPELINED: bool = true;
-    const FRAME_BYTES_MAX: usize = usize::MAX;
+    // Three of the largest batches there can be; Kafka's 100 MiB, if they came at once, would be more than all our memory.
+    const FRAME_BYTES_MAX: usize = 32 << 20;
+    // The frame, and the copies of its batches that the log keeps.
+    const MEMORY_PER_BYTE: usize = 2;
 
     async fn handle(cx: &Context, request: ProduceRequest) -> Reply<ProduceResponse> {
         let acks = request.acks;
         let mut started = Vec::with_capacity(request.topic_data.len());
+        let until = Instant::now() + START_MAX;
         for topic in request.topic_data {
-            started.push(start(cx, acks, topic).await);
+            started.push(start(cx, acks, topic, until).await);
         }
         let mut responses = Vec::with_capacity(started.len());
         let mut failed = None;
@@ -111,13 +120,14 @@ async fn start(
     cx: &Context,
     acks: i16,
     topic: TopicProduceData,
+    until: Instant,
 ) -> (TopicProduceResponse, Appends<impl Future<Output = Result<Accepted, Refused>>>) {
     let asked = if cx.version >= TOPIC_IDS { Topic::Identified(topic.topic_id) } else { Topic::Named(&topic.name) };
     let stream = asked.stream(&cx.door.log);
     let mut appends = Vec::with_capacity(topic.partition_data.len());
     for partition in topic.partition_data {
         let index = partition.index;
-        appends.push((index, Started::begin(Box::pin(append(cx, acks, stream.clone(), partition))).await));
+        appends.push((index, Started::begin(Box::pin(append(cx, acks, stream.clone(), partition, until))).await));
     }
     (TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id), appends)
 }
@@ -128,7 +138,12 @@ async fn append(
     acks: i16,
     stream: Result<Arc<Stream>, ResponseError>,
     partition: PartitionProduceData,
+    until: Instant,
 ) -> Result<Accepted, Refused> {
+    if Instant::now() > until {
+        // Clients send it again.
+        return Err(Refused::new(ResponseError::RequestTimedOut, "the request's other batches took too long"));
+    }
     if !(-1..=1).contains(&acks) {
         return Err(Refused::new(ResponseError::InvalidRequiredAcks, format!("acks is {acks}; -1, 0 and 1 are accepted")));
     }
