@@ -179,6 +179,11 @@ impl Log {
         self.inner.streams.read().by_id.get(&id).cloned()
     }
 
+    /// How many lanes all streams have together.
+    pub fn lanes(&self) -> u64 {
+        self.inner.streams.read().by_name.values().map(|stream| u64::from(stream.lanes())).sum()
+    }
+
     /// All streams, by name.
     pub fn streams(&self) -> Vec<Arc<Stream>> {
         let mut all: Vec<_> = self.inner.streams.read().by_name.values().cloned().collect();

@@ -13,7 +13,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -28,7 +28,7 @@ use super::request::{
     Answer, Commit, Described, Join, JoinRefused, Joined, Leaver, MemberId, Membership, Partitions, Refusal, Request, Results,
     Sync, Synced, TopicFilter, TopicOffsets,
 };
-use super::state::{Change, Group, Now, State, Ticket};
+use super::state::{Change, Charge, Group, Now, State, Ticket};
 use crate::env::Env;
 use crate::notebook::Notebook;
 
@@ -38,6 +38,10 @@ const MAILBOX: usize = 64;
 const WRITES_MAX: usize = 1_024;
 /// Groups held. *Ours*: a bound on what made-up group names can take.
 const GROUPS_MAX: usize = 100_000;
+/// Memory for all groups beyond which no group and no member is added. *Ours*: two hundred thousand offsets.
+const BYTES_MAX: usize = 32 << 20;
+/// Memory beyond which those that there are keep nothing more either.
+const BYTES_MAX_OF_OLD: usize = 40 << 20;
 /// Time between sweeps (Kafka: `offsets.retention.check.interval.ms`, 4.4).
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// How soon a task without work tries again to end, if a request was on its way to it.
@@ -69,6 +73,8 @@ struct Shared {
     tools: Arc<Tools>,
     groups: Mutex<HashMap<Arc<str>, Slot>>,
     next_id: AtomicU64,
+    /// Memory that all groups take.
+    bytes: Arc<AtomicUsize>,
 }
 
 /// What every group's task needs.
@@ -103,10 +109,12 @@ impl Coordinator {
         let tools = Arc::new(Tools { notebook, env, config, origin: Instant::now() });
         let (groups, next_id) = journal::load(&tools.notebook, tools.now()).map_err(Unreadable)?;
         let slots = Mutex::new(HashMap::with_capacity(groups.len()));
-        let shared = Arc::new(Shared { tools, groups: slots, next_id: AtomicU64::new(next_id) });
+        let bytes = Arc::default();
+        let shared = Arc::new(Shared { tools, groups: slots, next_id: AtomicU64::new(next_id), bytes });
         let mut map = shared.groups();
         for group in groups {
-            let (name, idle, group) = (Arc::clone(&group.name), group.is_idle(), Box::new(group));
+            let group = Box::new(group.charged(Charge::on(&shared.bytes)));
+            let (name, idle) = (Arc::clone(&group.name), group.is_idle());
             map.insert(name, if idle { Slot::Resting(group) } else { Slot::Live(shared.start(group)) });
         }
         drop(map);
@@ -124,7 +132,11 @@ impl Coordinator {
         if !(config.session_timeout_min..=config.session_timeout_max).contains(&join.session_timeout) {
             return Err(refused(Refusal::InvalidSessionTimeout));
         }
-        let make = if member.is_empty() { Make::Group } else { Make::Nothing };
+        let is_new = member.is_empty();
+        if !self.shared.has_room(is_new) {
+            return Err(refused(Refusal::TooManyGroups));
+        }
+        let make = if is_new { Make::Group } else { Make::Nothing };
         let fresh = self.fresh_id(&join);
         match self.ask(group, Request::Join(Box::new(join), fresh), make).await {
             Ok(Some(Answer::Join(result))) => result,
@@ -172,6 +184,9 @@ impl Coordinator {
     /// name empty, as in Kafka.
     pub(crate) async fn commit(&self, group: &str, commit: Commit) -> Results {
         let make = if commit.who.generation < 0 { Make::Group } else { Make::Nothing };
+        if !self.shared.has_room(false) {
+            return Err(Refusal::TooManyGroups);
+        }
         match self.ask(group, Request::Commit(commit), make).await? {
             Some(Answer::Each(results)) => results,
             Some(_) => Err(Refusal::Unavailable),
@@ -276,6 +291,11 @@ impl Shared {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is memory for more of a group; the last of it is for groups and members that are there already.
+    fn has_room(&self, is_new: bool) -> bool {
+        self.bytes.load(Ordering::Relaxed) < if is_new { BYTES_MAX } else { BYTES_MAX_OF_OLD }
+    }
+
     /// The mailbox of a group, whose task is started if it has none.
     fn mailbox(self: &Arc<Self>, name: &str, make: Make) -> Result<Option<mpsc::Sender<Message>>, Refusal> {
         let mut groups = self.groups();
@@ -284,8 +304,11 @@ impl Shared {
             Some(Slot::Live(mailbox)) => return Ok(Some(mailbox.clone())),
             Some(Slot::Resting(group)) => std::mem::replace(group, Box::new(Group::new(0, "".into()))),
             None if make == Make::Nothing => return Ok(None),
-            None if count >= GROUPS_MAX => return Err(Refusal::TooManyGroups),
-            None => Box::new(Group::new(self.next_id.fetch_add(1, Ordering::Relaxed), name.into())),
+            None if count >= GROUPS_MAX || !self.has_room(true) => return Err(Refusal::TooManyGroups),
+            None => {
+                let group = Group::new(self.next_id.fetch_add(1, Ordering::Relaxed), name.into());
+                Box::new(group.charged(Charge::on(&self.bytes)))
+            }
         };
         let name = Arc::clone(&group.name);
         let mailbox = self.start(group);
@@ -426,6 +449,7 @@ impl Resident {
             self.settle().await;
         }
         if moves_deadlines {
+            self.group.weigh();
             self.wake = self.group.next_deadline();
         }
     }
@@ -433,6 +457,7 @@ impl Resident {
     fn expire(&mut self) {
         let decision = decide::expire(&mut self.group, &self.tools.config, self.tools.now());
         self.perform(decision);
+        self.group.weigh();
         self.wake = self.group.next_deadline();
     }
 
@@ -472,7 +497,10 @@ impl Resident {
         }
         self.answer(replies);
         if moves_deadlines {
+            self.group.weigh();
             self.wake = self.group.next_deadline();
+        } else {
+            self.group.weigh_offsets();
         }
     }
 

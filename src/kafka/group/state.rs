@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,6 +90,13 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Memory that it takes, in bytes, measured roughly.
+    fn bytes(&self) -> usize {
+        let protocol = |protocol: &Protocol| ENTRY_BYTES + 2 * protocol.name.len() + protocol.metadata.len();
+        let texts = self.client_id.len() + self.instance.as_ref().map_or(0, String::len);
+        RESTING_BYTES + texts + self.assignment.len() + self.protocols.iter().map(protocol).sum::<usize>()
+    }
+
     /// What it says in `protocol`.
     pub(super) fn metadata(&self, protocol: Option<&str>) -> Bytes {
         let found = self.protocols.iter().find(|offered| Some(offered.name.as_str()) == protocol);
@@ -175,6 +183,38 @@ pub(super) enum Subscriptions {
     Topics(BTreeSet<String>),
 }
 
+/// Memory that a group without members takes beside its name and offsets, in bytes, measured roughly.
+const RESTING_BYTES: usize = 512;
+/// What a task and a mailbox add.
+const LIVE_BYTES: usize = 10 << 10;
+/// What an entry of a map adds to the bytes in it.
+const ENTRY_BYTES: usize = 160;
+
+/// What one group adds to the memory of all; dropped, it is taken off again.
+#[derive(Default, Debug)]
+pub(super) struct Charge {
+    of_all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// A charge on the memory of all groups, of nothing yet.
+    pub(super) fn on(of_all: &Arc<AtomicUsize>) -> Self {
+        Self { of_all: Arc::clone(of_all), bytes: 0 }
+    }
+
+    fn set(&mut self, bytes: usize) {
+        self.of_all.fetch_add(bytes, Ordering::Relaxed);
+        self.of_all.fetch_sub(std::mem::replace(&mut self.bytes, bytes), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// One group.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -204,6 +244,10 @@ pub(super) struct Group {
     pub(super) offsets: BTreeMap<String, BTreeMap<i32, Committed>>,
     /// How many members support each protocol.
     support: HashMap<String, usize>,
+    /// Bytes of the offsets, and of the members as they were weighed last.
+    offsets_bytes: usize,
+    members_bytes: usize,
+    charge: Charge,
 }
 
 impl Group {
@@ -226,7 +270,31 @@ impl Group {
             assigning: false,
             offsets: BTreeMap::new(),
             support: HashMap::new(),
+            offsets_bytes: 0,
+            members_bytes: 0,
+            charge: Charge::default(),
         }
+    }
+
+    /// The same group, charged for its memory.
+    pub(super) fn charged(self, charge: Charge) -> Self {
+        let mut group = Self { charge, ..self };
+        group.weigh();
+        group
+    }
+
+    /// Charges for what it takes now.
+    pub(super) fn weigh(&mut self) {
+        let members = self.members.iter().map(|(id, member)| ENTRY_BYTES + 3 * id.len() + member.bytes());
+        let pending = self.pending.keys().map(|id| ENTRY_BYTES + id.len());
+        let live = if self.is_idle() { 0 } else { LIVE_BYTES };
+        self.members_bytes = live + members.chain(pending).sum::<usize>();
+        self.weigh_offsets();
+    }
+
+    /// The same if only offsets have changed.
+    pub(super) fn weigh_offsets(&mut self) {
+        self.charge.set(RESTING_BYTES + 2 * self.name.len() + self.offsets_bytes + self.members_bytes);
     }
 
     /// Whether the group exists: it has had a member, or it keeps an offset.
@@ -401,7 +469,10 @@ impl Group {
                     self.apply_offset(topic, partition, committed);
                 }
             }
-            Change::Deleted => *self = Self::new(self.id, Arc::clone(&self.name)),
+            Change::Deleted => {
+                let charge = std::mem::take(&mut self.charge);
+                *self = Self::new(self.id, Arc::clone(&self.name)).charged(charge);
+            }
         }
     }
 
@@ -439,12 +510,19 @@ impl Group {
     }
 
     fn apply_offset(&mut self, topic: String, partition: i32, committed: Option<Committed>) {
+        let bytes = |committed: Committed| ENTRY_BYTES + committed.metadata.len();
         if let Some(committed) = committed {
-            self.offsets.entry(topic).or_default().insert(partition, committed);
+            if !self.offsets.contains_key(&topic) {
+                self.offsets_bytes += ENTRY_BYTES + topic.len();
+            }
+            self.offsets_bytes += ENTRY_BYTES + committed.metadata.len();
+            let before = self.offsets.entry(topic).or_default().insert(partition, committed);
+            self.offsets_bytes -= before.map_or(0, bytes);
         } else if let Some(partitions) = self.offsets.get_mut(&topic) {
-            partitions.remove(&partition);
+            self.offsets_bytes -= partitions.remove(&partition).map_or(0, bytes);
             if partitions.is_empty() {
                 self.offsets.remove(&topic);
+                self.offsets_bytes -= ENTRY_BYTES + topic.len();
             }
         }
     }
@@ -497,6 +575,35 @@ mod tests {
         for (members, expected) in rows {
             assert_eq!(group(members).elect_protocol().as_deref(), expected, "{members:?}");
         }
+    }
+
+    #[test]
+    fn a_group_is_charged_for_what_it_holds_and_for_nothing_when_it_is_gone() {
+        let all = Arc::new(AtomicUsize::new(0));
+        let charged = || all.load(Ordering::Relaxed);
+        let mut group = group(&[&["a"], &["b"]]).charged(Charge::on(&all));
+        let full = charged();
+        group.remove("m1");
+        group.weigh();
+        assert!(charged() < full);
+        let (members, now) = (charged(), Now { time: Timestamp(0), elapsed: Duration::ZERO });
+        let committed = |bytes| Committed {
+            offset: 1,
+            leader_epoch: 0,
+            metadata: "m".repeat(bytes),
+            committed_at: Timestamp(0),
+            expires_at: None,
+        };
+        for (offset, grows) in [(Some(committed(9)), true), (Some(committed(1_000)), true), (None, false)] {
+            group.apply(Change::Offsets(vec![("t".to_owned(), 0, offset)]), now);
+            group.weigh_offsets();
+            assert_eq!(charged() > members, grows);
+        }
+        assert_eq!(charged(), members);
+        group.apply(Change::Deleted, now);
+        assert!(charged() > 0 && charged() < members);
+        drop(group);
+        assert_eq!(charged(), 0);
     }
 
     #[test]
