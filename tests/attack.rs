@@ -126,7 +126,12 @@ impl Score {
     fn report(&self) {
         let sent = self.sent.lock().unwrap();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        println!("sent {}: {sent:?}, {} MB, {} answers", sent.values().sum::<u64>(), load(&self.bytes) >> 20, load(&self.answered));
+        println!(
+            "sent {}: {sent:?}, {} MB, {} answers",
+            sent.values().sum::<u64>(),
+            load(&self.bytes) >> 20,
+            load(&self.answered)
+        );
         println!("honest: {} requests, worst {} ms", load(&self.honest), load(&self.worst_millis));
         println!("memory: {} KiB at most", load(&self.memory_kib));
     }
@@ -140,7 +145,8 @@ struct Server {
 
 impl Server {
     fn start(home: &Path) -> Self {
-        let binary = std::env::var_os("SHARDGATE_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_shardgate")), PathBuf::from);
+        let binary =
+            std::env::var_os("SHARDGATE_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_shardgate")), PathBuf::from);
         let ports = home.join("ports.json");
         let _ = fs::remove_file(&ports);
         let log = File::options().create(true).append(true).open(home.join("stderr")).unwrap();
@@ -199,7 +205,13 @@ fn watch(process: u32, score: &Score) {
         if begun.elapsed().as_secs() / 10 > shown {
             shown = begun.elapsed().as_secs() / 10;
             let (sent, worst) = (score.sent.lock().unwrap().values().sum::<u64>(), score.worst_millis.load(Ordering::Relaxed));
-            println!("  {:>4} s: {sent} sent, honest worst {worst} ms, {} MiB now, {} MiB at most, {} threads", shown * 10, field("VmRSS:") >> 10, field("VmHWM:") >> 10, field("Threads:"));
+            println!(
+                "  {:>4} s: {sent} sent, honest worst {worst} ms, {} MiB now, {} MiB at most, {} threads",
+                shown * 10,
+                field("VmRSS:") >> 10,
+                field("VmHWM:") >> 10,
+                field("Threads:")
+            );
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -354,7 +366,8 @@ impl Client {
 
     fn produce(&mut self, value: &[u8]) -> io::Result<i64> {
         let created_at = Timestamp(1_700_000_000_000);
-        let batch = Builder::default().record(Draft { key: None, value: Some(value), created_at, ..Draft::default() }).build().unwrap();
+        let batch =
+            Builder::default().record(Draft { key: None, value: Some(value), created_at, ..Draft::default() }).build().unwrap();
         let data = PartitionProduceData::default().with_records(Some(batch.bytes().clone()));
         let topic = TopicProduceData::default().with_name(name_of(HONEST)).with_partition_data(vec![data]);
         let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(5_000).with_topic_data(vec![topic]);

@@ -425,9 +425,27 @@ mod tests {
     impl Service for Fake {
         fn terms(&self, head: &Head) -> Result<Terms, String> {
             match head.key {
-                PIPELINED | SILENT => Ok(Terms { frame_bytes_max: usize::MAX, memory_per_byte: 1, is_handed_over: false, pipelined: true, waits: false }),
-                PLAIN | REFUSED => Ok(Terms { frame_bytes_max: 64 << 10, memory_per_byte: 1, is_handed_over: false, pipelined: false, waits: false }),
-                WAITING => Ok(Terms { frame_bytes_max: 64 << 10, memory_per_byte: 1, is_handed_over: false, pipelined: false, waits: true }),
+                PIPELINED | SILENT => Ok(Terms {
+                    frame_bytes_max: usize::MAX,
+                    memory_per_byte: 1,
+                    is_handed_over: false,
+                    pipelined: true,
+                    waits: false,
+                }),
+                PLAIN | REFUSED => Ok(Terms {
+                    frame_bytes_max: 64 << 10,
+                    memory_per_byte: 1,
+                    is_handed_over: false,
+                    pipelined: false,
+                    waits: false,
+                }),
+                WAITING => Ok(Terms {
+                    frame_bytes_max: 64 << 10,
+                    memory_per_byte: 1,
+                    is_handed_over: false,
+                    pipelined: false,
+                    waits: true,
+                }),
                 key => Err(format!("API key {key} is not served")),
             }
         }

@@ -30,7 +30,8 @@ impl Batches {
             CODECS.iter().map(|codec| with_payload(*codec, i32::MAX, &fill(pack(*codec, &zeros)))).collect();
         // Raw snappy that declares 2^32-1 bytes, and xerial blocks that each do.
         bombs.push(with_payload(Codec::Snappy, 1, b"\xff\xff\xff\xff\x0f\0"));
-        let xerial = |block: &[u8]| [b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01", &(block.len() as u32).to_be_bytes()[..], block].concat();
+        let xerial =
+            |block: &[u8]| [b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01", &(block.len() as u32).to_be_bytes()[..], block].concat();
         bombs.push(with_payload(Codec::Snappy, 1, &xerial(b"\xff\xff\xff\xff\x0f\0")));
         let block = pack(Codec::Snappy, &zeros[..64 << 10]);
         let blocks = fill([&(block.len() as u32).to_be_bytes()[..], &block].concat());

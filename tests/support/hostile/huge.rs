@@ -43,7 +43,12 @@ pub(super) fn huge(dice: &mut Dice, targets: &Targets, batches: &Batches, bytes:
             encode(*dice.pick(&[3, 5]), &"c".repeat(32_000), &request.with_protocols(vec![protocol]))
         }
         18 => offset_fetch(short),
-        _ => encode(4, "attacker", &FindCoordinatorRequest::default().with_coordinator_keys((0..short / 12).map(|number| text(&format!("key-{number}"))).collect())),
+        _ => encode(
+            4,
+            "attacker",
+            &FindCoordinatorRequest::default()
+                .with_coordinator_keys((0..short / 12).map(|number| text(&format!("key-{number}"))).collect()),
+        ),
     }
 }
 
@@ -67,11 +72,16 @@ fn fetch(dice: &mut Dice, targets: &Targets, bytes: usize) -> Option<Bytes> {
         (0..repeats).map(partition).collect::<Vec<_>>()
     };
     let repeats = if dice.one_in(3) { bytes / 40 / targets.topics.len() } else { 4 };
-    let topics = targets.topics.iter().map(|(name, _)| {
-        fetch_request::FetchTopic::default().with_topic(topic_name(name)).with_partitions(partitions(repeats))
-    });
+    let topics = targets
+        .topics
+        .iter()
+        .map(|(name, _)| fetch_request::FetchTopic::default().with_topic(topic_name(name)).with_partitions(partitions(repeats)));
     let request = FetchRequest::default().with_max_bytes(i32::MAX).with_topics(topics.collect());
-    encode(11, "attacker", &request.with_max_wait_ms(*dice.pick(&[0, 100, i32::MAX])).with_min_bytes(*dice.pick(&[0, 1, i32::MAX])))
+    encode(
+        11,
+        "attacker",
+        &request.with_max_wait_ms(*dice.pick(&[0, 100, i32::MAX])).with_min_bytes(*dice.pick(&[0, 1, i32::MAX])),
+    )
 }
 
 fn list_offsets(dice: &mut Dice, targets: &Targets, bytes: usize) -> Option<Bytes> {
@@ -81,7 +91,9 @@ fn list_offsets(dice: &mut Dice, targets: &Targets, bytes: usize) -> Option<Byte
         list_offsets_request::ListOffsetsPartition::default().with_partition_index(number as i32).with_timestamp(timestamp)
     };
     let topics = targets.topics.iter().map(|(name, _)| {
-        list_offsets_request::ListOffsetsTopic::default().with_name(topic_name(name)).with_partitions((0..count).map(partition).collect())
+        list_offsets_request::ListOffsetsTopic::default()
+            .with_name(topic_name(name))
+            .with_partitions((0..count).map(partition).collect())
     });
     encode(7, "attacker", &ListOffsetsRequest::default().with_topics(topics.collect()))
 }
@@ -119,7 +131,9 @@ fn offset_commit(dice: &mut Dice, targets: &Targets, bytes: usize) -> Option<Byt
 
 fn create_topics(topics: &[(String, i32)], configs: usize) -> Option<Bytes> {
     let config = |number: usize| {
-        create_topics_request::CreatableTopicConfig::default().with_name(text(&format!("config-{number}"))).with_value(Some(StrBytes::new()))
+        create_topics_request::CreatableTopicConfig::default()
+            .with_name(text(&format!("config-{number}")))
+            .with_value(Some(StrBytes::new()))
     };
     let topic = |(name, count): &(String, i32)| {
         create_topics_request::CreatableTopic::default()
@@ -133,7 +147,10 @@ fn create_topics(topics: &[(String, i32)], configs: usize) -> Option<Bytes> {
 
 fn create_partitions(dice: &mut Dice, targets: &Targets) -> Option<Bytes> {
     let topic = |name: &str, count: i32| {
-        create_partitions_request::CreatePartitionsTopic::default().with_name(topic_name(name)).with_count(count).with_assignments(None)
+        create_partitions_request::CreatePartitionsTopic::default()
+            .with_name(topic_name(name))
+            .with_count(count)
+            .with_assignments(None)
     };
     let edge = *dice.pick(&EDGES) as i32;
     let count = *dice.pick(&[10_000, 9_999, i32::MAX, edge]);
@@ -176,7 +193,9 @@ fn produce(dice: &mut Dice, targets: &Targets, batches: &Batches, bytes: usize) 
 
 fn offset_fetch(bytes: usize) -> Option<Bytes> {
     let group = |number: usize| {
-        offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(GroupId(text(&format!("kept-{number}")))).with_topics(None)
+        offset_fetch_request::OffsetFetchRequestGroup::default()
+            .with_group_id(GroupId(text(&format!("kept-{number}"))))
+            .with_topics(None)
     };
     encode(8, "attacker", &OffsetFetchRequest::default().with_groups((0..bytes / 14).map(group).collect()))
 }

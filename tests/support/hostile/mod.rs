@@ -11,8 +11,8 @@ mod requests;
 use bytes::Bytes;
 
 use batches::Batches;
-use requests::{EDGES, Requests};
 pub(crate) use requests::Targets;
+use requests::{EDGES, Requests};
 
 /// Random numbers: splitmix64, of which any two seeds give different ones.
 #[derive(Clone, Debug)]
@@ -163,7 +163,14 @@ impl Attacker {
                 bytes.iter_mut().skip(at).zip(&edge[8 - width..]).for_each(|(byte, edge)| *byte = *edge);
             }
             2 => {
-                let varint = *self.dice.pick(&[&b"\xff\xff\xff\xff\x0f"[..], b"\xff\xff\xff\xff\x07", b"\xff\x7f", b"\x80\x80\x80\x80\x80\x80", b"\xff\xff\x03", b"\x00"]);
+                let varint = *self.dice.pick(&[
+                    &b"\xff\xff\xff\xff\x0f"[..],
+                    b"\xff\xff\xff\xff\x07",
+                    b"\xff\x7f",
+                    b"\x80\x80\x80\x80\x80\x80",
+                    b"\xff\xff\x03",
+                    b"\x00",
+                ]);
                 bytes.splice(at..(at + 1).min(bytes.len()), varint.iter().copied());
             }
             3 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << (at % 8)),
@@ -179,7 +186,12 @@ impl Attacker {
             // Tagged fields: some, many, with lengths that lie.
             6 => {
                 bytes.pop();
-                let tags = *self.dice.pick(&[&b"\x01\x63\x02ab"[..], b"\xff\xff\xff\xff\x0f", b"\x02\x00\xff\xff\xff\xff\x07\x00", b"\x03\x05\x00\x05\x00\x01\x00"]);
+                let tags = *self.dice.pick(&[
+                    &b"\x01\x63\x02ab"[..],
+                    b"\xff\xff\xff\xff\x0f",
+                    b"\x02\x00\xff\xff\xff\xff\x07\x00",
+                    b"\x03\x05\x00\x05\x00\x01\x00",
+                ]);
                 bytes.extend_from_slice(tags);
             }
             7 => bytes.iter_mut().skip(at).take(4).for_each(|byte| *byte = 0xff),
@@ -223,7 +235,11 @@ impl Attacker {
         use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
         let batches = self.batches.clone();
         let data = (0..self.dice.below(3) + 1).map(|partition| {
-            let records = if self.bytes_max < 1 << 20 || !self.dice.one_in(3) { batches.bad(&mut self.dice) } else { batches.bomb(&mut self.dice) };
+            let records = if self.bytes_max < 1 << 20 || !self.dice.one_in(3) {
+                batches.bad(&mut self.dice)
+            } else {
+                batches.bomb(&mut self.dice)
+            };
             PartitionProduceData::default().with_index(partition as i32).with_records(Some(records))
         });
         let data = data.collect();

@@ -103,7 +103,10 @@ impl Requests<'_> {
             ApiKey::DeleteRecords => self.delete_records(),
             ApiKey::InitProducerId => {
                 let transactional = self.dice.one_in(8).then(|| TransactionalId(text("transaction")));
-                sent(self.version, &InitProducerIdRequest::default().with_transactional_id(transactional).with_transaction_timeout_ms(60_000))
+                sent(
+                    self.version,
+                    &InitProducerIdRequest::default().with_transactional_id(transactional).with_transaction_timeout_ms(60_000),
+                )
             }
             ApiKey::OffsetForLeaderEpoch => self.offset_for_leader_epoch(),
             ApiKey::DescribeConfigs => self.describe_configs(),
@@ -133,7 +136,11 @@ impl Requests<'_> {
     }
 
     fn group(&mut self) -> GroupId {
-        let name = if self.dice.one_in(6) { format!("made-up-{}", self.dice.below(50)) } else { self.dice.pick(&self.targets.groups).clone() };
+        let name = if self.dice.one_in(6) {
+            format!("made-up-{}", self.dice.below(50))
+        } else {
+            self.dice.pick(&self.targets.groups).clone()
+        };
         GroupId(text(&name))
     }
 
@@ -165,7 +172,10 @@ impl Requests<'_> {
         let topic = produce_request::TopicProduceData::default().with_partition_data(data);
         let topic = if self.version >= 13 { topic.with_topic_id(id) } else { topic.with_name(name) };
         let acks = *self.dice.pick(&[-1, -1, 1, 1, 0, 7]);
-        sent(self.version, &ProduceRequest::default().with_acks(acks).with_timeout_ms(self.span(1_000)).with_topic_data(vec![topic]))
+        sent(
+            self.version,
+            &ProduceRequest::default().with_acks(acks).with_timeout_ms(self.span(1_000)).with_topic_data(vec![topic]),
+        )
     }
 
     fn fetch(&mut self) -> Option<Bytes> {
@@ -202,7 +212,11 @@ impl Requests<'_> {
     fn metadata(&mut self) -> Option<Bytes> {
         let (name, id) = self.topic();
         let asked = metadata_request::MetadataRequestTopic::default();
-        let asked = if self.version >= 10 && self.dice.one_in(2) { asked.with_topic_id(id).with_name(None) } else { asked.with_name(Some(name)) };
+        let asked = if self.version >= 10 && self.dice.one_in(2) {
+            asked.with_topic_id(id).with_name(None)
+        } else {
+            asked.with_name(Some(name))
+        };
         let topics = if self.version > 0 && self.dice.one_in(3) { None } else { Some(vec![asked]) };
         sent(self.version, &MetadataRequest::default().with_topics(topics))
     }
@@ -226,7 +240,11 @@ impl Requests<'_> {
             return sent(self.version, &OffsetFetchRequest::default().with_groups(vec![group]));
         }
         let (name, _) = self.topic();
-        let topic = offset_fetch_request::OffsetFetchRequestTopic::default().with_name(name).with_partition_indexes(vec![0, 1, self.partition()]);
+        let topic = offset_fetch_request::OffsetFetchRequestTopic::default().with_name(name).with_partition_indexes(vec![
+            0,
+            1,
+            self.partition(),
+        ]);
         sent(self.version, &OffsetFetchRequest::default().with_group_id(group).with_topics(Some(vec![topic])))
     }
 
@@ -276,10 +294,13 @@ impl Requests<'_> {
 
     fn api_versions(&mut self) -> Option<Bytes> {
         let request = ApiVersionsRequest::default();
-        sent(self.version, &match self.version {
-            ..3 => request,
-            _ => request.with_client_software_name(text("attacker")).with_client_software_version(text("1")),
-        })
+        sent(
+            self.version,
+            &match self.version {
+                ..3 => request,
+                _ => request.with_client_software_name(text("attacker")).with_client_software_version(text("1")),
+            },
+        )
     }
 
     fn create_topics(&mut self) -> Option<Bytes> {
@@ -318,7 +339,8 @@ impl Requests<'_> {
         let partition = offset_for_leader_epoch_request::OffsetForLeaderPartition::default()
             .with_partition(self.partition())
             .with_leader_epoch(self.edge32());
-        let topic = offset_for_leader_epoch_request::OffsetForLeaderTopic::default().with_topic(name).with_partitions(vec![partition]);
+        let topic =
+            offset_for_leader_epoch_request::OffsetForLeaderTopic::default().with_topic(name).with_partitions(vec![partition]);
         sent(self.version, &OffsetForLeaderEpochRequest::default().with_topics(vec![topic]))
     }
 
@@ -333,7 +355,8 @@ impl Requests<'_> {
     }
 
     fn alter_configs(&mut self) -> Option<Bytes> {
-        let config = alter_configs_request::AlterableConfig::default().with_name(text("retention.ms")).with_value(Some(text("90000000")));
+        let config =
+            alter_configs_request::AlterableConfig::default().with_name(text("retention.ms")).with_value(Some(text("90000000")));
         let resource = alter_configs_request::AlterConfigsResource::default()
             .with_resource_type(*self.dice.pick(&[2, 2, 4, 0]))
             .with_resource_name(text(&format!("made-up-{}", self.dice.below(20))))
