@@ -56,6 +56,8 @@ pub(crate) struct Terms {
     pub(crate) frame_bytes_max: usize,
     /// Bytes of memory that each byte of the frame may take.
     pub(crate) memory_per_byte: usize,
+    /// Whether it carries records.
+    pub(crate) has_records: bool,
     /// Whether its memory is free as soon as it is started.
     pub(crate) is_handed_over: bool,
     /// Whether it may be in flight with others of which the same is true.
@@ -69,8 +71,10 @@ pub(crate) struct Terms {
 pub(crate) struct Bounds {
     /// Largest frame in bytes, of any kind.
     pub(crate) frame_bytes_max: usize,
-    /// All connections' memory for requests.
-    pub(crate) memory: Arc<Pool>,
+    /// All connections' memory for requests that carry records.
+    pub(crate) records: Arc<Pool>,
+    /// All connections' memory for other requests.
+    pub(crate) requests: Arc<Pool>,
     /// All connections' memory for answers that their clients have not taken.
     pub(crate) answers: Arc<Pool>,
     /// How long nothing may be asked before the connection is closed (Kafka: `connections.max.idle.ms`); `None`: for ever.
@@ -117,8 +121,9 @@ where
         stopped(shutdown.clone()).await;
         sleep(DRAIN).await;
     };
-    let frames = FrameReader::new(reader, bounds.frame_bytes_max).hurried_by(bounds.memory.clone());
-    let intake = Intake { frames, service, memory: Memory { of_all: bounds.memory, state: State::Nothing } };
+    let frames = FrameReader::new(reader, bounds.frame_bytes_max);
+    let intake =
+        Intake { frames, service, memory: Memory { records: bounds.records, requests: bounds.requests, state: State::Nothing } };
     let connection = Connection { intake, in_flight: VecDeque::new(), writer, answers: bounds.answers };
     tokio::select! {
         biased;
@@ -331,7 +336,11 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
                 return Ok(Next::Gone);
             }
         }
-        self.memory.hold(head.length, terms.memory_per_byte, busy).await;
+        let pool = if terms.has_records { &self.memory.records } else { &self.memory.requests }.clone();
+        self.memory
+            .hold(&pool, head.length.saturating_mul(terms.memory_per_byte), head.length <= SMALL_FRAME_BYTES && busy == Busy::No)
+            .await;
+        self.frames.hurry_for(&pool);
         let frame = self.frames.body(&head).await?;
         Ok(Next::Request(Accepted { head, frame, terms, memory: self.memory.take() }))
     }
@@ -339,7 +348,8 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
 
 /// The memory for the frame being read.
 struct Memory {
-    of_all: Arc<Pool>,
+    records: Arc<Pool>,
+    requests: Arc<Pool>,
     state: State,
 }
 
@@ -352,20 +362,17 @@ enum State {
 }
 
 impl Memory {
-    /// Returns when there is memory for a frame of `length` bytes.
-    async fn hold(&mut self, length: usize, memory_per_byte: usize, busy: Busy) {
-        let small = length <= SMALL_FRAME_BYTES && busy == Busy::No;
+    /// Returns when there are `bytes` bytes in the pool; at once, if the frame is small.
+    async fn hold(&mut self, pool: &Arc<Pool>, bytes: usize, is_small: bool) {
         if matches!(self.state, State::Nothing) {
-            // A request larger than all of it has to be alone.
-            let bytes = length.saturating_mul(memory_per_byte);
-            self.state = match self.of_all.try_hold(bytes) {
+            self.state = match pool.try_hold(bytes) {
                 Some(hold) => State::Granted(Some(hold)),
-                None if small => State::Granted(None),
-                None => State::Queued(Box::pin(self.of_all.clone().hold(bytes))),
+                None if is_small => State::Granted(None),
+                None => State::Queued(Box::pin(pool.clone().hold(bytes))),
             };
         }
         if let State::Queued(queued) = &mut self.state {
-            self.state = State::Granted(if small { None } else { queued.await });
+            self.state = State::Granted(if is_small { None } else { queued.await });
         }
     }
 
@@ -428,6 +435,7 @@ mod tests {
                 PIPELINED | SILENT => Ok(Terms {
                     frame_bytes_max: usize::MAX,
                     memory_per_byte: 1,
+                    has_records: true,
                     is_handed_over: false,
                     pipelined: true,
                     waits: false,
@@ -435,6 +443,7 @@ mod tests {
                 PLAIN | REFUSED => Ok(Terms {
                     frame_bytes_max: 64 << 10,
                     memory_per_byte: 1,
+                    has_records: true,
                     is_handed_over: false,
                     pipelined: false,
                     waits: false,
@@ -442,6 +451,7 @@ mod tests {
                 WAITING => Ok(Terms {
                     frame_bytes_max: 64 << 10,
                     memory_per_byte: 1,
+                    has_records: true,
                     is_handed_over: false,
                     pipelined: false,
                     waits: true,
@@ -486,7 +496,13 @@ mod tests {
             let (client, server) = duplex(pipe_bytes);
             let (stop, shutdown) = watch::channel(false);
             let (fake, memory) = (Fake::default(), Pool::of(MEMORY));
-            let bounds = Bounds { frame_bytes_max: 8 << 20, memory: memory.clone(), answers: Pool::of(MEMORY), idle_max };
+            let bounds = Bounds {
+                frame_bytes_max: 8 << 20,
+                records: memory.clone(),
+                requests: memory.clone(),
+                answers: Pool::of(MEMORY),
+                idle_max,
+            };
             let service = fake.clone();
             let end = tokio::spawn(async move {
                 let (reader, writer) = tokio::io::split(server);
@@ -747,7 +763,13 @@ mod tests {
         let (_client, server) = duplex(64);
         let (reader, writer) = tokio::io::split(server);
         let memory = Pool::of(MEMORY);
-        let bounds = Bounds { frame_bytes_max: 8 << 20, memory, answers: Pool::of(MEMORY), idle_max: None };
+        let bounds = Bounds {
+            frame_bytes_max: 8 << 20,
+            records: memory.clone(),
+            requests: memory,
+            answers: Pool::of(MEMORY),
+            idle_max: None,
+        };
         let (fake, shutdown) = (Fake::default(), watch::channel(false).1);
         let connection = run(reader, writer, &fake, bounds, shutdown);
         assert!(size_of_val(&connection) < 4_000, "{} bytes", size_of_val(&connection));

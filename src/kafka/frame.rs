@@ -103,9 +103,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { reader, length_max, ahead: BytesMut::new(), pool: None, body: None }
     }
 
-    /// Hurries large frames along while others wait for memory from `pool`.
-    pub(crate) fn hurried_by(self, pool: Arc<Pool>) -> Self {
-        Self { pool: Some(pool), ..self }
+    /// Hurries large frames along, from now on, while others wait for memory from `pool`.
+    pub(crate) fn hurry_for(&mut self, pool: &Arc<Pool>) {
+        self.pool = Some(pool.clone());
     }
 
     /// The head of the next frame, again at every call until [`Self::body`] has returned that frame.

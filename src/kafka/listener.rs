@@ -93,7 +93,8 @@ where
     let _open = door.meter.connection();
     let bounds = Bounds {
         frame_bytes_max: door.config.frame_bytes_max,
-        memory: door.memory.clone(),
+        records: door.records.clone(),
+        requests: door.requests.clone(),
         answers: door.answers.clone(),
         idle_max,
     };
@@ -122,6 +123,7 @@ impl Service for Origin {
         Ok(Terms {
             frame_bytes_max: entry.frame_bytes_max,
             memory_per_byte: entry.memory_per_byte,
+            has_records: entry.has_records,
             is_handed_over: entry.is_handed_over,
             pipelined: entry.pipelined,
             waits: entry.waits,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
 
 use crate::env::Env;
 use crate::model::{LaneId, StreamId, StreamName};
@@ -20,6 +20,9 @@ use super::{Error, Reach};
 pub struct Log {
     pub(super) inner: Arc<Inner>,
 }
+
+/// Reads from the disk at once. *Ours*: disks are kept busy by fewer.
+const READS_MAX: usize = 16;
 
 /// How a log is opened.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +50,8 @@ pub(super) struct Inner {
     /// The same for batches that are searched, whose readers can wait.
     pub(super) searching: AsyncMutex<()>,
     pub(super) producer_ids: AsyncMutex<ProducerIds>,
+    /// One permit per read from the disk: each takes a thread, and memory for what it reads.
+    pub(super) reads: Semaphore,
 }
 
 #[derive(Default)]
@@ -63,7 +68,18 @@ impl Log {
         let producer_ids = AsyncMutex::new(ProducerIds::load(ledger.as_ref())?);
         let (changing, opening, searching) = (AsyncMutex::new(()), Mutex::new(()), AsyncMutex::new(()));
         let streams = RwLock::new(streams);
-        let inner = Inner { journal, ledger, env, streams, changing, tails, opening, searching, producer_ids };
+        let inner = Inner {
+            journal,
+            ledger,
+            env,
+            streams,
+            changing,
+            tails,
+            opening,
+            searching,
+            producer_ids,
+            reads: Semaphore::new(READS_MAX),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -101,6 +117,7 @@ impl Log {
         &self,
         work: impl FnOnce(&dyn Journal) -> Result<T, store::Error> + Send + 'static,
     ) -> Result<T, Error> {
+        let _turn = self.inner.reads.acquire().await;
         let journal = self.inner.journal.clone();
         match tokio::task::spawn_blocking(move || work(journal.as_ref())).await {
             Ok(result) => Ok(result?),

@@ -23,6 +23,12 @@ use crate::notebook::Notebook;
 
 /// Memory for answers that their clients have not taken, all together. *Ours*.
 const ANSWERS_BYTES: usize = 32 << 20;
+/// The largest answer. *Ours*: a Fetch is bounded before, so only requests that ask for everything of everything come here.
+const ANSWER_BYTES_MAX: usize = ANSWERS_BYTES;
+/// Copies of what a Fetch answers: what was read, each partition's batches in one piece, the whole answer.
+const ANSWER_COPIES: usize = 3;
+/// Bulky answers in the making.
+const BULKY_MAX: usize = 2;
 
 /// One API of the Kafka protocol.
 pub(crate) trait Api: Send + Sync + 'static {
@@ -47,6 +53,10 @@ pub(crate) trait Api: Send + Sync + 'static {
     /// Bytes of memory that each byte of a request may take while it is served: the frame, what it decodes to, the answer.
     /// *Ours*: an element of 4 bytes becomes a struct of a hundred, and one of the answer.
     const MEMORY_PER_BYTE: usize = 32;
+    /// Whether it carries records, for which there is memory of their own: nothing that others ask can hold records up.
+    const HAS_RECORDS: bool = false;
+    /// Whether a short request can have an answer so large that few may be in the making at a time.
+    const IS_BULKY: bool = false;
     /// Whether the request is gone, and its memory with it, as soon as it is started. Whatever is kept of it is bounded elsewhere.
     const IS_HANDED_OVER: bool = false;
 
@@ -90,9 +100,9 @@ pub(crate) struct Context {
 impl Context {
     /// Takes memory for `bytes` bytes of answer, or for fewer if it is short; how many. It is free when the answer is written.
     pub(crate) fn share_of_answers(&self, bytes: usize) -> usize {
-        let (share, hold) = self.door.answers.share(bytes);
+        let (share, hold) = self.door.answers.share(bytes.saturating_mul(ANSWER_COPIES));
         *self.answer_memory.lock() = hold;
-        share
+        share / ANSWER_COPIES
     }
 
     /// Host and port at which this client reaches the broker: the advertised ones, or those its connection arrived at.
@@ -108,8 +118,12 @@ pub struct Door {
     pub(crate) groups: Coordinator,
     pub(crate) meter: Meter,
     pub(crate) config: Config,
-    /// Memory for requests.
-    pub(crate) memory: Arc<Pool>,
+    /// Memory for requests that carry records.
+    pub(crate) records: Arc<Pool>,
+    /// Memory for all other requests.
+    pub(crate) requests: Arc<Pool>,
+    /// One permit per bulky answer in the making.
+    bulky: Semaphore,
     /// Memory for answers that their clients have not taken.
     pub(crate) answers: Arc<Pool>,
     /// One permit per connection.
@@ -127,9 +141,12 @@ impl Door {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
         let groups = Coordinator::open(notebook, log.env().clone(), groups);
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
-        let (memory, answers) = (Pool::of(config.frames_in_flight_bytes_max), Pool::of(ANSWERS_BYTES));
+        // A third is plenty for requests without records.
+        let requests = config.frames_in_flight_bytes_max / 3;
+        let (records, requests) = (Pool::of(config.frames_in_flight_bytes_max - requests), Pool::of(requests));
+        let (answers, bulky) = (Pool::of(ANSWERS_BYTES), Semaphore::new(BULKY_MAX));
         let connections = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { log, groups, meter, config, memory, answers, connections })
+        Ok(Self { log, groups, meter, config, records, requests, bulky, answers, connections })
     }
 }
 
@@ -205,6 +222,8 @@ pub(crate) struct Entry {
     pub(crate) frame_bytes_max: usize,
     /// [`Api::MEMORY_PER_BYTE`].
     pub(crate) memory_per_byte: usize,
+    /// [`Api::HAS_RECORDS`].
+    pub(crate) has_records: bool,
     /// [`Api::IS_HANDED_OVER`].
     pub(crate) is_handed_over: bool,
     /// Decodes, handles and encodes one request.
@@ -222,6 +241,7 @@ pub(crate) const fn entry<A: Api>() -> Entry {
         waits: A::WAITS,
         frame_bytes_max: A::FRAME_BYTES_MAX,
         memory_per_byte: A::MEMORY_PER_BYTE,
+        has_records: A::HAS_RECORDS,
         is_handed_over: A::IS_HANDED_OVER,
         call: |origin, head, frame| Box::pin(call::<A>(origin.clone(), head, frame)),
     }
@@ -254,7 +274,10 @@ async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes) -> Result<Repl
         return encode(&response, version, correlation_id).map(|bytes| Reply::Send(bytes.into()));
     }
     let (client_id, request) = decode::<A>(version, frame)?;
-    let Origin { door, peer, local } = origin;
+    let Origin { ref door, peer, local } = origin;
+    // Held until the answer is encoded.
+    let _turn = if A::IS_BULKY { door.bulky.acquire().await.ok() } else { None };
+    let door = door.clone();
     let cx = Context { door, version, client_id, peer, local, answer_memory: Arc::default() };
     Ok(match A::handle(&cx, request).await {
         Reply::Send(response) => {
@@ -285,7 +308,8 @@ fn encode<R: Encodable + HeaderVersion>(response: &R, version: i16, correlation_
     let header_version = R::header_version(version);
     let size = header.compute_size(header_version).and_then(|header| Ok(header + response.compute_size(version)?));
     let size = size.map_err(|error| format!("the answer does not encode: {error}"))?;
-    let length = i32::try_from(size).map_err(|_| format!("the answer has {size} bytes, more than a frame can announce"))?;
+    let length = i32::try_from(size).ok().filter(|_| size <= ANSWER_BYTES_MAX);
+    let length = length.ok_or_else(|| format!("the answer has {size} bytes; at most {ANSWER_BYTES_MAX} are sent"))?;
     let mut answer = BytesMut::with_capacity(LENGTH_BYTES + size);
     answer.put_i32(length);
     header

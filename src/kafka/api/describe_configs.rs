@@ -22,12 +22,16 @@ use crate::model::{Shard, StreamName};
 /// DescribeConfigs.
 pub(crate) struct DescribeConfigs;
 
+/// Resources in one answer: each takes some 16 KiB in the making. *Ours*.
+const RESOURCES_MAX: usize = 2_000;
+
 impl Api for DescribeConfigs {
     type Request = DescribeConfigsRequest;
     type Response = DescribeConfigsResponse;
 
     const KEY: ApiKey = ApiKey::DescribeConfigs;
     const VERSIONS: RangeInclusive<i16> = 1..=4;
+    const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: DescribeConfigsRequest) -> Reply<DescribeConfigsResponse> {
         let detail = Detail { synonyms: request.include_synonyms, documentation: request.include_documentation };
@@ -36,9 +40,16 @@ impl Api for DescribeConfigs {
         let fresh = |resource: &&DescribeConfigsResource| {
             answered.insert((resource.resource_type, resource.resource_name.as_str().to_owned()))
         };
-        let results = request.resources.iter().filter(fresh).map(|resource| answer(resource, describe(cx, resource), detail));
-        Reply::Send(DescribeConfigsResponse::default().with_results(results.collect()))
+        let resources = request.resources.iter().filter(fresh).enumerate().map(|(number, resource)| {
+            let described = if number < RESOURCES_MAX { describe(cx, resource) } else { Err(too_many()) };
+            answer(resource, described, detail)
+        });
+        Reply::Send(DescribeConfigsResponse::default().with_results(resources.collect()))
     }
+}
+
+fn too_many() -> Refusal {
+    Refusal::request(format!("at most {RESOURCES_MAX} resources are described in one request; ask for the others in another"))
 }
 
 /// What a client wants to know besides values.

@@ -4,6 +4,8 @@
 //! ids, v6 the error for a group that does not exist (KIP-1043), which before is shown as Dead without one.
 //! There are no access rules yet, so every operation is allowed to everybody.
 
+use std::collections::HashSet;
+
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use kafka_protocol::protocol::StrBytes;
@@ -23,10 +25,12 @@ impl Api for DescribeGroups {
 
     const KEY: ApiKey = ApiKey::DescribeGroups;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=6;
+    const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: DescribeGroupsRequest) -> Reply<DescribeGroupsResponse> {
-        let mut groups = Vec::new();
-        for id in request.groups {
+        let (mut groups, mut answered) = (Vec::new(), HashSet::new());
+        // A group may be large and its name short, so each is answered once.
+        for id in request.groups.into_iter().filter(|id| answered.insert(id.clone())) {
             let mut group = match cx.door.groups.describe(&id).await {
                 Ok(Some(described)) => shown(described),
                 Ok(None) => missing(cx, &id),

@@ -33,6 +33,7 @@ impl Api for DescribeLogDirs {
 
     const KEY: ApiKey = ApiKey::DescribeLogDirs;
     const VERSIONS: RangeInclusive<i16> = 1..=4;
+    const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
         let log = &cx.door.log;

@@ -22,6 +22,7 @@ impl Api for ListGroups {
 
     const KEY: ApiKey = ApiKey::ListGroups;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
+    const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: ListGroupsRequest) -> Reply<ListGroupsResponse> {
         let listed = match cx.door.groups.list().await {

@@ -5,6 +5,8 @@
 //! while there are no transactions; v8 several groups in one request (KIP-709); v9 member epochs, which classic groups ignore.
 //! Left out: v10, which names topics by id only, until the message crate can decode it.
 
+use std::collections::{HashMap, HashSet};
+
 use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
@@ -27,23 +29,36 @@ impl Api for OffsetFetch {
 
     const KEY: ApiKey = ApiKey::OffsetFetch;
     const VERSIONS: std::ops::RangeInclusive<i16> = 1..=9;
+    const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: OffsetFetchRequest) -> Reply<OffsetFetchResponse> {
         if cx.version < 8 {
             return Reply::Send(one_group(cx, request).await);
         }
-        let mut groups = Vec::new();
-        for group in request.groups {
+        let (mut groups, mut answered) = (Vec::new(), HashSet::new());
+        // What a group keeps may be much and its name short, so each is answered once.
+        for group in request.groups.into_iter().filter(|group| answered.insert(group.group_id.clone())) {
             groups.push(of_group(cx, group).await);
         }
         Reply::Send(OffsetFetchResponse::default().with_groups(groups))
     }
 }
 
+/// Each partition once, where it is named first: the text kept with its offset may be a thousand times as long as its number.
+fn once(topics: impl Iterator<Item = (String, Vec<i32>)>) -> Partitions {
+    let mut named = HashMap::<String, HashSet<i32>>::new();
+    let mut fresh = |(topic, mut partitions): (String, Vec<i32>)| {
+        let named = named.entry(topic.clone()).or_default();
+        partitions.retain(|partition| named.insert(*partition));
+        (topic, partitions)
+    };
+    topics.map(&mut fresh).collect()
+}
+
 /// v8 and later.
 async fn of_group(cx: &Context, request: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
     let partitions = |topic: OffsetFetchRequestTopics| (topic.name.to_string(), topic.partition_indexes);
-    let wanted = request.topics.map(|topics| topics.into_iter().map(partitions).collect());
+    let wanted = request.topics.map(|topics| once(topics.into_iter().map(partitions)));
     let answer = OffsetFetchResponseGroup::default();
     let answer = match cx.door.groups.fetch(&request.group_id, wanted).await {
         Err(refusal) => answer.with_error_code(code::of_group(refusal).code()),
@@ -69,7 +84,7 @@ fn topic_of_group((name, partitions): TopicOffsets) -> OffsetFetchResponseTopics
 /// v1 to v7.
 async fn one_group(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let partitions = |topic: OffsetFetchRequestTopic| (topic.name.to_string(), topic.partition_indexes);
-    let wanted = request.topics.map(|topics| topics.into_iter().map(partitions).collect::<Partitions>());
+    let wanted = request.topics.map(|topics| once(topics.into_iter().map(partitions)));
     let answer = OffsetFetchResponse::default();
     match cx.door.groups.fetch(&request.group_id, wanted.clone()).await {
         Ok(offsets) => answer.with_topics(offsets.into_iter().map(|topic| topic_of_one(topic, None)).collect()),

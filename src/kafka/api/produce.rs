@@ -48,8 +48,9 @@ impl Api for Produce {
     const VERSIONS: RangeInclusive<i16> = 3..=13;
     const ADVERTISED: RangeInclusive<i16> = 0..=13;
     const PIPELINED: bool = true;
-    // Three of the largest batches there can be; Kafka's 100 MiB, if they came at once, would be more than all our memory.
-    const FRAME_BYTES_MAX: usize = 32 << 20;
+    // The largest batch there can be, or many of the usual size; Kafka's 100 MiB would be more than all our memory.
+    const FRAME_BYTES_MAX: usize = 16 << 20;
+    const HAS_RECORDS: bool = true;
     // The frame, and the copies of its batches that the log keeps.
     const MEMORY_PER_BYTE: usize = 2;
 

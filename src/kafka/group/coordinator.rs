@@ -38,10 +38,10 @@ const MAILBOX: usize = 64;
 const WRITES_MAX: usize = 1_024;
 /// Groups held. *Ours*: a bound on what made-up group names can take.
 const GROUPS_MAX: usize = 100_000;
-/// Memory for all groups beyond which no group and no member is added. *Ours*: two hundred thousand offsets.
-const BYTES_MAX: usize = 32 << 20;
+/// Memory for all groups beyond which no group and no member is added. *Ours*: a hundred thousand offsets.
+const BYTES_MAX: usize = 16 << 20;
 /// Memory beyond which those that there are keep nothing more either.
-const BYTES_MAX_OF_OLD: usize = 40 << 20;
+const BYTES_MAX_OF_OLD: usize = 20 << 20;
 /// Time between sweeps (Kafka: `offsets.retention.check.interval.ms`, 4.4).
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// How soon a task without work tries again to end, if a request was on its way to it.
