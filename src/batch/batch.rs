@@ -13,7 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::compression;
 use super::header::{Codec, HEADER_BYTES, Header, LOG_APPEND_TIME_BIT, ProducerStamp};
 use super::record::{Malformed, Records, walk};
-use crate::model::{Offset, Timestamp};
+use crate::model::{Offset, Timestamp, limits};
 
 /// Where the CRC field is; what it covers begins where it ends.
 const CRC: Range<usize> = 17..21;
@@ -71,6 +71,14 @@ pub enum Invalid {
         records: i32,
         /// The delta field.
         last_offset_delta: i32,
+    },
+    /// More records than the bytes can stand for, even when they are opened.
+    #[error("the record batch claims {records} compressed records; at most {max} are accepted")]
+    Crowded {
+        /// The count field.
+        records: i32,
+        /// The most accepted.
+        max: usize,
     },
     /// A time before 1970 that is not -1, "none".
     #[error("the record batch has base timestamp {base} and max timestamp {max}, in ms; -1 (none) and later are accepted")]
@@ -137,6 +145,7 @@ impl Invalid {
             Self::Codec(_)
             | Self::Trailing(_)
             | Self::Count { .. }
+            | Self::Crowded { .. }
             | Self::Time { .. }
             | Self::Stamp { .. }
             | Self::Record { .. }
@@ -244,6 +253,11 @@ fn check_rules(header: &Header) -> Result<(), Invalid> {
     let (records, last_offset_delta) = (header.records, header.last_offset_delta);
     if records < 1 || last_offset_delta != records - 1 {
         return Err(Invalid::Count { records, last_offset_delta });
+    }
+    // Uncompressed records are counted one by one. A compressed batch is believed, but not that it uses up offsets by the
+    // billion: nobody could open it.
+    if header.codec != Codec::None && usize::try_from(records).unwrap_or(usize::MAX) > limits::COMPRESSED_RECORDS_MAX {
+        return Err(Invalid::Crowded { records, max: limits::COMPRESSED_RECORDS_MAX });
     }
     let (base, max) = (header.base_timestamp.0, header.max_timestamp.0);
     if base.min(max) < -1 {

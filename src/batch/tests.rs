@@ -14,7 +14,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Offset, Timestamp};
+use crate::model::{Offset, Timestamp, limits};
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 const BUDGET: usize = 1 << 20;
@@ -124,6 +124,23 @@ fn survive(bytes: &Bytes) {
         }
         assert_eq!(batch.placed_at(Offset(7)).header().base_offset, Offset(7));
         batch.stamped(Timestamp(7));
+    }
+}
+
+#[test]
+fn a_compressed_batch_cannot_claim_more_records_than_could_ever_be_opened() {
+    let max = i32::try_from(limits::COMPRESSED_RECORDS_MAX).unwrap();
+    for (records, accepted) in [(max, true), (max + 1, false), (i32::MAX, false)] {
+        let mut bytes = BytesMut::from(&packed(Codec::Zstd, b"never opened")[..]);
+        bytes[23..27].copy_from_slice(&(records - 1).to_be_bytes());
+        bytes[57..61].copy_from_slice(&records.to_be_bytes());
+        match Batch::check(sealed(bytes)) {
+            Ok(_) => assert!(accepted),
+            Err(refused) => {
+                assert!(!accepted && matches!(refused, Invalid::Crowded { .. }), "{refused}");
+                assert_eq!(refused.fault(), Fault::Rule);
+            }
+        }
     }
 }
 
@@ -416,7 +433,7 @@ fn a_few_bytes_that_claim_two_billion_records_are_refused_at_once() {
     for payload in [&[][..], &[0], &[0; 500]] {
         assert_eq!(Batch::check(claim(payload, 0)).unwrap_err().fault(), Fault::Rule);
         for codec in 1..5 {
-            let batch = Batch::check(claim(payload, codec)).unwrap();
+            let batch = Batch::stored(claim(payload, codec)).unwrap();
             assert!(batch.records(BUDGET).and_then(Iterator::collect::<Result<Vec<_>, _>>).is_err());
         }
     }

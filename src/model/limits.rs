@@ -19,6 +19,9 @@ pub const BATCH_BYTES_DEFAULT: u32 = 1_048_588;
 /// same 12 bytes.
 pub const BATCH_BYTES_MAX: u32 = 10 * 1_048_576 + 12;
 
+/// Records that a compressed batch may claim: 128 MiB of the smallest records, which take 7 bytes each. *Ours*.
+pub const COMPRESSED_RECORDS_MAX: usize = (128 << 20) / 7;
+
 /// Shards in one stream. *Ours*: AWS has no fixed limit within the account quota; this one bounds memory.
 pub const SHARDS_MAX: u32 = 10_000;
 
