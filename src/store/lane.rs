@@ -16,6 +16,8 @@ use crate::model::{Offset, Timestamp, limits};
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LaneHead {
     extent: Extent,
+    /// The latest arrival so far: clocks may go back.
+    arrived_max: Timestamp,
     producers: HashMap<i64, ProducerWindow>,
     /// The producers' ids, the longest silent one first.
     silence: BTreeSet<(Timestamp, i64)>,
@@ -27,6 +29,11 @@ impl LaneHead {
         self.extent
     }
 
+    /// The latest arrival of a block so far.
+    pub(super) fn arrived_max(&self) -> Timestamp {
+        self.arrived_max
+    }
+
     /// What is known of one producer.
     pub fn producer(&self, id: i64) -> Option<&ProducerWindow> {
         self.producers.get(&id)
@@ -36,6 +43,7 @@ impl LaneHead {
     pub fn apply(&mut self, block: &Block) {
         let header = block.batch.header();
         self.extent.next = header.next_offset();
+        self.arrived_max = self.arrived_max.max(block.arrived_at);
         self.forget_before(block.arrived_at.minus(limits::PRODUCER_IDLE_MAX));
         self.remember(header, block.arrived_at);
     }
@@ -43,6 +51,11 @@ impl LaneHead {
     /// Moves the horizon up to `before`, at most to the next offset.
     pub fn trim(&mut self, before: Offset) {
         self.extent.horizon = self.extent.horizon.max(before.min(self.extent.next));
+    }
+
+    /// Goes on at `next`, if that is later.
+    pub(super) fn skip_to(&mut self, next: Offset) {
+        self.extent.next = self.extent.next.max(next);
     }
 
     fn remember(&mut self, header: &Header, at: Timestamp) {
@@ -80,11 +93,12 @@ impl LaneHead {
         }
     }
 
-    /// Writes the head behind `out`: horizon, next, the number of producers, then id and window of each, the longest silent
+    /// Writes the head behind `out`: horizon, next, latest arrival, the number of producers, then id and window of each, the longest silent
     /// one first; big-endian.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_i64(self.extent.horizon.0);
         out.put_i64(self.extent.next.0);
+        out.put_i64(self.arrived_max.0);
         out.put_u32(u32::try_from(self.silence.len()).unwrap_or(u32::MAX));
         for (_, id) in &self.silence {
             if let Some(window) = self.producers.get(id) {
@@ -97,7 +111,7 @@ impl LaneHead {
     /// Reads what `encode` wrote and moves `bytes` behind it; `None` if it is anything else.
     pub fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let extent = Extent { horizon: Offset(bytes.try_get_i64().ok()?), next: Offset(bytes.try_get_i64().ok()?) };
-        let mut head = Self { extent, ..Self::default() };
+        let mut head = Self { extent, arrived_max: Timestamp(bytes.try_get_i64().ok()?), ..Self::default() };
         for _ in 0..bytes.try_get_u32().ok()? {
             let id = bytes.try_get_i64().ok()?;
             let window = ProducerWindow::decode(bytes)?;

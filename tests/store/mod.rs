@@ -7,6 +7,7 @@ mod faulty;
 mod ledger;
 mod model;
 mod records;
+mod recovery;
 
 use std::sync::{Arc, mpsc};
 
@@ -57,6 +58,7 @@ macro_rules! contract {
                 records::a_removed_lane_is_forgotten,
                 records::lanes_are_apart,
                 records::a_block_is_found_by_its_arrival,
+                records::a_block_is_found_by_its_arrival_although_the_clock_went_back,
                 records::a_block_is_found_by_its_creation,
                 records::a_trimmed_block_is_not_found_by_its_creation,
                 records::producers_are_remembered_by_lane_and_id,

@@ -190,6 +190,22 @@ pub(crate) fn a_block_is_found_by_its_arrival(open: Open) {
     });
 }
 
+pub(crate) fn a_block_is_found_by_its_arrival_although_the_clock_went_back(open: Open) {
+    let engine = open();
+    let makes = (0..200).map(|index| {
+        let arrived_at = if index < 70 { 1_000 + index } else { index };
+        Make { arrived_at, value_bytes: 50, ..Make::default() }
+    });
+    let blocks = filled(&engine, lane(1, 0), makes);
+    engine.lasting(|engine| {
+        for time in [0, 70, 150, 500, 1_000, 1_010, 1_069, 1_070] {
+            let search = Search::ArrivedFrom(Timestamp(time));
+            let first = blocks.iter().find(|block| block.arrived_at >= Timestamp(time));
+            assert_eq!(engine.journal.find(lane(1, 0), search).unwrap().as_ref(), first, "{time}");
+        }
+    });
+}
+
 pub(crate) fn a_block_is_found_by_its_creation(open: Open) {
     let engine = open();
     let blocks = filled(&engine, lane(1, 0), [50, 10, 70, 30, 70, 20].map(|created_at| Make { created_at, ..Make::default() }));

@@ -13,11 +13,10 @@ use crate::model::{LaneId, Offset};
 use crate::store::{Block, Done, Error, Write};
 
 use super::Shared;
-use super::format::{self, BLOCK_PREFIX_BYTES, Entry};
+use super::format::{BLOCK_PREFIX_BYTES, Entry, Mark};
 use super::keeper::Note;
-use super::recovery::Hole;
 use super::run::{Place, Run, Written};
-use super::segment::{Segment, failed, sync_directory};
+use super::segment::{Segment, failed};
 
 /// What the committer is asked to write.
 pub(super) enum Command {
@@ -40,8 +39,6 @@ pub(super) enum Command {
     },
     /// Copies live blocks forward, so that the segment they lie in can be unlinked.
     Move(Vec<(LaneId, Block)>),
-    /// Notes offsets that damage took.
-    Holes(Vec<Hole>),
     Close,
 }
 
@@ -63,6 +60,8 @@ pub(super) struct Committer {
     pub(super) roll_at: u64,
     /// Lanes with a run that is still growing.
     pub(super) growing: HashSet<LaneId>,
+    /// Lanes whose trims failed to be written: the next group says them again.
+    pub(super) owed_trims: HashSet<LaneId>,
     /// After a failed sync nothing may follow in the same file: what the disk has of it is unknown.
     pub(super) suspect: bool,
 }
@@ -96,7 +95,11 @@ impl Committer {
         // The keeper stops when it hears no more; so do those who wait.
     }
 
-    fn commit(&mut self, group: Vec<Command>) {
+    fn commit(&mut self, mut group: Vec<Command>) {
+        group.extend(self.owed_trims.drain().filter_map(|lane| {
+            let before = self.shared.existing(lane)?.lock().head.extent().horizon;
+            Some(Command::Trim { lane, before })
+        }));
         if let Err(error) = self.roll_if_due() {
             tracing::error!(%error, "the commit log cannot be written");
             return self.fail(group, &error);
@@ -125,7 +128,7 @@ impl Committer {
         let position = *end;
         let mut put = |entry: &Entry| {
             let from = fixed.len();
-            entry.encode(u32::try_from(synced).unwrap_or(u32::MAX), fixed);
+            entry.encode(self.current.mark, u32::try_from(synced).unwrap_or(u32::MAX), fixed);
             let payload = if let Entry::Block { batch, .. } = entry { Some(batch.clone()) } else { None };
             *end += (fixed.len() - from + payload.as_ref().map_or(0, Bytes::len)) as u64;
             prepared.push((from..fixed.len(), payload));
@@ -153,7 +156,13 @@ impl Committer {
             }
             Command::Commit { writes, .. } => put(&Entry::Writes(writes.clone())),
             Command::Trim { lane, before } => put(&Entry::Trim { lane: *lane, before: *before }),
-            Command::Remove { lanes, .. } => put(&Entry::Remove(lanes.clone())),
+            Command::Remove { lanes, .. } => {
+                put(&Entry::Remove(lanes.clone()));
+                for cell in lanes.iter().filter_map(|lane| self.shared.existing(*lane)) {
+                    // Nothing of the lane may follow its end, not even in the same group.
+                    cell.lock().written_next = Offset(i64::MAX);
+                }
+            }
             Command::Move(blocks) => {
                 for (lane, block) in blocks {
                     put(&Entry::Block {
@@ -162,11 +171,6 @@ impl Committer {
                         moved: true,
                         batch: block.batch.bytes().clone(),
                     });
-                }
-            }
-            Command::Holes(holes) => {
-                for (lane, first, next) in holes {
-                    put(&Entry::Hole { lane: *lane, first: *first, next: *next });
                 }
             }
             Command::Close => {} // Written once everything before it is on disk.
@@ -203,7 +207,13 @@ impl Committer {
                     done(Ok(()));
                 }
                 Command::Commit { writes, done } => self.note(Note::Writes { writes, done }),
-                Command::Trim { lane, .. } => self.note(Note::Trimmed(lane)),
+                Command::Trim { lane, before } => {
+                    if let Some(cell) = self.shared.existing(lane) {
+                        let mut cell = cell.lock();
+                        cell.trimmed = cell.trimmed.max(before);
+                    }
+                    self.note(Note::Trimmed(lane));
+                }
                 Command::Remove { lanes, done } => {
                     for lane in &lanes {
                         self.close_run(*lane);
@@ -222,7 +232,6 @@ impl Committer {
                     }
                     self.note(Note::Moved { to: self.current.clone(), blocks: moved });
                 }
-                Command::Holes(_) => {}
                 Command::Close => self.close(),
             }
         }
@@ -261,16 +270,19 @@ impl Committer {
     /// Tells everybody that nothing of the group happened, and lets the lanes go on where they were.
     fn fail(&mut self, group: Vec<Command>, error: &Error) {
         for command in &group {
-            if let Command::Append { lane, .. } = command {
-                self.shared.cell(*lane).lock().step_back();
-            }
+            let lanes = match command {
+                Command::Append { lane, .. } => std::slice::from_ref(lane),
+                Command::Remove { lanes, .. } => lanes,
+                _ => &[],
+            };
+            lanes.iter().filter_map(|lane| self.shared.existing(*lane)).for_each(|cell| cell.lock().step_back());
         }
         for command in group {
             match command {
                 Command::Append { done, .. } | Command::Commit { done, .. } | Command::Remove { done, .. } => {
                     done(Err(error.clone()));
                 }
-                Command::Trim { .. } | Command::Holes(_) => {}
+                Command::Trim { lane, .. } => drop(self.owed_trims.insert(lane)),
                 Command::Move(_) => self.note(Note::MoveFailed),
                 Command::Close => self.close(),
             }
@@ -292,22 +304,11 @@ impl Committer {
 
     /// Begins a new segment with a snapshot of everything that is not a record.
     fn roll(&mut self) -> Result<(), Error> {
-        let (directory, number) = (&self.shared.directory, self.current.number + 1);
-        let mut bytes = format::encode_header(number, self.current.end());
-        self.snapshot(&mut bytes)?;
-        let next =
-            Segment::create(directory, number).map_err(|error| failed("create", &Segment::path(directory, number), &error))?;
-        let written = write_all_at(&next, 0, vec![IoSlice::new(&bytes)]).and_then(|()| next.file.sync_data());
-        written.map_err(|error| failed("write", &next.path, &error)).and_then(|()| sync_directory(directory)).inspect_err(
-            |_| {
-                // Half a segment must not be found by the next start as the newest one: it would be taken for torn and removed, but why wait.
-                let _ = std::fs::remove_file(&next.path);
-            },
-        )?;
-        next.end.store(bytes.len() as u64, Ordering::Release);
-        let next = Arc::new(next);
+        let (number, mark) = (self.current.number + 1, Mark::draw());
+        let snapshot = self.snapshot(mark)?;
+        let next = Arc::new(Segment::begin(&self.shared.directory, number, self.current.end(), mark, &snapshot)?);
         self.shared.segments.write().insert(number, next.clone());
-        self.roll_at = bytes.len() as u64 + self.shared.options.segment_bytes;
+        self.roll_at = next.snapshot_end + self.shared.options.segment_bytes;
         let sealed = std::mem::replace(&mut self.current, next);
         for lane in std::mem::take(&mut self.growing) {
             self.close_run(lane);
@@ -316,12 +317,18 @@ impl Committer {
         Ok(())
     }
 
-    fn snapshot(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn snapshot(&self, mark: Mark) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
         for (lane, cell) in self.shared.cells() {
-            let cell = cell.lock();
+            let mut cell = cell.lock();
             let mut head = Vec::new();
             cell.head.encode(&mut head);
-            Entry::LaneSnapshot { lane, created_max: cell.created_max, head: head.into() }.encode(0, out);
+            Entry::LaneSnapshot { lane, created_max: cell.created_max, head: head.into() }.encode(mark, 0, &mut out);
+            let horizon = cell.head.extent().horizon;
+            cell.holes.retain(|(_, next)| *next > horizon);
+            for (first, next) in &cell.holes {
+                Entry::Hole { lane, first: *first, next: *next }.encode(mark, 0, &mut out);
+            }
         }
         // The keeper carries out ledger writes in order, so its answer holds all that were accepted before this moment.
         let (answer, writes) = channel();
@@ -335,20 +342,20 @@ impl Committer {
             }
             part.push(write);
             if part_bytes >= SNAPSHOT_BYTES {
-                Entry::LedgerSnapshot(std::mem::take(&mut part)).encode(0, out);
+                Entry::LedgerSnapshot(std::mem::take(&mut part)).encode(mark, 0, &mut out);
                 part_bytes = 0;
             }
         }
-        Entry::LedgerSnapshot(part).encode(0, out);
-        Entry::SnapshotEnd.encode(0, out);
-        Ok(())
+        Entry::LedgerSnapshot(part).encode(mark, 0, &mut out);
+        Entry::SnapshotEnd.encode(mark, 0, &mut out);
+        Ok(out)
     }
 
     /// Leaves the mark of an orderly end, which makes every byte before it accountable.
     fn close(&mut self) {
         let end = self.current.end();
         let mut bytes = Vec::new();
-        Entry::Closed.encode(u32::try_from(end).unwrap_or(u32::MAX), &mut bytes);
+        Entry::Closed.encode(self.current.mark, u32::try_from(end).unwrap_or(u32::MAX), &mut bytes);
         let written = write_all_at(&self.current, end, vec![IoSlice::new(&bytes)]).and_then(|()| self.current.file.sync_data());
         match written {
             Ok(()) => self.current.end.store(end + bytes.len() as u64, Ordering::Release),

@@ -3,13 +3,18 @@
 //! A segment file is a header and then entries. Numbers are little-endian.
 //!
 //! ```text
-//! header   magic "SHGATE01" · format u32 · number u64 · length of the segment before it u64 · CRC-32C of those u32
-//! entry    magic u32 · length of body u32 · synced u32 · CRC-32C of length, synced and body u32 · body
+//! header   magic "SHGATE01" · format u32 · number u64 · length of the segment before it u64 · end of the snapshot u64
+//!          · mark u32 · CRC-32C of those u32
+//! entry    mark u32 · length of body u32 · synced u32 · CRC-32C of length, synced and body u32 · body
 //! body     kind u8 · contents
 //! ```
 //!
+//! The mark is drawn for each segment, so that nothing a client puts into a record can pass for an entry.
+//!
 //! `synced` is how far the segment was known to be on disk when the entry was written. It is what tells a torn tail
 //! from damage: bytes before a `synced` that a later whole entry carries were acknowledged, and must be good.
+
+use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 
@@ -18,15 +23,25 @@ use crate::store::Write;
 
 /// The version of this format; a directory of another one is refused.
 pub(super) const FORMAT: u32 = 1;
-pub(super) const HEADER_BYTES: u64 = 32;
+pub(super) const HEADER_BYTES: u64 = 44;
 /// Bytes of an entry before its body.
 pub(super) const PREFIX_BYTES: usize = 16;
 /// Bytes of a block entry before the batch.
 pub(super) const BLOCK_PREFIX_BYTES: usize = PREFIX_BYTES + 1 + LANE_BYTES + 8;
 
 const HEADER_MAGIC: [u8; 8] = *b"SHGATE01";
-pub(super) const ENTRY_MAGIC: [u8; 4] = *b"\x9eSGe";
 const LANE_BYTES: usize = 20;
+
+/// What the entries of one segment begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Mark(pub(super) [u8; 4]);
+
+impl Mark {
+    /// One that nobody outside the process can guess.
+    pub(super) fn draw() -> Self {
+        Self((RandomState::new().hash_one(0) as u32).to_le_bytes())
+    }
+}
 
 /// What one entry says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,8 +62,10 @@ pub(super) enum Entry {
     SnapshotEnd,
     /// The store was closed in order; everything before is on disk.
     Closed,
-    /// Offsets lost to damage that the operator chose to step over.
+    /// Part of the snapshot: offsets lost to damage that the operator chose to step over.
     Hole { lane: LaneId, first: Offset, next: Offset },
+    /// Bytes that were damaged, and were given up by a repair.
+    Void,
 }
 
 const BLOCK: u8 = 1;
@@ -61,6 +78,7 @@ const LEDGER_SNAPSHOT: u8 = 7;
 const SNAPSHOT_END: u8 = 8;
 const CLOSED: u8 = 9;
 const HOLE: u8 = 10;
+const VOID: u8 = 11;
 
 /// What stands in an entry's prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,11 +89,11 @@ pub(super) struct Prefix {
 }
 
 impl Prefix {
-    /// Reads the prefix at the start of `bytes`; `None` if they are no prefix.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Reads the prefix at the start of `bytes`; `None` if they are no prefix of a segment with this mark.
+    pub(super) fn parse(bytes: &[u8], mark: Mark) -> Option<Self> {
         let bytes = bytes.get(..PREFIX_BYTES)?;
         let number = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-        (bytes.starts_with(&ENTRY_MAGIC)).then_some(Self { body_bytes: number(4)?, synced: number(8)?, crc: number(12)? })
+        bytes.starts_with(&mark.0).then_some(Self { body_bytes: number(4)?, synced: number(8)?, crc: number(12)? })
     }
 
     /// Whether `body` is what was written.
@@ -90,8 +108,8 @@ impl Prefix {
 }
 
 /// The prefix of the whole entry that `bytes` begin with; `None` if they do not begin with one.
-pub(super) fn whole_entry(bytes: &[u8]) -> Option<Prefix> {
-    let prefix = Prefix::parse(bytes)?;
+pub(super) fn whole_entry(bytes: &[u8], mark: Mark) -> Option<Prefix> {
+    let prefix = Prefix::parse(bytes, mark)?;
     bytes.get(PREFIX_BYTES..prefix.entry_bytes()).is_some_and(|body| prefix.matches(body)).then_some(prefix)
 }
 
@@ -104,7 +122,7 @@ fn checksum<'a>(body_bytes: u32, synced: u32, parts: impl Iterator<Item = &'a [u
 
 impl Entry {
     /// Appends the entry to `out`, except for a block's batch, which the caller writes right behind it: payload is not copied.
-    pub(super) fn encode(&self, synced: u32, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, mark: Mark, synced: u32, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&[0; PREFIX_BYTES]);
         let mut behind: &[u8] = &[];
@@ -146,15 +164,17 @@ impl Entry {
                 out.extend_from_slice(&first.0.to_le_bytes());
                 out.extend_from_slice(&next.0.to_le_bytes());
             }
+            Self::Void => out.push(VOID),
         }
-        let body = start + PREFIX_BYTES;
-        let body_bytes = u32::try_from(out.len() - body + behind.len()).unwrap_or(u32::MAX);
-        let crc = checksum(body_bytes, synced, [&out[body..], behind].into_iter());
-        let prefix = &mut out[start..body];
-        prefix[..4].copy_from_slice(&ENTRY_MAGIC);
-        prefix[4..8].copy_from_slice(&body_bytes.to_le_bytes());
-        prefix[8..12].copy_from_slice(&synced.to_le_bytes());
-        prefix[12..].copy_from_slice(&crc.to_le_bytes());
+        fill_prefix(out, start, mark, synced, behind);
+    }
+
+    /// A `Void` that takes `bytes` bytes, which are as many as some whole entries had.
+    pub(super) fn void(mark: Mark, bytes: usize) -> Vec<u8> {
+        let mut out = vec![0; bytes.max(PREFIX_BYTES + 1)];
+        out[PREFIX_BYTES] = VOID;
+        fill_prefix(&mut out, 0, mark, 0, &[]);
+        out
     }
 
     /// Reads a body whose checksum was right; `None` if this version never wrote such a body.
@@ -183,31 +203,60 @@ impl Entry {
             SNAPSHOT_END => Self::SnapshotEnd,
             CLOSED => Self::Closed,
             HOLE => Self::Hole { lane: rest.lane()?, first: Offset(rest.i64()?), next: Offset(rest.i64()?) },
+            VOID => {
+                rest.take_all();
+                Self::Void
+            }
             _ => return None,
         };
         rest.0.is_empty().then_some(entry)
     }
 }
 
-/// The header of segment `number`, which follows one of `previous_bytes` bytes.
-pub(super) fn encode_header(number: u64, previous_bytes: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_BYTES as usize);
-    out.extend_from_slice(&HEADER_MAGIC);
-    out.extend_from_slice(&FORMAT.to_le_bytes());
-    out.extend_from_slice(&number.to_le_bytes());
-    out.extend_from_slice(&previous_bytes.to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
-    out
+/// What a segment begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Header {
+    pub(super) number: u64,
+    /// Length of the segment before it.
+    pub(super) previous_bytes: u64,
+    /// Where its snapshot ends and what was written after it was begun starts.
+    pub(super) snapshot_end: u64,
+    pub(super) mark: Mark,
 }
 
-/// The number and the previous length in a header; `None` if it is not one.
-pub(super) fn decode_header(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (fixed, crc) = bytes.get(..HEADER_BYTES as usize)?.split_at(HEADER_BYTES as usize - 4);
-    let number = |at: usize| fixed.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
-    let whole = fixed.starts_with(&HEADER_MAGIC)
-        && fixed.get(8..12)? == FORMAT.to_le_bytes()
-        && crc == crc32c::crc32c(fixed).to_le_bytes();
-    if whole { number(12).zip(number(20)) } else { None }
+impl Header {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_BYTES as usize);
+        out.extend_from_slice(&HEADER_MAGIC);
+        out.extend_from_slice(&FORMAT.to_le_bytes());
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(&self.previous_bytes.to_le_bytes());
+        out.extend_from_slice(&self.snapshot_end.to_le_bytes());
+        out.extend_from_slice(&self.mark.0);
+        out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
+        out
+    }
+
+    /// Reads the header at the start of `bytes`; `None` if they do not begin with one.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let fixed = bytes.get(..HEADER_BYTES as usize - 4)?;
+        let mut rest = Reader(Bytes::copy_from_slice(bytes.get(..HEADER_BYTES as usize)?));
+        let known = rest.take(HEADER_MAGIC.len())?.as_ref() == HEADER_MAGIC && rest.u32()? == FORMAT;
+        let header =
+            Self { number: rest.u64()?, previous_bytes: rest.u64()?, snapshot_end: rest.u64()?, mark: Mark(rest.array()?) };
+        (known && rest.u32()? == crc32c::crc32c(fixed)).then_some(header)
+    }
+}
+
+/// Writes the prefix of the entry that begins at `start` of `out`, and whose body ends with `behind`.
+fn fill_prefix(out: &mut [u8], start: usize, mark: Mark, synced: u32, behind: &[u8]) {
+    let (prefix, body) = out[start..].split_at_mut(PREFIX_BYTES);
+    let body_bytes = u32::try_from(body.len() + behind.len()).unwrap_or(u32::MAX);
+    let crc = checksum(body_bytes, synced, [&*body, behind].into_iter());
+    prefix[..4].copy_from_slice(&mark.0);
+    prefix[4..8].copy_from_slice(&body_bytes.to_le_bytes());
+    prefix[8..12].copy_from_slice(&synced.to_le_bytes());
+    prefix[12..].copy_from_slice(&crc.to_le_bytes());
 }
 
 fn put_lane(out: &mut Vec<u8>, lane: LaneId) {
@@ -286,13 +335,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MARK: Mark = Mark(*b"mark");
+
     fn lane() -> LaneId {
         LaneId { stream: StreamId(uuid::Uuid::from_u128(7)), lane: Lane(3) }
     }
 
     fn written(entry: &Entry, synced: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        entry.encode(synced, &mut out);
+        entry.encode(MARK, synced, &mut out);
         if let Entry::Block { batch, .. } = entry {
             out.extend_from_slice(batch);
         }
@@ -317,9 +368,10 @@ mod tests {
             Entry::SnapshotEnd,
             Entry::Closed,
             Entry::Hole { lane: lane(), first: Offset(1), next: Offset(2) },
+            Entry::Void,
         ] {
             let bytes = written(&entry, 77);
-            let prefix = Prefix::parse(&bytes).unwrap();
+            let prefix = Prefix::parse(&bytes, MARK).unwrap();
             assert_eq!((prefix.entry_bytes(), prefix.synced), (bytes.len(), 77));
             let body = Bytes::copy_from_slice(&bytes[PREFIX_BYTES..]);
             assert!(prefix.matches(&body));
@@ -328,14 +380,31 @@ mod tests {
     }
 
     #[test]
+    fn a_void_fills_its_place_exactly() {
+        for bytes in [PREFIX_BYTES + 1, 100, 70_000] {
+            let void = Entry::void(MARK, bytes);
+            assert_eq!(whole_entry(&void, MARK).map(|prefix| prefix.entry_bytes()), Some(bytes));
+            assert_eq!(Entry::decode(&Bytes::from(void).slice(PREFIX_BYTES..)), Some(Entry::Void));
+        }
+    }
+
+    #[test]
+    fn an_entry_of_another_segment_is_no_entry_of_this_one() {
+        let bytes = written(&Entry::Closed, 0);
+        assert!(whole_entry(&bytes, MARK).is_some());
+        assert_eq!(whole_entry(&bytes, Mark(*b"Mark")), None);
+    }
+
+    #[test]
     fn a_header_is_known_by_its_checksum() {
-        let bytes = encode_header(42, 7_000);
+        let header = Header { number: 42, previous_bytes: 7_000, snapshot_end: 50, mark: MARK };
+        let bytes = header.encode();
         assert_eq!(bytes.len() as u64, HEADER_BYTES);
-        assert_eq!(decode_header(&bytes), Some((42, 7_000)));
+        assert_eq!(Header::decode(&bytes), Some(header));
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
-            assert_eq!(decode_header(&flipped), None, "bit 0 of byte {at}");
+            assert_eq!(Header::decode(&flipped), None, "bit 0 of byte {at}");
         }
     }
 
@@ -346,14 +415,14 @@ mod tests {
             let mut flipped = bytes.clone();
             let at = at % flipped.len();
             flipped[at] ^= 1 << bit;
-            let whole = Prefix::parse(&flipped)
+            let whole = Prefix::parse(&flipped, MARK)
                 .is_some_and(|prefix| prefix.entry_bytes() == flipped.len() && prefix.matches(&flipped[PREFIX_BYTES..]));
             prop_assert!(!whole);
         }
 
         #[test]
         fn noise_never_panics(noise in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (Prefix::parse(&noise), decode_header(&noise), Entry::decode(&Bytes::from(noise)));
+            let _ = (Prefix::parse(&noise, MARK), Header::decode(&noise), Entry::decode(&Bytes::from(noise)));
         }
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Keeper {
     notes: Receiver<Note>,
     commands: Sender<Command>,
     unflushed: usize,
+    /// Segments from this one on are not collected: notes of runs in them may still be on their way.
+    noted_below: u64,
     moving: Option<Moving>,
 }
 
@@ -68,7 +70,8 @@ struct Moving {
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, notes: Receiver<Note>, commands: Sender<Command>) -> Self {
-        Self { shared, notes, commands, unflushed: 0, moving: None }
+        let noted_below = shared.segments.read().keys().next_back().copied().unwrap_or(0);
+        Self { shared, notes, commands, unflushed: 0, noted_below, moving: None }
     }
 
     /// Serves until the committer has gone.
@@ -112,6 +115,7 @@ impl Keeper {
                 self.collect();
             }
             Note::Sealed(segment) => {
+                self.noted_below = segment.number + 1;
                 warn_of(segment.look().and_then(|look| self.shared.tree.set_seal(segment.number, Some(&look))));
                 self.collect();
             }
@@ -140,7 +144,7 @@ impl Keeper {
         }
         let mut cell = cell.lock();
         cell.closing.retain(|closing| !Arc::ptr_eq(closing, run));
-        let trimmed = cell.head.extent().horizon > run.base;
+        let trimmed = cell.trimmed > run.base;
         drop(cell);
         if trimmed {
             warn_of(self.count_dead(lane));
@@ -159,7 +163,7 @@ impl Keeper {
         let Some(cell) = self.shared.existing(lane) else { return Ok(()) };
         let (mut from, horizon) = {
             let cell = cell.lock();
-            (cell.counted_from, cell.head.extent().horizon)
+            (cell.counted_from, cell.trimmed)
         };
         while from < horizon {
             let Some(run) = self.shared.tree.run_from(lane, from)?.filter(|run| run.base < horizon) else { break };
@@ -201,27 +205,24 @@ impl Keeper {
     fn collect(&mut self) {
         let sealed: Vec<_> = {
             let segments = self.shared.segments.read();
-            let newest = segments.keys().next_back().copied();
-            segments.values().filter(|segment| Some(segment.number) != newest).cloned().collect()
+            let wanted = |segment: &&Arc<Segment>| !segment.stuck.load(Ordering::Relaxed);
+            segments.range(..self.noted_below).map(|(_, segment)| segment).filter(wanted).cloned().collect()
         };
         let (dead, alive): (Vec<_>, Vec<_>) = sealed.into_iter().partition(|segment| segment.live.load(Ordering::Relaxed) <= 0);
         if !dead.is_empty() {
             warn_of(self.unlink(&dead));
         }
         let live: u64 = alive.iter().map(live_of).sum();
-        let total: u64 = alive.iter().map(|segment| segment.end()).sum();
+        let total: u64 = alive.iter().map(payload_of).sum();
         let worth = total.saturating_sub(live) > self.shared.options.segment_bytes / 4 && total > live + live / 5 * 2;
         if worth && self.moving.is_none() {
             // Compared as live per 2^16 bytes: exact enough to choose by.
-            let worst = alive.into_iter().min_by_key(|segment| (live_of(segment) << 16) / segment.end().max(1));
-            if let Some(from) = worst {
-                match self.survivors(&from) {
-                    Ok(rest) => {
-                        self.moving = Some(Moving { from, rest, under_way: Vec::new() });
-                        self.move_on();
-                    }
-                    Err(error) => tracing::error!(%error, "dead space could not be collected"),
-                }
+            let worst = alive.into_iter().min_by_key(|segment| (live_of(segment) << 16) / payload_of(segment).max(1));
+            if let Some(from) = worst
+                && let Some(rest) = self.survivors_or_stuck(&from)
+            {
+                self.moving = Some(Moving { from, rest, under_way: Vec::new() });
+                self.move_on();
             }
         }
     }
@@ -232,9 +233,10 @@ impl Keeper {
         self.unflushed = 0;
         self.shared.tree.flush()?;
         for segment in dead {
-            if !self.survivors(segment)?.is_empty() {
+            let Some(rest) = self.survivors_or_stuck(segment) else { continue };
+            if !rest.is_empty() {
                 // The count was low, the index is right: count anew.
-                let live: u64 = self.survivors(segment)?.iter().map(|(_, run)| run.bytes()).sum();
+                let live: u64 = rest.iter().map(|(_, run)| run.bytes()).sum();
                 segment.live.store(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
                 continue;
             }
@@ -246,6 +248,11 @@ impl Keeper {
         sync_directory(&self.shared.directory)
     }
 
+    /// What lives in `segment`; `None` if that cannot be told, now or ever.
+    fn survivors_or_stuck(&self, segment: &Segment) -> Option<VecDeque<(LaneId, Run)>> {
+        self.survivors(segment).inspect_err(|error| give_up(segment, error)).ok()
+    }
+
     /// The runs of the index that lie in `segment`, found by walking the segment.
     fn survivors(&self, segment: &Segment) -> Result<VecDeque<(LaneId, Run)>, Error> {
         let mut runs = VecDeque::new();
@@ -255,7 +262,7 @@ impl Keeper {
             let Entry::Block { lane, batch, .. } = scanned.entry else { continue };
             let Ok(header) = crate::batch::Header::parse(&batch) else { return Err(segment.damaged_at(scanned.position)) };
             let Some(cell) = self.shared.existing(lane) else { continue };
-            let dead = { cell.lock().head.extent().horizon } >= header.next_offset();
+            let dead = { cell.lock().trimmed } >= header.next_offset();
             if dead || covered.get(&lane).is_some_and(|next| header.base_offset < *next) {
                 continue;
             }
@@ -278,12 +285,12 @@ impl Keeper {
         while bytes < MOVE_BYTES
             && let Some((lane, run)) = moving.rest.pop_front()
         {
-            let horizon = self.shared.existing(lane).map_or(Offset(i64::MAX), |cell| cell.lock().head.extent().horizon);
+            let horizon = self.shared.existing(lane).map_or(Offset(i64::MAX), |cell| cell.lock().trimmed);
             if run.next > horizon {
-                match self.shared.read_run(&run, horizon, usize::MAX) {
+                match self.shared.read_run(lane, &run, horizon, usize::MAX) {
                     Ok(live) => blocks.extend(live.into_iter().flatten().map(|block| (lane, block))),
                     Err(error) => {
-                        tracing::error!(%error, "dead space could not be collected");
+                        give_up(&moving.from, &error);
                         self.moving = None;
                         return;
                     }
@@ -324,12 +331,17 @@ impl Keeper {
             if new.as_ref().is_none_or(|run| run.base != old.base) {
                 changes.push(IndexChange::Remove(lane, old.base));
             }
-            if let Some(run) = new {
+            if let Some(mut run) = new {
+                run.arrived_last = old.arrived_last;
                 // Blocks that died on the way were counted dead in the old segment only.
                 let dead: u64 =
                     run.blocks().filter(|(_, end)| *end <= counted).map(|(place, _)| u64::from(place.entry_bytes)).sum();
                 to.live.fetch_sub(i64::try_from(dead).unwrap_or(i64::MAX), Ordering::Relaxed);
-                changes.push(IndexChange::Put(lane, run));
+                if run.next > counted {
+                    changes.push(IndexChange::Put(lane, run));
+                } else {
+                    changes.push(IndexChange::Remove(lane, run.base));
+                }
             }
             let old_live: u64 =
                 old.blocks().filter(|(_, end)| *end > counted).map(|(place, _)| u64::from(place.entry_bytes)).sum();
@@ -347,6 +359,16 @@ impl Keeper {
 
 fn live_of(segment: &Arc<Segment>) -> u64 {
     u64::try_from(segment.live.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+/// Bytes of what was written into the segment: its snapshot is dead in every segment and would never stop being moved.
+fn payload_of(segment: &Arc<Segment>) -> u64 {
+    segment.end().saturating_sub(segment.snapshot_end)
+}
+
+fn give_up(segment: &Segment, error: &Error) {
+    tracing::error!(%error, segment = segment.number, "dead space could not be collected; it is left until the next start");
+    segment.stuck.store(true, Ordering::Relaxed);
 }
 
 fn warn_of(result: Result<(), Error>) {

@@ -21,7 +21,7 @@ mod run;
 mod segment;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,8 +63,6 @@ pub struct SegmentStore {
     shared: Arc<Shared>,
     commands: Mutex<Sender<Command>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Held for as long as the store is open; the lock goes with it.
-    _lock: File,
 }
 
 /// What the callers and both threads see.
@@ -75,6 +73,8 @@ struct Shared {
     lanes: RwLock<HashMap<LaneId, Arc<Mutex<Cell>>>>,
     segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
     tree: Tree,
+    /// Held until the last thread has ended; the lock goes with it.
+    _lock: File,
 }
 
 /// One lane.
@@ -92,14 +92,21 @@ struct Cell {
     growing: Option<Run>,
     /// Runs on their way to the index.
     closing: VecDeque<Arc<Run>>,
+    /// The horizon as far as it is durable. What is dead by a later one must stay on disk until that is, too: after a
+    /// crash the log would miss it.
+    trimmed: Offset,
     /// Blocks that end at or before this offset are no longer counted as live.
     counted_from: Offset,
+    /// Offsets that a repair gave up.
+    holes: Vec<(Offset, Offset)>,
 }
 
 impl Cell {
     /// Takes a durable block in; whether the growing run is full now.
     fn take_in(&mut self, block: &Block, segment: u64, written: Written) -> bool {
         self.head.apply(block);
+        // Arrivals in the index never go back, so that they can be searched by halves.
+        let written = Written { arrived_at: self.head.arrived_max(), ..written };
         let full = committer::grow(&mut self.growing, segment, written, self.created_max);
         self.created_max = self.created_max.max(written.created_max);
         full
@@ -156,7 +163,10 @@ impl Shared {
 
     /// Reads blocks of `run` from the one that holds `from` on, until `bytes` are there; at least one.
     /// `None` if the run's segment was collected meanwhile: the index knows better by now.
-    fn read_run(&self, run: &Run, from: Offset, bytes: usize) -> Result<Option<Vec<Block>>, Error> {
+    fn read_run(&self, lane: LaneId, run: &Run, from: Offset, bytes: usize) -> Result<Option<Vec<Block>>, Error> {
+        if run.places.is_empty() {
+            return Ok(Some(Vec::new())); // A hole.
+        }
         let Some(segment) = self.segment(run.segment) else { return Ok(None) };
         let wanted = run.blocks().filter(|(_, end)| *end > from).map(|(place, _)| place);
         let mut blocks = Vec::new();
@@ -169,27 +179,27 @@ impl Shared {
             total += place.batch_bytes();
             // Neighbours in the file are read together.
             if stretch.last().is_some_and(|last| last.position + last.entry_bytes != place.position) {
-                read_stretch(&segment, &stretch, &mut blocks)?;
+                read_stretch(&segment, lane, &stretch, &mut blocks)?;
                 stretch.clear();
             }
             stretch.push(place);
         }
-        read_stretch(&segment, &stretch, &mut blocks)?;
+        read_stretch(&segment, lane, &stretch, &mut blocks)?;
         Ok(Some(blocks))
     }
 }
 
 /// Reads places that lie behind each other.
-fn read_stretch(segment: &Segment, places: &[Place], blocks: &mut Vec<Block>) -> Result<(), Error> {
+fn read_stretch(segment: &Segment, of: LaneId, places: &[Place], blocks: &mut Vec<Block>) -> Result<(), Error> {
     let Some(first) = places.first() else { return Ok(()) };
     let bytes: u32 = places.iter().map(|place| place.entry_bytes).sum();
     let mut rest = segment.bytes_at(u64::from(first.position), bytes as usize)?;
     for place in places {
         let position = u64::from(place.position);
         match segment.entry_in(&mut rest, position)? {
-            Entry::Block { arrived_at, batch, .. } => {
+            Entry::Block { lane, arrived_at, batch, .. } => {
                 let batch = Batch::stored(batch).map_err(|_| segment.damaged_at(position))?;
-                if batch.header().base_offset != place.base {
+                if lane != of || batch.header().base_offset != place.base {
                     return Err(segment.damaged_at(position));
                 }
                 blocks.push(Block { batch, arrived_at });
@@ -214,6 +224,7 @@ impl SegmentStore {
             current: recovered.current,
             roll_at: recovered.roll_at,
             growing: recovered.growing,
+            owed_trims: HashSet::new(),
             suspect: false,
         };
         let keeper = Keeper::new(shared.clone(), noted, commands.clone());
@@ -222,16 +233,20 @@ impl SegmentStore {
             started.map_err(|error| Error::Failed(format!("cannot start the thread {name}: {error}")))
         };
         let threads = vec![spawn("committer", Box::new(|| committer.run()))?, spawn("keeper", Box::new(|| keeper.run()))?];
-        let store = Self { shared, commands: Mutex::new(commands), threads: Mutex::new(threads), _lock: recovered.lock };
-        if !recovered.holes.is_empty() {
-            store.send(Command::Holes(recovered.holes));
+        let store = Self { shared, commands: Mutex::new(commands), threads: Mutex::new(threads) };
+        if options.repair {
+            // A new segment is due, whose snapshot says what the repair gave up: the next start need not ask again.
+            let (answer, answered) = channel();
+            store.commit(Vec::new(), Box::new(move |result| drop(answer.send(result))));
+            answered.recv().map_err(|_| Error::Failed("the store stopped before the repair was durable".to_owned()))??;
         }
         Ok(store)
     }
 
     fn send(&self, command: Command) {
-        // If the committer has gone, the command's `done` is dropped with it, and its waiter hears that.
-        let _ = self.commands.lock().send(command);
+        // If the committer has gone, the command's `done` is dropped with it, and its waiter hears that: under no lock.
+        let refused = self.commands.lock().send(command);
+        drop(refused);
     }
 
     /// Where in the lane `wanted` first holds of a run; it must hold of all runs behind it too.
@@ -255,7 +270,7 @@ impl SegmentStore {
     fn run_and_blocks(&self, lane: LaneId, from: Offset, bytes: usize) -> Result<Option<(Run, Vec<Block>)>, Error> {
         let mut missing = None;
         while let Some(run) = self.shared.run_from(lane, from)? {
-            if let Some(blocks) = self.shared.read_run(&run, from, bytes)? {
+            if let Some(blocks) = self.shared.read_run(lane, &run, from, bytes)? {
                 return Ok(Some((run, blocks)));
             }
             // Collected between the look-up and the read: the index has the new place. Twice the same is not that.
@@ -315,7 +330,12 @@ impl SegmentStore {
 impl Drop for SegmentStore {
     fn drop(&mut self) {
         self.send(Command::Close);
-        for thread in self.threads.lock().drain(..) {
+        let threads: Vec<_> = self.threads.lock().drain(..).collect();
+        let here = std::thread::current().id();
+        if threads.iter().any(|thread| thread.thread().id() == here) {
+            return; // The last handle went with an answer: both threads end by themselves, but not while one waits here.
+        }
+        for thread in threads {
             // A thread that panicked has left its last words in the log; there is nothing more to save here.
             let _ = thread.join();
         }
@@ -339,7 +359,9 @@ impl Journal for SegmentStore {
         if base == next {
             cell.queued_next = block.batch.header().next_offset();
             // Sent under the lane's lock, so that the queue has a lane's blocks in their order.
-            self.send(Command::Append { lane, block, done });
+            let refused = self.commands.lock().send(Command::Append { lane, block, done });
+            drop(cell);
+            drop(refused);
         } else {
             drop(cell);
             done(Err(Error::Fenced { next }));
@@ -352,6 +374,9 @@ impl Journal for SegmentStore {
         let (mut blocks, mut bytes) = (Vec::new(), 0);
         while from < extent.next {
             let Some((run, more)) = self.run_and_blocks(lane, from, bytes_max.saturating_sub(bytes))? else { break };
+            if run.base > from && !blocks.is_empty() {
+                break; // What lay between was trimmed meanwhile: one answer has no gap.
+            }
             // A hole's run has no blocks; what lies behind it is read on.
             from = more.last().map_or(run.next, |block| block.batch.header().next_offset());
             let full = from < run.next;

@@ -2,8 +2,12 @@
 //!
 //! The newest segment begins with a snapshot of everything that is not a record, so it alone says how things stand: it is
 //! read whole. Its torn tail is cut; bytes that do not have their checksum although a later entry knows them to have been
-//! synced are damage, and stop the start. Older segments are read whole only if somebody touched them since they were
-//! sealed, or if the index does not cover all live offsets; else their entries are verified when they are read.
+//! synced are damage, and stop the start. Older segments are read whole only if the index may lack some of their blocks,
+//! because of a crash, or if somebody touched them since they were sealed; else their entries are verified when they are
+//! read.
+//!
+//! A repair gives damaged bytes up for good: it writes an entry over them that says so, works out what the log says
+//! without them, and begins a new segment with that. No offset that may have been answered is given out again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -15,20 +19,17 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
-use crate::batch::Batch;
-use crate::model::{LaneId, Offset, Timestamp};
+use crate::batch::{self, Batch};
+use crate::model::{LaneId, Offset, Timestamp, limits};
 use crate::store::lane::LaneHead;
 use crate::store::{Block, Error, Write};
 
 use super::committer::{grow, written};
-use super::format::{Entry, FORMAT, whole_entry};
+use super::format::{BLOCK_PREFIX_BYTES, Entry, FORMAT, Mark, PREFIX_BYTES};
 use super::run::{Run, Written};
 use super::segment::{Scanned, Scanner, Segment, failed, list, sync_directory};
 use super::tree::{IndexChange, Tree};
 use super::{Cell, Options, Shared};
-
-/// A lane's offsets, from the first to behind the last, that damage took.
-pub(super) type Hole = (LaneId, Offset, Offset);
 
 /// What the two threads start with.
 pub(super) struct Recovered {
@@ -36,45 +37,48 @@ pub(super) struct Recovered {
     pub(super) current: Arc<Segment>,
     pub(super) roll_at: u64,
     pub(super) growing: HashSet<LaneId>,
-    pub(super) holes: Vec<Hole>,
-    pub(super) lock: File,
 }
+
+/// All segments by number.
+type Segments = BTreeMap<u64, Arc<Segment>>;
+/// Where blocks lie; of a block that was copied, the last copy.
+type Found = BTreeMap<(LaneId, Offset), (u64, Written)>;
 
 /// Opens and recovers the data directory.
 pub(super) fn open(root: &Path, options: Options) -> Result<Recovered, Error> {
     fs::create_dir_all(root).map_err(|error| failed("create", root, &error))?;
     let lock = lock(root)?;
-    check_format(root)?;
+    let used = check_format(root)?;
     let directory = root.join("log");
     fs::create_dir_all(&directory).map_err(|error| failed("create", &directory, &error))?;
     sync_directory(root)?;
 
-    let mut segments = open_segments(&directory)?;
-    let mut replay = Replay { repair: options.repair, ..Replay::default() };
-    let snapshot_end = loop {
-        let Some(newest) = segments.last_entry() else { break replay.begin(&directory, &mut segments)? };
-        match replay.read(newest.get())? {
-            Some(snapshot_end) => break snapshot_end,
-            None => {
-                // The crash came while the segment was begun, before anything was answered from it.
-                let unfinished = newest.remove();
-                fs::remove_file(&unfinished.path).map_err(|error| failed("remove", &unfinished.path, &error))?;
-                if segments.is_empty() && unfinished.number > 1 {
-                    return Err(unfinished.damaged_at(unfinished.end()));
-                }
-                replay = Replay { repair: options.repair, ..Replay::default() };
-            }
+    let mut segments = open_segments(&directory, options.repair)?;
+    if segments.is_empty() {
+        if used && !options.repair {
+            return Err(Error::Damaged(format!(
+                "{} holds no segment, although the directory was in use: put the files back, or start once with --repair to begin anew",
+                directory.display()
+            )));
         }
-    };
+        segments.insert(1, Arc::new(begin(&directory)?));
+    }
+    if !used {
+        // Written last: where it is, there must be a log.
+        write_format(root)?;
+    }
+    let mut replay = Replay { repair: options.repair, ..Replay::default() };
+    replay.read(&segments)?;
+
+    let (tree, lanes) = replay.reconcile(&root.join("sled"), &segments)?;
     let Some((_, current)) = segments.last_key_value() else { return Err(Error::Failed("no segment could be begun".to_owned())) };
     let current = current.clone();
-
-    let tree = Tree::open(&root.join("sled"))?;
-    let Reconciled { tree, lanes, holes } = replay.reconcile(&root.join("sled"), tree, &segments, options)?;
+    // After a repair a new segment is due at once.
+    let roll_at = if options.repair { 0 } else { current.snapshot_end + options.segment_bytes };
     let growing = lanes.iter().filter(|(_, cell)| cell.growing.is_some()).map(|(lane, _)| *lane).collect();
     let lanes = lanes.into_iter().map(|(lane, cell)| (lane, Arc::new(Mutex::new(cell)))).collect();
-    let shared = Shared { directory, options, lanes: RwLock::new(lanes), segments: RwLock::new(segments), tree };
-    Ok(Recovered { shared: Arc::new(shared), current, roll_at: snapshot_end + options.segment_bytes, growing, holes, lock })
+    let shared = Shared { directory, options, lanes: RwLock::new(lanes), segments: RwLock::new(segments), tree, _lock: lock };
+    Ok(Recovered { shared: Arc::new(shared), current, roll_at, growing })
 }
 
 fn lock(root: &Path) -> Result<File, Error> {
@@ -91,80 +95,108 @@ fn lock(root: &Path) -> Result<File, Error> {
     }
 }
 
-fn check_format(root: &Path) -> Result<(), Error> {
-    let (path, ours) = (root.join("FORMAT"), format!("shardgate data, format {FORMAT}\n"));
-    match fs::read_to_string(&path) {
-        Ok(found) if found == ours => Ok(()),
+fn format_line() -> String {
+    format!("shardgate data, format {FORMAT}\n")
+}
+
+/// Whether the directory is in use; an error if another version uses it.
+fn check_format(root: &Path) -> Result<bool, Error> {
+    let path = root.join("FORMAT");
+    match fs::read(&path) {
+        Ok(found) if found == format_line().as_bytes() => Ok(true),
         Ok(found) => Err(Error::Failed(format!(
             "{} says {:?}; this version reads {:?}. Use the version that wrote the directory, or another directory",
             path.display(),
-            found.trim_end().chars().take(80).collect::<String>(),
-            ours.trim_end()
+            String::from_utf8_lossy(&found).trim_end().chars().take(80).collect::<String>(),
+            format_line().trim_end()
         ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut file = File::create(&path).map_err(|error| failed("create", &path, &error))?;
-            file.write_all(ours.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed("write", &path, &error))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed("read", &path, &error)),
     }
 }
 
+/// Writes the version so that it is there whole or not at all.
+fn write_format(root: &Path) -> Result<(), Error> {
+    let (path, unfinished) = (root.join("FORMAT"), root.join("FORMAT.new"));
+    let written = File::create(&unfinished).and_then(|mut file| {
+        file.write_all(format_line().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)
+    });
+    written.map_err(|error| failed("write", &path, &error))?;
+    sync_directory(root)
+}
+
+/// Begins an empty log.
+fn begin(directory: &Path) -> Result<Segment, Error> {
+    let (mark, mut snapshot) = (Mark::draw(), Vec::new());
+    Entry::SnapshotEnd.encode(mark, 0, &mut snapshot);
+    Segment::begin(directory, 1, 0, mark, &snapshot)
+}
+
 /// Opens all segment files; each but the newest must have the length that its successor knows.
-fn open_segments(directory: &Path) -> Result<BTreeMap<u64, Arc<Segment>>, Error> {
-    let mut segments = BTreeMap::new();
-    let paths = list(directory)?;
-    let newest = paths.last().cloned();
-    let mut before: Option<(u64, u64, std::path::PathBuf)> = None;
-    for path in paths {
-        let (segment, previous_bytes) = match Segment::open(&path) {
-            Ok(opened) => opened,
-            // A crash while the newest file was begun: nothing in it was ever known to be on disk, so nothing was answered.
-            Err(Error::Damaged(_))
-                if Some(&path) == newest.as_ref()
-                    && (!segments.is_empty() || path == Segment::path(directory, 1))
-                    && never_synced(&path)? =>
-            {
-                fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))?;
-                break;
+fn open_segments(directory: &Path, repair: bool) -> Result<Segments, Error> {
+    let mut segments = Segments::new();
+    let mut before: Option<Arc<Segment>> = None;
+    for (number, path) in list(directory)? {
+        let previous_bytes = before.as_ref().filter(|before| before.number + 1 == number).map_or(0, |before| before.end());
+        let (segment, header) = match Segment::open(&path) {
+            Err(Error::Damaged(why)) if repair => {
+                tracing::error!(why, "the header is worked out anew");
+                if Segment::restore_header(&path, number, previous_bytes)?.is_none() {
+                    let aside = path.with_extension("damaged");
+                    fs::rename(&path, &aside).map_err(|error| failed("rename", &path, &error))?;
+                    continue;
+                }
+                Segment::open(&path)?
             }
-            Err(error) => return Err(error),
+            opened => opened?,
         };
-        if path != Segment::path(directory, segment.number) {
+        if segment.number != number {
             return Err(Error::Damaged(format!(
-                "{} holds segment {}; it was renamed: give it back its name",
+                "{} holds segment {}: it was renamed; give it back its name",
                 path.display(),
                 segment.number
             )));
         }
-        if let Some((number, bytes, path)) = &before
-            && *number + 1 == segment.number
-            && *bytes != previous_bytes
-        {
-            return Err(Error::Damaged(format!(
-                "{} has {bytes} bytes, but the next segment follows one of {previous_bytes}; put the file back from a copy",
-                path.display()
-            )));
+        if let Some(before) = before.filter(|before| before.number + 1 == number && before.end() != header.previous_bytes) {
+            let (found, wanted) = (before.end(), header.previous_bytes);
+            if !repair {
+                return Err(Error::Damaged(format!(
+                    "{} is damaged at byte {}: it has {found} bytes, but segment {number} follows one of {wanted}; put the file \
+                     back from a copy, or start once with --repair to give up what is missing",
+                    before.path.display(),
+                    found.min(wanted)
+                )));
+            }
+            mend_length(&before, wanted)?;
         }
-        before = Some((segment.number, segment.end(), path));
-        segments.insert(segment.number, Arc::new(segment));
+        let segment = Arc::new(segment);
+        before = Some(segment.clone());
+        segments.insert(number, segment);
     }
     Ok(segments)
 }
 
-/// Whether no entry in the file knows of bytes before it that were synced.
-fn never_synced(path: &Path) -> Result<bool, Error> {
-    let bytes = fs::read(path).map_err(|error| failed("read", path, &error))?;
-    Ok((0..bytes.len()).all(|at| whole_entry(bytes.get(at..).unwrap_or_default()).is_none_or(|prefix| prefix.synced == 0)))
+/// Gives a sealed segment the length that it had.
+fn mend_length(segment: &Segment, wanted: u64) -> Result<(), Error> {
+    if segment.end() > wanted {
+        return segment.cut(wanted).map_err(|error| failed("cut", &segment.path, &error));
+    }
+    let mut scanner = Scanner::new(segment);
+    loop {
+        while scanner.next()?.is_some() {}
+        match scanner.behind()? {
+            Some(behind) => {
+                segment.void(scanner.position, behind.next)?;
+                scanner.skip_to(behind.next);
+            }
+            None => return segment.void(scanner.position, wanted),
+        }
+    }
 }
 
-/// Trees that say what the log says.
-struct Reconciled {
-    tree: Tree,
-    lanes: HashMap<LaneId, Cell>,
-    holes: Vec<Hole>,
-}
-
-/// What the newest segment says.
+/// What the log says.
 #[derive(Default)]
 struct Replay {
     repair: bool,
@@ -173,28 +205,55 @@ struct Replay {
     /// Runs of the newest segment that are complete.
     runs: Vec<(LaneId, Run)>,
     /// Blocks copied into the newest segment.
-    moved: Vec<(LaneId, Written)>,
+    moved: Found,
+    /// Bytes that a repair gave up and that may have said how things stand.
+    lost_bytes: u64,
 }
 
+/// What a run covers, and the latest times up to its end.
+#[derive(Clone, Copy)]
+struct Span {
+    base: Offset,
+    next: Offset,
+    created: Timestamp,
+    arrived: Timestamp,
+}
+
+impl Span {
+    fn of(run: &Run) -> Self {
+        Self { base: run.base, next: run.next, created: run.created_so_far, arrived: run.arrived_last }
+    }
+}
+
+/// The most records that one batch can have.
+const BATCH_RECORDS_MAX: i64 = limits::COMPRESSED_RECORDS_MAX as i64;
+
 impl Replay {
-    /// Starts an empty log with its first segment.
-    fn begin(&mut self, directory: &Path, segments: &mut BTreeMap<u64, Arc<Segment>>) -> Result<u64, Error> {
-        let mut bytes = super::format::encode_header(1, 0);
-        Entry::SnapshotEnd.encode(0, &mut bytes);
-        let path = Segment::path(directory, 1);
-        let segment = Segment::create(directory, 1).map_err(|error| failed("create", &path, &error))?;
-        (&segment.file)
-            .write_all(&bytes)
-            .and_then(|()| segment.file.sync_data())
-            .map_err(|error| failed("write", &path, &error))?;
-        sync_directory(directory)?;
-        segment.end.store(bytes.len() as u64, Ordering::Release);
-        segments.insert(1, Arc::new(segment));
-        Ok(bytes.len() as u64)
+    /// Reads the newest segment. A repair begins with the newest one that has a whole snapshot.
+    fn read(&mut self, segments: &Segments) -> Result<(), Error> {
+        let mut first = segments.keys().next_back().copied().unwrap_or(0);
+        if self.repair {
+            for segment in segments.values().rev() {
+                first = segment.number;
+                if snapshot_is_whole(segment)? {
+                    break;
+                }
+            }
+        }
+        for segment in segments.range(first..).map(|(_, segment)| segment) {
+            let newest = segments.range(segment.number + 1..).next().is_none();
+            (self.runs, self.moved) = Default::default();
+            self.lanes.values_mut().for_each(|cell| cell.growing = None);
+            self.read_one(segment, newest)?;
+        }
+        if self.lost_bytes > 0 {
+            self.step_over_the_lost();
+        }
+        Ok(())
     }
 
-    /// Reads the newest segment, and cuts its torn tail. Where its snapshot ends; `None` if it has no whole one.
-    fn read(&mut self, segment: &Arc<Segment>) -> Result<Option<u64>, Error> {
+    /// Reads a segment, and cuts the torn tail of the newest.
+    fn read_one(&mut self, segment: &Arc<Segment>, newest: bool) -> Result<(), Error> {
         let mut scanner = Scanner::new(segment);
         let mut snapshot_end = None;
         loop {
@@ -208,24 +267,48 @@ impl Replay {
                 break;
             }
             let bad = scanner.position;
-            match scanner.next_whole()? {
-                Some((next, synced)) if synced > bad => {
-                    if !self.repair || snapshot_end.is_none() {
-                        return Err(segment.damaged_at(bad));
-                    }
-                    tracing::error!(file = %segment.path.display(), from = bad, to = next, "damaged bytes are given up");
-                    scanner.skip_to(next);
-                }
-                _ => {
-                    if snapshot_end.is_some() {
-                        tracing::warn!(file = %segment.path.display(), at = bad, bytes = segment.end() - bad, "the torn tail of the log is cut");
-                        segment.cut(bad).map_err(|error| failed("cut", &segment.path, &error))?;
-                    }
-                    break;
-                }
+            let behind = scanner.behind()?;
+            let synced = behind.as_ref().map_or(0, |behind| behind.synced);
+            if newest && snapshot_end.is_some() && synced <= bad {
+                tracing::warn!(file = %segment.path.display(), at = bad, bytes = segment.end() - bad, "the torn tail of the log is cut");
+                segment.cut(bad).map_err(|error| failed("cut", &segment.path, &error))?;
+                break;
             }
+            if !self.repair {
+                return Err(segment.damaged_at(bad));
+            }
+            let next = behind.map_or(segment.end(), |behind| behind.next);
+            self.hear_out(&segment.bytes_at(bad, usize::try_from(next - bad).unwrap_or(usize::MAX))?);
+            self.lost_bytes += next - bad;
+            segment.void(bad, next)?;
+            scanner.skip_to(next);
         }
-        Ok(snapshot_end)
+        if snapshot_end.is_none() && !self.repair {
+            return Err(segment.damaged_at(scanner.position));
+        }
+        // What a killed process had written is read, so it may be shown: it must not go with a power cut after that.
+        segment.file.sync_data().map_err(|error| failed("sync", &segment.path, &error))
+    }
+
+    /// A lane may be known only from the damaged entry of its first block: if that can be made out, the lane is known.
+    fn hear_out(&mut self, damaged: &[u8]) {
+        let body = Bytes::copy_from_slice(damaged.get(PREFIX_BYTES..).unwrap_or_default());
+        if let Some(Entry::Block { lane, batch, .. }) = Entry::decode(&body)
+            && let Ok(header) = batch::Header::parse(&batch)
+            && header.base_offset == Offset(0)
+        {
+            self.lanes.entry(lane).or_default();
+        }
+    }
+
+    /// What was lost may have been blocks of any lane, answered already: all lanes go on behind what those could have held.
+    fn step_over_the_lost(&mut self) {
+        let smallest = (BLOCK_PREFIX_BYTES + batch::HEADER_BYTES) as u64;
+        let batches = i64::try_from(self.lost_bytes / smallest + 1).unwrap_or(i64::MAX);
+        for cell in self.lanes.values_mut() {
+            let next = cell.head.extent().next;
+            cell.head.skip_to(Offset(next.0.saturating_add(batches.saturating_mul(BATCH_RECORDS_MAX))));
+        }
     }
 
     fn apply(&mut self, segment: &Segment, Scanned { position, entry_bytes, entry }: Scanned) -> Result<(), Error> {
@@ -235,7 +318,7 @@ impl Replay {
                 let block = Block { batch, arrived_at };
                 let written = written(&block, position, entry_bytes);
                 if moved {
-                    self.moved.push((lane, written));
+                    self.moved.insert((lane, written.place.base), (segment.number, written));
                     return Ok(());
                 }
                 let cell = self.lanes.entry(lane).or_default();
@@ -266,199 +349,211 @@ impl Replay {
                 }
             }
             Entry::Trim { lane, before } => {
-                self.lanes.entry(lane).or_default().head.trim(before);
+                if let Some(cell) = self.lanes.get_mut(&lane) {
+                    cell.head.trim(before);
+                }
             }
             Entry::Remove(lanes) => {
                 self.lanes.retain(|lane, _| !lanes.contains(lane));
                 self.runs.retain(|(lane, _)| !lanes.contains(lane));
-                self.moved.retain(|(lane, _)| !lanes.contains(lane));
+                self.moved.retain(|(lane, _), _| !lanes.contains(lane));
             }
             Entry::LaneSnapshot { lane, created_max, head } => {
                 let head = LaneHead::decode(&mut head.as_ref()).ok_or_else(|| segment.damaged_at(position))?;
                 self.lanes.insert(lane, Cell { created_max, head, ..Cell::default() });
             }
-            // What a hole says stands in the index, or is found again when that is rebuilt.
-            Entry::SnapshotEnd | Entry::Closed | Entry::Hole { .. } => {}
+            Entry::Hole { lane, first, next } => self.lanes.entry(lane).or_default().holes.push((first, next)),
+            Entry::SnapshotEnd | Entry::Closed | Entry::Void => {}
         }
         Ok(())
     }
 
     /// Makes the trees say what the log says.
-    fn reconcile(
-        mut self,
-        directory: &Path,
-        mut tree: Tree,
-        segments: &BTreeMap<u64, Arc<Segment>>,
-        options: Options,
-    ) -> Result<Reconciled, Error> {
+    fn reconcile(mut self, directory: &Path, segments: &Segments) -> Result<(Tree, HashMap<LaneId, Cell>), Error> {
         for cell in self.lanes.values_mut() {
             cell.step_back();
+            cell.trimmed = cell.head.extent().horizon;
+            cell.counted_from = cell.trimmed;
         }
-        let newest = segments.keys().next_back().copied().unwrap_or(0);
-        let mut touched = false;
-        for (_, segment) in segments.iter().filter(|(number, _)| **number != newest) {
-            let known = tree.seal(segment.number).ok().flatten();
-            if known.as_deref() != Some(&segment.look()?) {
-                touched = true;
-                if !verify(segment)? && !options.repair {
-                    return Err(segment.damaged_at(first_damage(segment)?));
+        if !self.repair {
+            let tree = Tree::open(directory)?;
+            let unsealed = unsealed(&tree, segments)?;
+            // With none of them known, all is to be read anyway.
+            if unsealed.len() < segments.len() - 1 || unsealed.is_empty() {
+                let found = self.scan(unsealed.iter())?;
+                match self.update(&tree, segments, &unsealed, found) {
+                    Ok(true) => return Ok((tree, self.lanes)),
+                    Ok(false) => tracing::warn!("the index lacks something"),
+                    Err(error) => tracing::warn!(%error, "the ledger does not read"),
                 }
             }
         }
-        let mut holes = Vec::new();
-        let good = !touched
-            && self.repair_free(options)
-            && self.update(&tree, segments, newest).unwrap_or_else(|error| {
-                tracing::warn!(%error, "the ledger does not read");
-                false
-            });
-        if !good {
-            tracing::info!(segments = segments.len(), "the ledger and the index are rebuilt from the commit log");
-            drop(tree);
-            tree = Tree::begin_anew(directory)?;
-            holes = self.rebuild(&tree, segments, options)?;
+        tracing::info!(segments = segments.len(), "the ledger and the index are rebuilt from the commit log");
+        let tree = Tree::begin_anew(directory)?;
+        self.rebuild(&tree, segments)?;
+        if !self.finish(&tree, segments)? {
+            return Err(Error::Failed(
+                "the index could not be rebuilt: what sled gives back is not what it was given".to_owned(),
+            ));
         }
-        for (number, segment) in segments.iter().filter(|(number, _)| **number != newest) {
-            tree.set_seal(*number, Some(&segment.look()?))?;
-        }
-        tree.flush()?;
-        self.count(&tree, segments)?;
-        Ok(Reconciled { tree, lanes: self.lanes, holes })
-    }
-
-    /// A repair may have skipped entries, so nothing old is trusted.
-    fn repair_free(&self, options: Options) -> bool {
-        !options.repair
+        Ok((tree, self.lanes))
     }
 
     /// Brings trees of an earlier moment up to date; `false` if they lack something.
-    fn update(&mut self, tree: &Tree, segments: &BTreeMap<u64, Arc<Segment>>, newest: u64) -> Result<bool, Error> {
-        // The ledger: whatever differs from the log is set right.
+    fn update(&mut self, tree: &Tree, segments: &Segments, unsealed: &[Arc<Segment>], mut found: Found) -> Result<bool, Error> {
+        self.update_ledger(tree)?;
+        // Runs in segments that were just read are made anew; all others must be right.
+        let newest = segments.keys().next_back().copied().unwrap_or(0);
+        let fresh: HashSet<u64> = unsealed.iter().map(|segment| segment.number).chain([newest]).collect();
+        let (mut stale, mut kept) = (Vec::new(), HashMap::<LaneId, Vec<Span>>::new());
+        tree.runs(|lane, run| {
+            let alive = self.lanes.get(&lane).is_some_and(|cell| run.next > cell.head.extent().horizon);
+            let there = segments.get(&run.segment).is_some_and(|segment| run.end() <= segment.end());
+            if alive && (run.places.is_empty() || there) && !fresh.contains(&run.segment) {
+                kept.entry(lane).or_default().push(Span::of(&run));
+            } else {
+                stale.push(IndexChange::Remove(lane, run.base));
+            }
+        })?;
+        found.append(&mut self.moved);
+        let mut runs: Vec<(LaneId, Run)> = Vec::new();
+        for ((lane, base), (segment, mut block)) in found {
+            let alive = self.lanes.get(&lane).is_some_and(|cell| block.next > cell.head.extent().horizon);
+            let kept = kept.get(&lane).map(Vec::as_slice).unwrap_or_default();
+            let before = kept.partition_point(|span| span.base <= base).checked_sub(1).and_then(|at| kept.get(at));
+            if !alive || before.is_some_and(|before| base < before.next) {
+                continue;
+            }
+            let last = runs.last_mut().filter(|(of, run)| *of == lane && run.next == base);
+            let follows = last.as_ref().map(|(_, run)| Span::of(run));
+            let floor = follows.or(before.copied());
+            block.arrived_at = floor.map_or(block.arrived_at, |floor| floor.arrived.max(block.arrived_at));
+            match last {
+                Some((_, run)) if run.segment == segment && !run.is_full() => run.extend(block),
+                _ => {
+                    let created = floor.map_or(Timestamp(i64::MIN), |floor| floor.created);
+                    runs.push((lane, Run::starting_with(segment, block, created)));
+                }
+            }
+        }
+        runs.append(&mut self.runs);
+        tree.change_index(stale)?;
+        tree.change_index(runs.into_iter().map(|(lane, run)| IndexChange::Put(lane, run)))?;
+        self.finish(tree, segments)
+    }
+
+    /// Sets right whatever differs from the log.
+    fn update_ledger(&self, tree: &Tree) -> Result<(), Error> {
         let (mut wrong, mut seen) = (Vec::new(), HashSet::new());
         tree.scan(&[], &mut |key, value| {
             match self.ledger.get(key) {
-                Some(ours) if ours == value => {
-                    seen.insert(Bytes::copy_from_slice(key));
-                }
+                Some(ours) if ours == value => drop(seen.insert(Bytes::copy_from_slice(key))),
                 Some(_) => {}
                 None => wrong.push(Write::Delete { key: Bytes::copy_from_slice(key) }),
             };
         })?;
-        wrong.extend(
-            self.ledger
-                .iter()
-                .filter(|(key, _)| !seen.contains(*key))
-                .map(|(key, value)| Write::Put { key: key.clone(), value: value.clone() }),
-        );
-        tree.apply(&wrong)?;
-
-        // The index: runs of new blocks in the newest segment are made anew, all others must be there.
-        let copied: HashSet<(LaneId, Offset)> = self.moved.iter().map(|(lane, block)| (*lane, block.place.base)).collect();
-        let mut stale = Vec::new();
-        let mut reach: HashMap<LaneId, Offset> = HashMap::new();
-        let mut whole = true;
-        tree.runs(|lane, run| match self.lanes.get(&lane) {
-            None => stale.push(IndexChange::Remove(lane, run.base)),
-            Some(_) if run.segment == newest && !copied.contains(&(lane, run.base)) => {
-                stale.push(IndexChange::Remove(lane, run.base));
-            }
-            Some(cell) => {
-                whole &= run.places.is_empty() || segments.contains_key(&run.segment);
-                let next = reach.entry(lane).or_insert(run.base.min(cell.head.extent().horizon));
-                whole &= *next == run.base || (run.base <= cell.head.extent().horizon);
-                *next = run.next;
-            }
-        })?;
-        if !whole {
-            return Ok(false);
-        }
-        tree.change_index(stale)?;
-        tree.change_index(self.runs.iter().map(|(lane, run)| IndexChange::Put(*lane, run.clone())))?;
-        let mut first_new: HashMap<LaneId, Offset> = HashMap::new();
-        for (lane, run) in &self.runs {
-            first_new.entry(*lane).or_insert(run.base);
-        }
-        let covered = self.lanes.iter().all(|(lane, cell)| {
-            let growing = cell.growing.as_ref().map(|run| run.base);
-            let base = first_new.get(lane).copied().or(growing).unwrap_or(cell.head.extent().next);
-            base <= cell.head.extent().horizon || reach.get(lane) == Some(&base)
-        });
-        Ok(covered)
+        let missing = self.ledger.iter().filter(|(key, _)| !seen.contains(*key));
+        wrong.extend(missing.map(|(key, value)| Write::Put { key: key.clone(), value: value.clone() }));
+        tree.apply(&wrong)
     }
 
-    /// Makes the trees from nothing but the log. The holes that a repair leaves.
-    fn rebuild(&mut self, tree: &Tree, segments: &BTreeMap<u64, Arc<Segment>>, options: Options) -> Result<Vec<Hole>, Error> {
+    /// Counts the live bytes of segments, and notes that they are good. Whether the index has all live blocks of all lanes.
+    fn finish(&self, tree: &Tree, segments: &Segments) -> Result<bool, Error> {
+        segments.values().for_each(|segment| segment.live.store(0, Ordering::Relaxed));
+        let count = |cell: &Cell, run: &Run| {
+            let horizon = cell.head.extent().horizon;
+            let live: u64 = run.blocks().filter(|(_, end)| *end > horizon).map(|(place, _)| u64::from(place.entry_bytes)).sum();
+            if let Some(segment) = segments.get(&run.segment) {
+                segment.live.fetch_add(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
+            }
+        };
+        let mut reach: HashMap<LaneId, Offset> = HashMap::new();
+        let mut whole = true;
+        tree.runs(|lane, run| {
+            let Some(cell) = self.lanes.get(&lane) else { return whole = false };
+            whole &= reach.get(&lane).map_or(run.base <= cell.head.extent().horizon, |reach| *reach == run.base);
+            reach.insert(lane, run.next);
+            count(cell, &run);
+        })?;
+        for (lane, cell) in &self.lanes {
+            let until = cell.growing.as_ref().map_or(cell.head.extent().next, |run| run.base);
+            whole &= *reach.get(lane).unwrap_or(&cell.head.extent().horizon) >= until;
+            cell.growing.iter().for_each(|run| count(cell, run));
+        }
+        if whole {
+            for segment in sealed(segments) {
+                tree.set_seal(segment.number, Some(&segment.look()?))?;
+            }
+            tree.flush()?;
+        }
+        Ok(whole)
+    }
+
+    /// Makes the trees from nothing but the log.
+    fn rebuild(&mut self, tree: &Tree, segments: &Segments) -> Result<(), Error> {
         let writes: Vec<_> =
             self.ledger.iter().map(|(key, value)| Write::Put { key: key.clone(), value: value.clone() }).collect();
         for part in writes.chunks(1_000) {
             tree.apply(part)?;
         }
-        // Where each live block lies; of a block that was copied, the copy.
-        let mut found: BTreeMap<(LaneId, Offset), (u64, Written)> = BTreeMap::new();
-        let mut accepted: HashSet<Hole> = HashSet::new();
-        for segment in segments.values() {
+        let found = self.scan(segments.values())?;
+        self.lay_runs(tree, found)
+    }
+
+    /// The live blocks in `segments`.
+    fn scan<'a>(&self, segments: impl Iterator<Item = &'a Arc<Segment>>) -> Result<Found, Error> {
+        let mut found = Found::new();
+        for segment in segments {
             let mut scanner = Scanner::new(segment);
             loop {
                 while let Some(Scanned { position, entry_bytes, entry }) = scanner.next()? {
-                    match entry {
-                        Entry::Block { lane, arrived_at, batch, .. } => {
-                            let Some(cell) = self.lanes.get(&lane) else { continue };
-                            let batch = Batch::stored(batch).map_err(|_| segment.damaged_at(position))?;
-                            let block = Block { batch, arrived_at };
-                            let written = written(&block, position, entry_bytes);
-                            if written.next > cell.head.extent().horizon {
-                                found.insert((lane, written.place.base), (segment.number, written));
-                            }
-                        }
-                        Entry::Hole { lane, first, next } => {
-                            accepted.insert((lane, first, next));
-                        }
-                        Entry::Remove(lanes) => found.retain(|(lane, _), _| !lanes.contains(lane)),
-                        _ => {}
+                    let Entry::Block { lane, arrived_at, batch, .. } = entry else { continue };
+                    let Some(cell) = self.lanes.get(&lane) else { continue };
+                    let batch = Batch::stored(batch).map_err(|_| segment.damaged_at(position))?;
+                    let written = written(&Block { batch, arrived_at }, position, entry_bytes);
+                    if written.next > cell.head.extent().horizon {
+                        found.insert((lane, written.place.base), (segment.number, written));
                     }
                 }
                 if scanner.at_end() {
                     break;
                 }
-                if !options.repair {
+                if !self.repair {
                     return Err(segment.damaged_at(scanner.position));
                 }
-                tracing::error!(file = %segment.path.display(), at = scanner.position, "damaged bytes are given up");
-                let Some((next, _)) = scanner.next_whole()? else { break };
+                let next = scanner.behind()?.map_or(segment.end(), |behind| behind.next);
+                segment.void(scanner.position, next)?;
                 scanner.skip_to(next);
             }
         }
-        self.lay_runs(tree, found, &accepted, options)
+        Ok(found)
     }
 
-    fn lay_runs(
-        &mut self,
-        tree: &Tree,
-        found: BTreeMap<(LaneId, Offset), (u64, Written)>,
-        accepted: &HashSet<Hole>,
-        options: Options,
-    ) -> Result<Vec<Hole>, Error> {
-        let mut holes = Vec::new();
+    /// Lays the index of all lanes from where their blocks lie.
+    fn lay_runs(&mut self, tree: &Tree, found: Found) -> Result<(), Error> {
         let mut blocks = found.into_iter().peekable();
         let mut lanes: Vec<_> = self.lanes.iter_mut().collect();
         lanes.sort_by_key(|(lane, _)| **lane);
         for (lane, cell) in lanes {
             let (mut next, mut created, mut run): (_, _, Option<Run>) = (cell.head.extent().horizon, Timestamp(i64::MIN), None);
+            let (mut runs, mut holes) = (Vec::new(), Vec::new());
             cell.growing = None;
-            let mut runs = Vec::new();
             let mut hole = |from: Offset, to: Offset, created: Timestamp, runs: &mut Vec<Run>| {
-                if !options.repair && !accepted.contains(&(*lane, from, to)) {
+                let accepted = cell.holes.iter().any(|(first, next)| *first <= from && to <= *next);
+                if !self.repair && !accepted {
                     return Err(Error::Damaged(format!(
-                        "lane {lane} lacks the offsets {from} to {to}: a segment file is missing; put it back, or start once with --repair"
+                        "lane {lane} lacks the offsets {from} to {to}: a segment file is missing in log/; put it back, or start \
+                         once with --repair to give them up"
                     )));
                 }
                 runs.push(Run::hole(0, from, to, created));
-                if !accepted.contains(&(*lane, from, to)) {
-                    holes.push((*lane, from, to));
-                }
+                holes.push((from, to));
                 Ok(())
             };
-            while let Some((_, (segment, block))) = blocks.next_if(|((at, _), _)| at == lane) {
+            let mut arrived = Timestamp(i64::MIN);
+            while let Some((_, (segment, mut block))) = blocks.next_if(|((at, _), _)| at == lane) {
+                arrived = arrived.max(block.arrived_at);
+                block.arrived_at = arrived;
                 let follows = run.as_ref().is_some_and(|run| run.segment == segment && run.next == block.place.base);
                 if !follows {
                     runs.extend(run.take());
@@ -477,45 +572,39 @@ impl Replay {
             if next < cell.head.extent().next {
                 hole(next, cell.head.extent().next, created, &mut runs)?;
             }
+            cell.holes = holes;
             cell.created_max = cell.created_max.max(created);
             cell.step_back();
             tree.change_index(runs.into_iter().map(|run| IndexChange::Put(*lane, run)))?;
         }
-        Ok(holes)
+        Ok(())
     }
+}
 
-    /// Counts the live bytes of segments.
-    fn count(&mut self, tree: &Tree, segments: &BTreeMap<u64, Arc<Segment>>) -> Result<(), Error> {
-        let lanes = &mut self.lanes;
-        let count = |cell: &Cell, run: &Run| {
-            let horizon = cell.head.extent().horizon;
-            let live: u64 = run.blocks().filter(|(_, end)| *end > horizon).map(|(place, _)| u64::from(place.entry_bytes)).sum();
-            if let Some(segment) = segments.get(&run.segment) {
-                segment.live.fetch_add(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
-            }
-        };
-        for cell in lanes.values_mut() {
-            cell.counted_from = cell.head.extent().horizon;
-            if let Some(run) = &cell.growing {
-                count(cell, run);
-            }
+/// All segments but the newest.
+fn sealed(segments: &Segments) -> impl Iterator<Item = &Arc<Segment>> {
+    segments.values().take(segments.len().saturating_sub(1))
+}
+
+/// Sealed segments whose blocks the index may lack, or which somebody touched.
+fn unsealed(tree: &Tree, segments: &Segments) -> Result<Vec<Arc<Segment>>, Error> {
+    let mut unsealed = Vec::new();
+    for segment in sealed(segments) {
+        let known = tree.seal(segment.number).ok().flatten();
+        if known.as_deref() != Some(&segment.look()?) {
+            unsealed.push(segment.clone());
         }
-        tree.runs(|lane, run| {
-            if let Some(cell) = lanes.get(&lane) {
-                count(cell, &run);
-            }
-        })
     }
+    Ok(unsealed)
 }
 
-/// Whether every entry of a sealed segment is whole.
-fn verify(segment: &Segment) -> Result<bool, Error> {
-    first_damage(segment).map(|at| at >= segment.end())
-}
-
-/// Where the first entry that is not whole begins; the end if all are.
-fn first_damage(segment: &Segment) -> Result<u64, Error> {
+/// Whether all entries up to the end of the snapshot are whole.
+fn snapshot_is_whole(segment: &Segment) -> Result<bool, Error> {
     let mut scanner = Scanner::new(segment);
-    while scanner.next()?.is_some() {}
-    Ok(scanner.position)
+    while let Some(scanned) = scanner.next()? {
+        if scanned.entry == Entry::SnapshotEnd {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -95,6 +95,11 @@ impl Run {
         self.places.iter().map(|place| u64::from(place.entry_bytes)).sum()
     }
 
+    /// Where in the segment its last block ends.
+    pub(super) fn end(&self) -> u64 {
+        self.places.iter().map(|place| u64::from(place.position) + u64::from(place.entry_bytes)).max().unwrap_or(0)
+    }
+
     /// Its blocks with the offset behind each.
     pub(super) fn blocks(&self) -> impl Iterator<Item = (Place, Offset)> + '_ {
         let ends = self.places.iter().skip(1).map(|place| place.base).chain([self.next]);

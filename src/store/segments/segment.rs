@@ -4,14 +4,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::store::Error;
 
-use super::format::{self, Entry, HEADER_BYTES, PREFIX_BYTES, Prefix};
+use super::format::{self, Entry, HEADER_BYTES, Header, Mark, PREFIX_BYTES, Prefix};
 
+/// The name of a segment that is being begun.
+const UNFINISHED: &str = "begun";
 /// Read at once when a segment is scanned.
 const SCAN_BYTES: usize = 1 << 20;
 
@@ -20,10 +22,15 @@ pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) path: PathBuf,
     pub(super) file: File,
+    pub(super) mark: Mark,
+    /// Where the snapshot at its beginning ends.
+    pub(super) snapshot_end: u64,
     /// Where its last durable entry ends.
     pub(super) end: AtomicU64,
     /// Bytes of block entries that can still be read. Signed: a block may be found dead before it is counted.
     pub(super) live: AtomicI64,
+    /// Its dead space could not be collected, and trying again would not help.
+    pub(super) stuck: AtomicBool,
 }
 
 impl Segment {
@@ -32,31 +39,70 @@ impl Segment {
         directory.join(format!("{number:020}.log"))
     }
 
-    /// Makes the file of segment `number`, replacing one that an earlier attempt left unfinished.
-    pub(super) fn create(directory: &Path, number: u64) -> io::Result<Self> {
-        let path = Self::path(directory, number);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        Ok(Self { number, path, file, end: AtomicU64::new(0), live: AtomicI64::new(0) })
+    /// Begins segment `number` with `snapshot`, whose entries bear `mark`. It appears under its name when it is whole and
+    /// durable: a crash leaves it finished or not there at all.
+    pub(super) fn begin(directory: &Path, number: u64, previous_bytes: u64, mark: Mark, snapshot: &[u8]) -> Result<Self, Error> {
+        let (path, unfinished) = (Self::path(directory, number), directory.join(UNFINISHED));
+        let header = Header { number, previous_bytes, snapshot_end: HEADER_BYTES + snapshot.len() as u64, mark };
+        let written = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished).and_then(|file| {
+            file.write_all_at(&header.encode(), 0)?;
+            file.write_all_at(snapshot, HEADER_BYTES)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &path)?;
+            Ok(file)
+        });
+        let file = written.map_err(|error| failed("write", &unfinished, &error)).inspect_err(|_| {
+            // A full disk gets its space back; the next attempt replaces it anyway.
+            let _ = fs::remove_file(&unfinished);
+        })?;
+        sync_directory(directory).inspect_err(|_| {
+            let _ = fs::remove_file(&path);
+        })?;
+        Ok(Self::new(path, file, &header, header.snapshot_end))
     }
 
     /// Opens the file at `path`; its header gives the number and the length of the segment before it.
-    pub(super) fn open(path: &Path) -> Result<(Self, u64), Error> {
-        let failed = |error: io::Error| failed("open", path, &error);
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
-        let end = file.metadata().map_err(failed)?.len();
-        let mut header = [0; HEADER_BYTES as usize];
+    pub(super) fn open(path: &Path) -> Result<(Self, Header), Error> {
+        let file = open_file(path)?;
+        let end = file.metadata().map_err(|error| failed("examine", path, &error))?.len();
+        let mut bytes = [0; HEADER_BYTES as usize];
         if end >= HEADER_BYTES {
-            file.read_exact_at(&mut header, 0).map_err(failed)?;
+            file.read_exact_at(&mut bytes, 0).map_err(|error| failed("read", path, &error))?;
         }
-        let Some((number, previous)) = format::decode_header(&header) else {
-            return Err(Error::Damaged(format!(
-                "{} is damaged at byte 0: it does not begin with the header of a segment of format {}; put the file back from a copy",
+        let header = Header::decode(&bytes).ok_or_else(|| {
+            Error::Damaged(format!(
+                "{} is damaged at byte 0: it does not begin with the header of a segment of format {}; put the file back \
+                 from a copy, or start once with --repair to work out what the header was",
                 path.display(),
                 format::FORMAT
-            )));
-        };
-        let segment = Self { number, path: path.to_owned(), file, end: AtomicU64::new(end), live: AtomicI64::new(0) };
-        Ok((segment, previous))
+            ))
+        })?;
+        Ok((Self::new(path.to_owned(), file, &header, end), header))
+    }
+
+    /// Writes a new header over a damaged one. `None` if the file is too short to have held an entry.
+    pub(super) fn restore_header(path: &Path, number: u64, previous_bytes: u64) -> Result<Option<()>, Error> {
+        let file = open_file(path)?;
+        let mut mark = [0; 4];
+        if file.read_exact_at(&mut mark, HEADER_BYTES).is_err() {
+            return Ok(None);
+        }
+        let header = Header { number, previous_bytes, snapshot_end: HEADER_BYTES, mark: Mark(mark) };
+        let written = file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_data());
+        written.map(Some).map_err(|error| failed("write", path, &error))
+    }
+
+    fn new(path: PathBuf, file: File, header: &Header, end: u64) -> Self {
+        Self {
+            number: header.number,
+            path,
+            file,
+            mark: header.mark,
+            snapshot_end: header.snapshot_end,
+            end: AtomicU64::new(end),
+            live: AtomicI64::new(0),
+            stuck: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -66,13 +112,16 @@ impl Segment {
     /// The bytes from `position` on, unchecked.
     pub(super) fn bytes_at(&self, position: u64, bytes: usize) -> Result<Bytes, Error> {
         let mut buffer = BytesMut::zeroed(bytes);
-        self.file.read_exact_at(&mut buffer, position).map_err(|error| failed("read", &self.path, &error))?;
+        self.file.read_exact_at(&mut buffer, position).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.damaged_at(position),
+            _ => failed("read", &self.path, &error),
+        })?;
         Ok(buffer.freeze())
     }
 
     /// The entry at the start of `bytes`, which were read at `position`, and what is left behind it.
     pub(super) fn entry_in(&self, bytes: &mut Bytes, position: u64) -> Result<Entry, Error> {
-        let whole = Prefix::parse(bytes).filter(|prefix| prefix.entry_bytes() <= bytes.len()).and_then(|prefix| {
+        let whole = Prefix::parse(bytes, self.mark).filter(|prefix| prefix.entry_bytes() <= bytes.len()).and_then(|prefix| {
             let entry = bytes.split_to(prefix.entry_bytes());
             let body = entry.slice(PREFIX_BYTES..);
             if prefix.matches(&body) { Entry::decode(&body) } else { None }
@@ -104,6 +153,19 @@ impl Segment {
         self.end.store(end, Ordering::Release);
         Ok(())
     }
+
+    /// Gives up the damaged bytes from `from` to `to`, which once were whole entries: a `Void` takes their place.
+    pub(super) fn void(&self, from: u64, to: u64) -> Result<(), Error> {
+        let bytes = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        let written = self.file.write_all_at(&Entry::void(self.mark, bytes), from).and_then(|()| self.file.sync_data());
+        tracing::error!(file = %self.path.display(), from, to, "damaged bytes are given up");
+        self.end.fetch_max(to, Ordering::AcqRel);
+        written.map_err(|error| failed("write", &self.path, &error))
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, Error> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(|error| failed("open", path, &error))
 }
 
 /// An error of the file system, with what was tried where.
@@ -116,13 +178,23 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), Error> {
     File::open(directory).and_then(|file| file.sync_all()).map_err(|error| failed("sync", directory, &error))
 }
 
-/// The segment files of `directory`, oldest first.
-pub(super) fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The segment files of `directory` with the numbers that their names give, oldest first. Other files are left alone.
+pub(super) fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     let entries = fs::read_dir(directory).map_err(|error| failed("list", directory, &error))?;
-    let mut paths: Vec<_> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
-    paths.sort();
-    Ok(paths)
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| failed("list", directory, &error))?.path();
+        let number = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        match number.filter(|number| path == Segment::path(directory, *number)) {
+            Some(number) => found.push((number, path)),
+            None if path.file_name().is_some_and(|name| name == UNFINISHED) => {
+                fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))?;
+            }
+            None => tracing::warn!(file = %path.display(), "not a file of the commit log"),
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// One whole entry and where it lies.
@@ -130,6 +202,14 @@ pub(super) struct Scanned {
     pub(super) position: u64,
     pub(super) entry_bytes: u32,
     pub(super) entry: Entry,
+}
+
+/// What lies behind bytes that are no whole entry.
+pub(super) struct Behind {
+    /// Where the next whole entry begins.
+    pub(super) next: u64,
+    /// How far the segment is known to have been on disk.
+    pub(super) synced: u64,
 }
 
 /// Reads a segment's entries one after another.
@@ -149,7 +229,7 @@ impl<'a> Scanner<'a> {
     /// The next whole entry; `None` where the bytes are no whole entry, or at the end.
     pub(super) fn next(&mut self) -> Result<Option<Scanned>, Error> {
         self.fill(PREFIX_BYTES)?;
-        let Some(prefix) = Prefix::parse(&self.buffer) else { return Ok(None) };
+        let Some(prefix) = Prefix::parse(&self.buffer, self.segment.mark) else { return Ok(None) };
         self.fill(prefix.entry_bytes())?;
         if self.buffer.len() < prefix.entry_bytes() {
             return Ok(None);
@@ -166,16 +246,24 @@ impl<'a> Scanner<'a> {
         self.position >= self.end
     }
 
-    /// Looks for the next whole entry behind one that is not; its position, and how far the segment was synced when it was written.
-    pub(super) fn next_whole(&mut self) -> Result<Option<(u64, u64)>, Error> {
-        let rest = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
-        let tail = self.segment.bytes_at(self.position, rest)?;
-        for at in 1..tail.len() {
-            if let Some(prefix) = tail.get(at..).and_then(format::whole_entry) {
-                return Ok(Some((self.position + at as u64, u64::from(prefix.synced))));
+    /// Looks at what lies behind an entry that is not whole; `None` if there is no whole entry any more.
+    pub(super) fn behind(&self) -> Result<Option<Behind>, Error> {
+        let rest = usize::try_from(self.end.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let (tail, mark) = (self.segment.bytes_at(self.position, rest)?, self.segment.mark);
+        let (mut at, mut found) = (1, None);
+        while let Some(step) = tail.get(at..).and_then(|tail| tail.windows(mark.0.len()).position(|bytes| bytes == mark.0)) {
+            at += step;
+            match tail.get(at..).and_then(|tail| format::whole_entry(tail, mark)) {
+                Some(prefix) => {
+                    let next = self.position + at as u64;
+                    let behind = found.get_or_insert(Behind { next, synced: 0 });
+                    behind.synced = behind.synced.max(u64::from(prefix.synced));
+                    at += prefix.entry_bytes();
+                }
+                None => at += 1,
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Goes on at `position`.

@@ -215,7 +215,11 @@ impl Tree {
             let Some((stream, lane)) = stream.zip(lane) else {
                 return Err(Error::Damaged("an index key has a wrong length".to_owned()));
             };
-            visit(LaneId { stream: StreamId(stream), lane: Lane(lane) }, decoded(&value)?);
+            let (lane, run) = (LaneId { stream: StreamId(stream), lane: Lane(lane) }, decoded(&value)?);
+            if *key != Run::key(lane, run.base) {
+                return Err(Error::Damaged("an index entry lies under another one's key".to_owned()));
+            }
+            visit(lane, run);
         }
         Ok(())
     }
