@@ -6,6 +6,8 @@ mod support;
 
 /// One file per API key: a script of frames.
 mod kafka;
+/// What is true of streams, whoever asks.
+mod log;
 /// The program, as a process.
 mod program;
 /// Every engine keeps the promises of the journal and the ledger.

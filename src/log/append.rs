@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::batch::{Batch, ProducerWindow, Verdict};
 use crate::model::{LaneId, Offset, Settings, Timestamp};
-use crate::store::{self, Block};
+use crate::store::{self, Block, Journal};
 
 use super::handle::settled;
 use super::tail::{Busy, LaneCell, LaneState};
@@ -107,19 +107,39 @@ impl Log {
 
     /// Hands a numbered block to the journal; the receiver hears when readers can see it.
     fn hand_over(&self, cell: &Arc<LaneCell>, block: Block, generation: u64) -> oneshot::Receiver<Result<(), store::Error>> {
-        let (done, durable) = oneshot::channel();
-        let (cell, journal) = (cell.clone(), self.inner.journal.clone());
-        let lane = cell.id;
-        self.inner.journal.append(
-            lane,
-            block,
-            Box::new(move |result| {
-                // The lane moves on even if nobody waits for the answer any more.
-                cell.settle(generation, &result, || journal.extent(lane).next);
-                let _ = done.send(result);
-            }),
-        );
+        let (answer, durable) = oneshot::channel();
+        let end = End { cell: cell.clone(), journal: self.inner.journal.clone(), generation, answer: Some(answer) };
+        self.inner.journal.append(cell.id, block, Box::new(move |result| end.hear(result)));
         durable
+    }
+}
+
+/// The end of an append, whichever it is. The lane moves on even if nobody waits for the answer any more.
+struct End {
+    cell: Arc<LaneCell>,
+    journal: Arc<dyn Journal>,
+    generation: u64,
+    /// `None` once it is given.
+    answer: Option<oneshot::Sender<Result<(), store::Error>>>,
+}
+
+impl End {
+    fn hear(mut self, result: Result<(), store::Error>) {
+        self.settle(result);
+    }
+
+    fn settle(&mut self, result: Result<(), store::Error>) {
+        if let Some(answer) = self.answer.take() {
+            self.cell.settle(self.generation, &result, || self.journal.extent(self.cell.id).next);
+            let _ = answer.send(result);
+        }
+    }
+}
+
+impl Drop for End {
+    /// A store that stops answers nobody; those who wait for this append must not wait for ever.
+    fn drop(&mut self) {
+        self.settle(Err(store::Error::Failed("the store stopped before the write was durable".to_owned())));
     }
 }
 

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::model::{Lane, LaneId, Offset, Settings, Shard, StreamId, StreamName, Timestamp};
 use crate::store::{self, Journal, Ledger, Write};
 
-use super::handle::{Streams, ticket};
+use super::handle::{Streams, settled, ticket};
 use super::tail::{LaneCell, Tails};
 use super::{Error, Log, reshard};
 
@@ -194,7 +195,7 @@ impl Log {
     /// Creates a stream of `lanes` lanes, 1 to [`SHARDS_MAX`](crate::model::limits::SHARDS_MAX). Durable when it returns.
     pub async fn create_stream(&self, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Error> {
         reshard::check(lanes)?;
-        let _changing = self.inner.changing.lock().await;
+        let changing = self.inner.changing.clone().lock_owned().await;
         if self.stream(name.as_str()).is_some() {
             return Err(Error::StreamExists(name));
         }
@@ -205,41 +206,47 @@ impl Log {
         for shard in stream.shards().iter() {
             writes.push(put(shard_key(id, shard), shard)?);
         }
-        self.commit(writes).await?;
         let stream = Arc::new(stream);
-        let mut streams = self.inner.streams.write();
-        streams.by_name.insert(stream.name.clone(), stream.clone());
-        streams.by_id.insert(id, stream.clone());
+        let (log, created) = (self.clone(), stream.clone());
+        let enter = move || {
+            let mut streams = log.inner.streams.write();
+            streams.by_name.insert(created.name.clone(), created.clone());
+            streams.by_id.insert(id, created);
+        };
+        self.change(changing, writes, enter).await?;
         Ok(stream)
     }
 
     /// Deletes an incarnation and all its records. Durable when it returns.
     pub async fn delete_stream(&self, id: StreamId) -> Result<(), Error> {
-        let _changing = self.inner.changing.lock().await;
+        let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
         let mut writes = vec![Write::Delete { key: format!("{STREAMS}{id}").into() }];
         writes.extend(stream.shards().iter().map(|shard| Write::Delete { key: Bytes::from(shard_key(id, shard)) }));
-        self.commit(writes).await?;
-        {
-            let mut streams = self.inner.streams.write();
-            streams.by_name.remove(stream.name());
-            streams.by_id.remove(&id);
-        }
-        let cells = stream.cells();
-        for cell in &cells {
-            cell.numbering.lock().sealed = true;
-            cell.ring();
-            cell.forget_tail();
-        }
-        let lanes: Vec<_> = cells.iter().map(|cell| cell.id).collect();
-        let (done, durable) = ticket();
-        self.inner.journal.remove(&lanes, done);
-        durable.await
+        let (done, removed) = ticket();
+        let log = self.clone();
+        let leave = move || {
+            {
+                let mut streams = log.inner.streams.write();
+                streams.by_name.remove(stream.name());
+                streams.by_id.remove(&id);
+            }
+            let cells = stream.cells();
+            for cell in &cells {
+                cell.numbering.lock().sealed = true;
+                cell.ring();
+                cell.forget_tail();
+            }
+            let lanes: Vec<_> = cells.iter().map(|cell| cell.id).collect();
+            log.inner.journal.remove(&lanes, done);
+        };
+        self.change(changing, writes, leave).await?;
+        removed.await
     }
 
     /// Changes a stream's settings: `change` gets what they are and leaves what they shall be. Durable when it returns.
     pub async fn change_settings(&self, id: StreamId, change: impl FnOnce(&mut Settings) + Send) -> Result<(), Error> {
-        let _changing = self.inner.changing.lock().await;
+        let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
         let mut settings = stream.settings().as_ref().clone();
         change(&mut settings);
@@ -249,14 +256,13 @@ impl Log {
                 self.horizon(&stream, &cell).await?;
             }
         }
-        self.commit(vec![stream.stored(settings.clone())?]).await?;
-        *stream.settings.write() = Arc::new(settings);
-        Ok(())
+        let writes = vec![stream.stored(settings.clone())?];
+        self.change(changing, writes, move || *stream.settings.write() = Arc::new(settings)).await
     }
 
     /// Splits the widest open shards until the stream has `lanes` lanes. Durable when it returns.
     pub async fn open_lanes(&self, id: StreamId, lanes: u32) -> Result<(), Error> {
-        let _changing = self.inner.changing.lock().await;
+        let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
         let before = stream.shards();
         let next = |lane: Lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next);
@@ -265,18 +271,32 @@ impl Log {
         for shard in &changed {
             writes.push(put(shard_key(id, shard), shard)?);
         }
-        self.commit(writes).await?;
         let mut shards: HashMap<_, _> = before.iter().map(|shard| (shard.id, shard.clone())).collect();
         shards.extend(changed.into_iter().map(|shard| (shard.id, shard)));
         let mut shards: Vec<_> = shards.into_values().collect();
         shards.sort_by_key(|shard| shard.id);
-        stream.set_shards(shards, self.inner.journal.as_ref(), &self.inner.tails);
-        Ok(())
+        let log = self.clone();
+        let open = move || stream.set_shards(shards, log.inner.journal.as_ref(), &log.inner.tails);
+        self.change(changing, writes, open).await
     }
 
-    async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
-        let (done, durable) = ticket();
-        self.inner.ledger.commit(writes, done);
-        durable.await
+    /// Commits `writes`, and carries out `apply` when they are durable, also if nobody waits for that any more: what the
+    /// ledger says and what is seen must not part because a client hung up.
+    async fn change(
+        &self,
+        changing: OwnedMutexGuard<()>,
+        writes: Vec<Write>,
+        apply: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Error> {
+        let (done, durable) = oneshot::channel();
+        let carry_out = move |result: Result<(), store::Error>| {
+            if result.is_ok() {
+                apply();
+            }
+            drop(changing);
+            let _ = done.send(result);
+        };
+        self.inner.ledger.commit(writes, Box::new(carry_out));
+        settled(durable).await
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Inner {
     pub(super) env: Env,
     pub(super) streams: RwLock<Streams>,
     /// Held while the catalog is changed: changes are rare and wait for the disk.
-    pub(super) changing: AsyncMutex<()>,
+    pub(super) changing: Arc<AsyncMutex<()>>,
     pub(super) tails: Arc<Tails>,
     /// Held while a compressed batch that is being appended is open: the memory of one is all they take together.
     pub(super) opening: Mutex<()>,
@@ -66,7 +66,7 @@ impl Log {
         let tails = Arc::new(Tails::new(options.tail_bytes_max));
         let streams = catalog::load(journal.as_ref(), ledger.as_ref(), &tails)?;
         let producer_ids = AsyncMutex::new(ProducerIds::load(ledger.as_ref())?);
-        let (changing, opening, searching) = (AsyncMutex::new(()), Mutex::new(()), AsyncMutex::new(()));
+        let (changing, opening, searching) = (Arc::default(), Mutex::new(()), AsyncMutex::new(()));
         let streams = RwLock::new(streams);
         let inner = Inner {
             journal,

@@ -51,7 +51,8 @@ pub(super) struct LaneState {
     /// Raised when an append fails: appends numbered before that have failed too.
     generation: u64,
     newest: VecDeque<Block>,
-    bells: Vec<Weak<Notify>>,
+    /// By address, so that a reader that listens again and again is there once.
+    bells: HashMap<usize, Weak<Notify>>,
 }
 
 /// A producer with appends under way.
@@ -78,7 +79,7 @@ impl LaneCell {
             under_way: VecDeque::new(),
             generation: 0,
             newest: VecDeque::new(),
-            bells: Vec::new(),
+            bells: HashMap::new(),
         };
         Self { id, numbering: Mutex::default(), state: Mutex::new(state), tails }
     }
@@ -139,6 +140,12 @@ impl LaneCell {
     }
 }
 
+impl Drop for LaneCell {
+    fn drop(&mut self) {
+        self.forget_tail();
+    }
+}
+
 impl LaneState {
     /// Puts a numbered block under way; the generation it belongs to.
     pub(super) fn start(&mut self, block: Block) -> u64 {
@@ -159,13 +166,13 @@ impl LaneState {
     /// Has `bell` rung at the next change.
     pub(super) fn listen(&mut self, bell: &Arc<Notify>) {
         if self.bells.len() >= BELLS_SWEPT_AT && self.bells.len().is_power_of_two() {
-            self.bells.retain(|bell| bell.strong_count() > 0);
+            self.bells.retain(|_, bell| bell.strong_count() > 0);
         }
-        self.bells.push(Arc::downgrade(bell));
+        self.bells.insert(Arc::as_ptr(bell).addr(), Arc::downgrade(bell));
     }
 
     fn ring(&mut self) {
-        for bell in self.bells.drain(..).filter_map(|bell| bell.upgrade()) {
+        for bell in self.bells.drain().filter_map(|(_, bell)| bell.upgrade()) {
             bell.notify_one();
         }
     }
@@ -206,20 +213,31 @@ fn cost(block: &Block) -> usize {
 pub(super) struct Tails {
     bytes_max: usize,
     bytes: AtomicUsize,
-    order: Mutex<VecDeque<(Weak<LaneCell>, Offset)>>,
+    order: Mutex<Order>,
 }
+
+/// Which block came first, of all lanes.
+struct Order {
+    blocks: VecDeque<(Weak<LaneCell>, Offset)>,
+    /// Blocks that went with their streams are swept out when there are this many in all.
+    swept_at: usize,
+}
+
+/// Blocks below which sweeping is not worth it.
+const ORDER_SWEPT_MIN: usize = 4_096;
 
 impl Tails {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes: AtomicUsize::new(0), order: Mutex::default() }
+        let order = Order { blocks: VecDeque::new(), swept_at: ORDER_SWEPT_MIN };
+        Self { bytes_max, bytes: AtomicUsize::new(0), order: Mutex::new(order) }
     }
 
     fn added(&self, cell: &Arc<LaneCell>, base: Offset, bytes: usize) {
         let mut total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let mut order = self.order.lock();
-        order.push_back((Arc::downgrade(cell), base));
+        order.blocks.push_back((Arc::downgrade(cell), base));
         while total > self.bytes_max
-            && let Some((cell, base)) = order.pop_front()
+            && let Some((cell, base)) = order.blocks.pop_front()
         {
             let Some(cell) = cell.upgrade() else { continue };
             let mut state = cell.state.lock();
@@ -228,5 +246,82 @@ impl Tails {
                 total = self.bytes.fetch_sub(gone, Ordering::Relaxed) - gone;
             }
         }
+        order.sweep();
+    }
+}
+
+impl Order {
+    fn sweep(&mut self) {
+        if self.blocks.len() < self.swept_at {
+            return;
+        }
+        self.blocks.retain(|(cell, base)| {
+            let first = |cell: Arc<LaneCell>| cell.state.lock().newest.front().map(|block| block.batch.header().base_offset);
+            cell.upgrade().and_then(first).is_some_and(|first| first <= *base)
+        });
+        self.swept_at = ORDER_SWEPT_MIN.max(self.blocks.len() * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Builder, Draft};
+    use crate::model::{Lane, StreamId};
+
+    fn cell(tails: &Arc<Tails>) -> Arc<LaneCell> {
+        let id = LaneId { stream: StreamId(uuid::Uuid::nil()), lane: Lane(0) };
+        Arc::new(LaneCell::new(id, Offset(0), Offset(0), tails.clone()))
+    }
+
+    fn append(cell: &Arc<LaneCell>) {
+        let batch = Builder::default().record(Draft { value: Some(&[0; 1_000]), ..Draft::default() }).build().unwrap();
+        let next = cell.state.lock().next;
+        let generation = cell.state.lock().start(Block { batch: batch.placed_at(next), arrived_at: Timestamp(0) });
+        cell.settle(generation, &Ok(()), || unreachable!());
+    }
+
+    #[test]
+    fn the_memory_of_all_tails_is_bounded_and_the_oldest_block_goes_first() {
+        let tails = Arc::new(Tails::new(20_000));
+        let (one, other) = (cell(&tails), cell(&tails));
+        for _ in 0..10 {
+            append(&one);
+            append(&other);
+        }
+        assert!(tails.bytes.load(Ordering::Relaxed) <= 20_000);
+        let first = |cell: &LaneCell| cell.state.lock().newest.front().map(|block| block.batch.header().base_offset);
+        assert!(first(&one) > Some(Offset(0)) && first(&other) > Some(Offset(0)));
+    }
+
+    #[test]
+    fn a_lane_that_goes_gives_its_memory_back() {
+        let tails = Arc::new(Tails::new(1 << 30));
+        let stays = cell(&tails);
+        append(&stays);
+        let bytes = tails.bytes.load(Ordering::Relaxed);
+        for _ in 0..100 {
+            let goes = cell(&tails);
+            (0..100).for_each(|_| append(&goes));
+            goes.forget_tail();
+            // An append that was under way when the stream was deleted.
+            append(&goes);
+        }
+        assert_eq!(tails.bytes.load(Ordering::Relaxed), bytes);
+        assert!(tails.order.lock().blocks.len() <= ORDER_SWEPT_MIN);
+    }
+
+    #[test]
+    fn a_reader_that_listens_again_and_again_is_there_once() {
+        let tails = Arc::new(Tails::new(0));
+        let (cell, bell) = (cell(&tails), Arc::new(Notify::new()));
+        for _ in 0..100 {
+            cell.state.lock().listen(&bell);
+        }
+        assert_eq!(cell.state.lock().bells.len(), 1);
+        for _ in 0..100 {
+            cell.state.lock().listen(&Arc::new(Notify::new()));
+        }
+        assert!(cell.state.lock().bells.len() <= 64, "{}", cell.state.lock().bells.len());
     }
 }
