@@ -161,7 +161,7 @@ pub struct Config {
     pub advertised: Option<(String, u16)>,
     /// Partitions of a topic created without a number.
     pub default_partitions: u32,
-    /// Whether Metadata and Produce create missing topics.
+    /// Whether Metadata creates missing topics. Produce never does, as in Kafka: a client asks for metadata first.
     pub auto_create_topics: bool,
     /// Largest request frame in bytes (Kafka: `socket.request.max.bytes`).
     pub frame_bytes_max: usize,

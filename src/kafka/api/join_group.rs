@@ -1,8 +1,9 @@
 //! **JoinGroup** (11), v0 to v9: a consumer takes part in the next generation of its group.
 //!
-//! As Kafka does it: the answer waits for the other members. v1 brought the rebalance timeout (before: the session timeout);
-//! v4 the id to come back with (KIP-394); v5 the instance id (KIP-345); v7 the protocol type in the answer (KIP-559); v8
-//! reasons (KIP-800), which are logged; v9 leading without assigning (KIP-814).
+//! As Kafka does it: the answer waits for the other members. A client that goes meanwhile takes its request with it and not its
+//! member, which joins all the same and stays until its session ends. v1 brought the rebalance timeout (before: the session
+//! timeout); v4 the id to come back with (KIP-394); v5 the instance id (KIP-345); v7 the protocol type in the answer (KIP-559);
+//! v8 reasons (KIP-800), which are logged; v9 leading without assigning (KIP-814).
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ impl Api for JoinGroup {
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=9;
     // What a member says is kept by its group, which has a bound of its own; the wait for others may be long.
     const IS_HANDED_OVER: bool = true;
+    const WAITS: bool = true;
 
     async fn handle(cx: &Context, request: JoinGroupRequest) -> Reply<JoinGroupResponse> {
         let group = request.group_id.to_string();

@@ -21,6 +21,7 @@ impl Api for SyncGroup {
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
     // What a member says is kept by its group, which has a bound of its own; the wait for others may be long.
     const IS_HANDED_OVER: bool = true;
+    const WAITS: bool = true;
 
     async fn handle(cx: &Context, request: SyncGroupRequest) -> Reply<SyncGroupResponse> {
         if cx.version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
