@@ -150,6 +150,7 @@ impl Server {
         let ports = home.join("ports.json");
         let _ = fs::remove_file(&ports);
         let log = File::options().create(true).append(true).open(home.join("stderr")).unwrap();
+        #[expect(clippy::zombie_processes, reason = "`stop` waits; a panic before it ends the test and its process")]
         let process = Command::new(binary)
             .arg("serve")
             .arg("--data-dir")

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Outcome, Plan};
 
 /// Which server.
+#[allow(dead_code, reason = "each benchmark compiles this for itself, and one of them has no use for Kafka")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Shardgate,

@@ -1,13 +1,35 @@
 //! The Kafka door: one file per API key, each a script of frames; and what all requests have in common.
 
+mod alter_configs;
 mod api_versions;
+mod configs;
+mod create_partitions;
+mod create_topics;
+mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
+mod describe_log_dirs;
+mod everything;
 mod fetch;
 mod find_coordinator;
+mod heartbeat;
 mod hostile;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod large;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod listener;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sasl;
+mod sync_group;

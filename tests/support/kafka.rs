@@ -57,8 +57,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Kafka<S> {
 
     /// The next answer, decoded as `A` in `version`; all of it.
     pub(crate) async fn receive_as<A: Decodable + HeaderVersion>(&mut self, version: i16) -> A {
-        self.answered += 1;
         let length = self.pipe.read_i32().await.expect("an answer");
+        self.answered += 1;
         let mut frame = vec![0; usize::try_from(length).unwrap()];
         self.pipe.read_exact(&mut frame).await.unwrap();
         let mut frame = Bytes::from(frame);
@@ -96,4 +96,9 @@ pub(crate) fn produce(topic: &'static str, partition: i32, records: Option<Bytes
 /// A topic's name.
 pub(crate) fn name(topic: &'static str) -> TopicName {
     TopicName(StrBytes::from_static_str(topic))
+}
+
+/// A text of the protocol.
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
 }

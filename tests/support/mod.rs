@@ -2,6 +2,7 @@
 
 mod batches;
 mod kafka;
+mod members;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use batches::{batch, build, records, stamped};
-pub(crate) use kafka::{Kafka, name, produce};
+pub(crate) use kafka::{Kafka, name, produce, text};
+pub(crate) use members::{Member, commit, committed, join_request, subscription};
 
 /// What the clock shows when a gateway starts.
 pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -32,6 +34,9 @@ pub(crate) const LOCAL: ([u8; 4], u16) = ([10, 0, 0, 1], 9_092);
 pub(crate) struct Gateway {
     pub(crate) log: Log,
     door: Arc<Door>,
+    store: Arc<MemoryStore>,
+    env: Env,
+    config: Config,
     stop: watch::Sender<bool>,
 }
 
@@ -57,10 +62,20 @@ impl Gateway {
         };
         change(&mut config);
         let env = Env { clock: Arc::new(PausedClock::starting_at(START)), entropy: Arc::new(SeededEntropy::new(1)) };
-        let store = Arc::new(MemoryStore::default());
-        let log = Log::open(store.clone(), store.clone(), env, Options::default()).unwrap();
-        let door = Arc::new(Door::open(log.clone(), Notebook::new(store, "kafka"), Meter::default(), config).unwrap());
-        Self { log, door, stop: watch::channel(false).0 }
+        Self::over(Arc::new(MemoryStore::default()), env, config)
+    }
+
+    fn over(store: Arc<MemoryStore>, env: Env, config: Config) -> Self {
+        let log = Log::open(store.clone(), store.clone(), env.clone(), Options::default()).unwrap();
+        let door =
+            Arc::new(Door::open(log.clone(), Notebook::new(store.clone(), "kafka"), Meter::default(), config.clone()).unwrap());
+        Self { log, door, store, env, config, stop: watch::channel(false).0 }
+    }
+
+    /// The gateway after a restart: nothing but what was stored is left.
+    pub(crate) fn restarted(self) -> Self {
+        self.stop();
+        Self::over(self.store, self.env, self.config)
     }
 
     /// A new connection to the Kafka door.

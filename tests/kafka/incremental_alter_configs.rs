@@ -1,0 +1,108 @@
+//! IncrementalAlterConfigs (key 44).
+
+use kafka_protocol::messages::IncrementalAlterConfigsRequest;
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+
+use super::configs::{BROKER, TOPIC, value};
+use crate::support::{Gateway, Kafka, text};
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+type Change<'a> = (&'a str, i8, Option<&'a str>);
+
+fn request(kind: i8, name: &str, changes: &[Change<'_>]) -> IncrementalAlterConfigsRequest {
+    let config = |&(name, operation, value): &Change<'_>| {
+        AlterableConfig::default().with_name(text(name)).with_config_operation(operation).with_value(value.map(text))
+    };
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
+        .with_configs(changes.iter().map(config).collect());
+    IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
+}
+
+async fn alter(kafka: &mut Kafka, version: i16, changes: &[Change<'_>]) -> i16 {
+    kafka.call(version, request(TOPIC, "orders", changes)).await.responses[0].error_code
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_configs_are_set_and_deleted_in_every_version() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    for version in 0..=1 {
+        assert_eq!(
+            alter(&mut kafka, version, &[("retention.ms", SET, Some("90000000")), ("segment.ms", SET, Some("1000"))]).await,
+            0
+        );
+        assert_eq!(alter(&mut kafka, version, &[("segment.ms", DELETE, None)]).await, 0);
+        assert_eq!(value(&mut kafka, "orders", "retention.ms").await, ("90000000".to_owned(), true));
+        assert_eq!(value(&mut kafka, "orders", "segment.ms").await, ("604800000".to_owned(), false));
+        assert_eq!(gateway.log.stream("orders").unwrap().settings().retention_hours, 25);
+        assert_eq!(alter(&mut kafka, version, &[("retention.ms", DELETE, None)]).await, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_grow_and_shrink() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    for (operation, item, code, policy) in [
+        (APPEND, "compact", 0, "delete,compact"),
+        (APPEND, "compact", 0, "delete,compact"),
+        (SUBTRACT, "delete", 0, "compact"),
+        (APPEND, "nonsense", 40, "compact"),
+    ] {
+        assert_eq!(alter(&mut kafka, 1, &[("cleanup.policy", operation, Some(item))]).await, code);
+        assert_eq!(value(&mut kafka, "orders", "cleanup.policy").await.0, policy);
+    }
+    assert_eq!(alter(&mut kafka, 1, &[("segment.ms", APPEND, Some("1"))]).await, 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_changed_is_refused_in_words() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    let (twice, unknown) = ([("segment.ms", SET, Some("1")), ("segment.ms", DELETE, None)], [("segment.ms", 4, Some("1"))]);
+    for (what, request, code) in [
+        ("an unknown config", request(TOPIC, "orders", &[("retention.m", SET, Some("1"))]), 40),
+        ("a retention that is too short", request(TOPIC, "orders", &[("retention.ms", SET, Some("1"))]), 40),
+        ("no value", request(TOPIC, "orders", &[("segment.ms", SET, None)]), 42),
+        ("a config twice", request(TOPIC, "orders", &twice), 42),
+        ("an unknown operation", request(TOPIC, "orders", &unknown), 42),
+        ("a missing topic", request(TOPIC, "missing", &[("segment.ms", SET, Some("1"))]), 3),
+        ("a broker's config", request(BROKER, "0", &[("num.partitions", SET, Some("5"))]), 40),
+        ("a group's config", request(32, "g", &[("consumer.session.timeout.ms", SET, Some("5"))]), 42),
+    ] {
+        for version in 0..=1 {
+            let response = kafka.call(version, request.clone()).await;
+            assert_eq!(response.responses[0].error_code, code, "{what}");
+            assert!(response.responses[0].error_message.as_ref().is_some_and(|words| !words.is_empty()), "{what}");
+        }
+    }
+    assert_eq!(value(&mut kafka, "orders", "segment.ms").await, ("604800000".to_owned(), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_changes_nothing() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    let trial = request(TOPIC, "orders", &[("segment.ms", SET, Some("1000"))]).with_validate_only(true);
+    assert_eq!(kafka.call(1, trial).await.responses[0].error_code, 0);
+    assert!(!value(&mut kafka, "orders", "segment.ms").await.1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_survives_a_restart() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    assert_eq!(alter(&mut gateway.kafka(), 1, &[("retention.ms", SET, Some("-1"))]).await, 0);
+    let gateway = gateway.restarted();
+    assert_eq!(value(&mut gateway.kafka(), "orders", "retention.ms").await, ("31536000000".to_owned(), true));
+}
