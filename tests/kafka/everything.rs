@@ -7,10 +7,7 @@ use kafka_protocol::protocol::Request;
 use crate::support::{Gateway, Kafka, Member, text};
 
 /// A request as it comes out of the codec, in all versions that are served; their number.
-async fn default_of<R: Request + Clone>(kafka: &mut Kafka, change: impl Fn(R, i16) -> R) -> (i16, usize)
-where
-    R: Default,
-{
+async fn default_of<R: Request + Clone + Default>(kafka: &mut Kafka, change: impl Fn(R, i16) -> R) -> (i16, usize) {
     let api = shardgate::kafka::supported().find(|api| api.key == R::KEY).expect("the API is served");
     for version in api.served.clone() {
         // Decoding checks that the answer has no byte too many or too few.

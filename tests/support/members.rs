@@ -69,14 +69,12 @@ impl Member {
 
     /// A static member that has joined and synced. Its share, if it leads, is its instance id.
     pub(crate) async fn fixed(gateway: &Gateway, group: &str, instance: &str) -> Self {
-        let instance = Some(instance.to_owned());
         let (kafka, group, id) = (gateway.kafka(), group.to_owned(), String::new());
-        let mut member = Self { kafka, group, id, instance: instance.clone(), generation: -1, leads: false };
+        let mut member = Self { kafka, group, id, instance: Some(instance.to_owned()), generation: -1, leads: false };
         member.send_join().await;
         assert_eq!(member.joined().await.error_code, 0);
         let id = member.id.clone();
-        let share = instance.unwrap_or_default();
-        let shares: &[(&str, &str)] = if member.leads { &[(&id, &share)] } else { &[] };
+        let shares: &[(&str, &str)] = if member.leads { &[(&id, instance)] } else { &[] };
         assert_eq!(member.sync(shares).await.error_code, 0);
         member
     }

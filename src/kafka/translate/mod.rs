@@ -26,7 +26,7 @@ pub(crate) use settings::{Change, changed, replaced, show as show_topic, with_va
 pub(crate) use shown::{Shown, Synonym};
 
 /// Partitions of all topics together. *Ours*: each takes memory, and clients make topics by asking for names.
-const PARTITIONS_MAX: u64 = 30_000;
+const PARTITIONS_MAX: u64 = 12_000;
 /// Longest part of a client's own text repeated in an error message, in characters. *Ours.*
 const QUOTED_CHARS_MAX: usize = 100;
 
