@@ -20,12 +20,12 @@ const CRC: Range<usize> = 17..21;
 const ATTRIBUTES_END: usize = 23;
 const MAX_TIMESTAMP: Range<usize> = 35..43;
 
-/// What a refusal means to the sender: Kafka answers each kind with another error code.
+/// What a refusal means to the sender, and Kafka's code for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The bytes are not a whole batch, or changed on the way; sending them again may help. `CORRUPT_MESSAGE`.
     Corrupt,
-    /// A message set of Kafka before 0.11. `UNSUPPORTED_FOR_MESSAGE_FORMAT`.
+    /// A message set of Kafka before 0.11. `INVALID_RECORD`.
     OldFormat,
     /// The bytes came as they were sent, and break a rule. `INVALID_RECORD`.
     Rule,

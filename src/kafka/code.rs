@@ -15,8 +15,7 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         Error::KeyMissing(_) => ResponseError::InvalidRecord,
         Error::InvalidBatch(invalid) => match invalid.fault() {
             batch::Fault::Corrupt => ResponseError::CorruptMessage,
-            batch::Fault::OldFormat => ResponseError::UnsupportedForMessageFormat,
-            batch::Fault::Rule => ResponseError::InvalidRecord,
+            batch::Fault::OldFormat | batch::Fault::Rule => ResponseError::InvalidRecord,
         },
         Error::OutOfRange { .. } => ResponseError::OffsetOutOfRange,
         Error::OutOfOrder { .. } => ResponseError::OutOfOrderSequenceNumber,
