@@ -10,6 +10,8 @@ mod kafka;
 mod log;
 /// The program, as a process.
 mod program;
+/// The real librdkafka over real sockets.
+mod rdkafka;
 /// Every engine keeps the promises of the journal and the ledger.
 mod store;
 /// The house rules.

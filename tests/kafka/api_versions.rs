@@ -15,6 +15,7 @@ fn range(response: &ApiVersionsResponse, key: i16) -> Option<(i16, i16)> {
     response.api_keys.iter().find(|api| api.api_key == key).map(|api| (api.min_version, api.max_version))
 }
 
+/// Trap 2: Produce and FindCoordinator are advertised from 0, or librdkafka silently stops compressing.
 #[tokio::test(start_paused = true)]
 async fn every_version_names_every_api() {
     let gateway = Gateway::start();
@@ -31,6 +32,8 @@ async fn every_version_names_every_api() {
     }
 }
 
+/// Traps 1, 20: the answer is readable whatever the client knows, so Java 4.4, which opens with version 5 and the node it means
+/// (KIP-1242), steps down instead of being sent elsewhere.
 #[tokio::test(start_paused = true)]
 async fn a_version_that_is_not_served_is_answered_in_version_0_with_what_is() {
     let gateway = Gateway::start();
@@ -43,6 +46,7 @@ async fn a_version_that_is_not_served_is_answered_in_version_0_with_what_is() {
     assert_eq!(kafka.call(4, request("java", "4.4.0")).await.error_code, 0);
 }
 
+/// Trap 1: librdkafka then asks again in version 0.
 #[tokio::test(start_paused = true)]
 async fn a_software_name_out_of_the_alphabet_is_an_invalid_request() {
     let gateway = Gateway::start();

@@ -55,6 +55,7 @@ async fn every_version_gives_the_batches_from_the_offset_on() {
     }
 }
 
+/// Trap 4: a batch is never cut, not even to begin where it was asked to.
 #[tokio::test(start_paused = true)]
 async fn an_offset_within_a_batch_gets_the_whole_batch() {
     let gateway = filled().await;
@@ -73,6 +74,7 @@ async fn the_first_batch_is_given_even_if_it_is_larger_than_asked_for() {
     assert_eq!((values(&response, 0).len(), values(&response, 1).len()), (3, 0));
 }
 
+/// Trap 11: an epoch that the leader does not know is 75.
 #[tokio::test(start_paused = true)]
 async fn errors_are_told_per_partition_and_at_once() {
     let gateway = filled().await;
@@ -88,6 +90,7 @@ async fn errors_are_told_per_partition_and_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
+/// Trap 3.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_topic_id_has_an_error_of_its_own() {
     let gateway = filled().await;
@@ -119,6 +122,7 @@ async fn a_long_poll_ends_empty_when_its_time_is_over() {
     assert_eq!(begun.elapsed().as_millis(), 500);
 }
 
+/// Trap 4: no session is ever created, which clients take for "send everything each time".
 #[tokio::test(start_paused = true)]
 async fn only_a_session_that_goes_on_is_unknown() {
     let gateway = filled().await;
@@ -138,4 +142,17 @@ async fn readers_of_committed_records_hear_that_nothing_was_aborted() {
         let response = kafka.call(11, fetch(vec![partition(0, 0)]).with_isolation_level(level)).await;
         assert_eq!(response.responses[0].partitions[0].aborted_transactions.as_ref().map(Vec::len), expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_past_its_retention_is_out_of_range_and_the_log_begins_behind_it() {
+    let gateway = filled().await;
+    let mut kafka = gateway.kafka();
+    tokio::time::advance(Duration::from_secs(23 * 3_600)).await;
+    kafka.produce("orders", 0, batch(&["late"])).await;
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let response = kafka.call(11, fetch(vec![partition(0, 0), partition(0, 5), partition(0, 6)])).await;
+    let answers: Vec<_> = response.responses[0].partitions.iter().map(|p| (p.error_code, p.log_start_offset)).collect();
+    assert_eq!(answers, [(1, -1), (1, -1), (0, 6)]);
+    assert_eq!(values(&response, 2), ["late"]);
 }

@@ -12,6 +12,7 @@ fn request() -> InitProducerIdRequest {
     InitProducerIdRequest::default().with_transactional_id(None)
 }
 
+/// Trap 9: Java asks for it by default since 3.0.
 #[tokio::test(start_paused = true)]
 async fn every_producer_gets_an_id_of_its_own() {
     let gateway = Gateway::start();
@@ -37,6 +38,7 @@ async fn a_producer_that_has_an_id_gets_another() {
     }
 }
 
+/// Trap 8.
 #[tokio::test(start_paused = true)]
 async fn transactions_are_refused_for_good() {
     let gateway = Gateway::start();

@@ -41,6 +41,7 @@ async fn both_ends_are_told_in_every_version() {
     }
 }
 
+/// Trap 15: the offset of the first record as late as that, with its own timestamp; -1 and no epoch if there is none.
 #[tokio::test(start_paused = true)]
 async fn a_time_finds_the_first_record_that_is_as_late() {
     let gateway = filled().await;
@@ -55,6 +56,7 @@ async fn a_time_finds_the_first_record_that_is_as_late() {
     }
 }
 
+/// Trap 15.
 #[tokio::test(start_paused = true)]
 async fn special_times_have_their_versions() {
     let gateway = filled().await;

@@ -60,6 +60,7 @@ async fn all_topics_are_asked_for_with_nothing() {
     }
 }
 
+/// Trap 17: test suites rely on it.
 #[tokio::test(start_paused = true)]
 async fn a_missing_topic_is_created_if_door_and_client_agree() {
     for (door, client, version, created) in
@@ -93,6 +94,7 @@ async fn a_topic_asked_for_twice_is_answered_once() {
     assert_eq!(answer.iter().map(text).collect::<Vec<_>>(), ["a", "b"]);
 }
 
+/// Trap 3: every topic has an id that is not zero.
 #[tokio::test(start_paused = true)]
 async fn topics_are_found_by_id() {
     let gateway = Gateway::start();
@@ -129,4 +131,16 @@ async fn an_advertised_address_is_told_instead_of_the_clients_own() {
     let gateway = Gateway::with(|config| config.advertised = Some(("broker.example".to_owned(), 19_092)));
     let response = gateway.kafka().call(9, ask(&[])).await;
     assert_eq!((response.brokers[0].host.as_str(), response.brokers[0].port), ("broker.example", 19_092));
+}
+
+/// Trap 11: clients ignore metadata whose leader epoch has gone back, so it is the same after a restart; and so are id and node.
+#[tokio::test(start_paused = true)]
+async fn a_restart_changes_neither_ids_nor_epochs() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 2).await;
+    let before = gateway.kafka().call(12, ask(&["orders"])).await;
+    let gateway = gateway.restarted();
+    let after = gateway.kafka().call(12, ask(&["orders"])).await;
+    assert_eq!(before, after);
+    assert!(after.topics[0].partitions.iter().all(|partition| partition.leader_epoch == 0));
 }

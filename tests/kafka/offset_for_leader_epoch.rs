@@ -5,6 +5,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderP
 
 use crate::support::{Gateway, batch, name};
 
+/// Trap 11: 74 for an epoch that is over, 75 for one that is to come; librdkafka speaks version 2 only.
 #[tokio::test(start_paused = true)]
 async fn the_one_epoch_ends_at_the_tip() {
     let gateway = Gateway::start();

@@ -1,12 +1,13 @@
 //! Produce (key 0).
 
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{ApiVersionsRequest, ProduceRequest};
-use shardgate::batch::{Builder, Codec};
+use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, ProduceRequest};
+use shardgate::batch::{Batch, Builder, Codec, Header};
 use shardgate::model::Settings;
 use uuid::Uuid;
 
-use crate::support::{Gateway, START, batch, build, name, produce, stamped};
+use crate::support::{Gateway, Kafka, START, batch, build, name, produce, records, stamped};
 
 const VERSIONS: std::ops::RangeInclusive<i16> = 3..=13;
 
@@ -49,6 +50,8 @@ async fn each_partition_has_its_own_answer_in_the_order_of_the_request() {
     assert_eq!(codes(1), [(0, 3, -1)]);
 }
 
+/// Traps 8, 12, 14: what is no batch, control batches, transactional batches (53: final for every client), too large ones (10:
+/// Java splits them).
 #[tokio::test(start_paused = true)]
 async fn batches_that_break_a_rule_are_refused_with_words() {
     let gateway = Gateway::start();
@@ -73,6 +76,7 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
     assert_eq!(kafka.produce("small", 0, batch(&["a"])).await.base_offset, 0);
 }
 
+/// Trap 13.
 #[tokio::test(start_paused = true)]
 async fn zstd_needs_version_7() {
     let gateway = Gateway::start();
@@ -96,6 +100,7 @@ async fn other_acks_than_three_are_refused() {
     }
 }
 
+/// Trap 16.
 #[tokio::test(start_paused = true)]
 async fn without_acks_there_is_no_answer_and_an_error_closes_the_connection() {
     let gateway = Gateway::start();
@@ -109,6 +114,7 @@ async fn without_acks_there_is_no_answer_and_an_error_closes_the_connection() {
     assert!(kafka.is_closed().await);
 }
 
+/// Trap 3.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_topic_id_has_an_error_of_its_own() {
     let gateway = Gateway::start();
@@ -128,13 +134,135 @@ async fn a_topic_stamped_with_the_arrival_says_when_that_was() {
     assert_eq!(answer.log_append_time_ms, START.0 + 5_000);
 }
 
+/// Trap 10: each line is one batch of a producer, its epoch, first sequence and number of records; then the answer.
 #[tokio::test(start_paused = true)]
-async fn an_idempotent_producers_repeat_is_answered_with_the_first_offset() {
+async fn an_idempotent_producer_writes_each_batch_once_and_in_order() {
     let gateway = Gateway::start();
     gateway.stream("orders", 1).await;
     let mut kafka = gateway.kafka();
-    for (sequence, code, base) in [(0, 0, 0), (1, 0, 1), (0, 0, 0), (1, 0, 1), (5, 45, -1), (2, 0, 2)] {
+    for (what, epoch, sequence, records, code, base) in [
+        ("the first", 0, 0, 1, 0, 0),
+        ("the next", 0, 1, 2, 0, 1),
+        ("the first again", 0, 0, 1, 0, 0),
+        ("the next again", 0, 1, 2, 0, 1),
+        ("a gap", 0, 5, 1, 45, -1),
+        ("a part of one that is there", 0, 1, 1, 45, -1),
+        ("four more: 1", 0, 3, 1, 0, 3),
+        ("four more: 2", 0, 4, 1, 0, 4),
+        ("four more: 3", 0, 5, 1, 0, 5),
+        ("four more: 4", 0, 6, 1, 0, 6),
+        ("the fifth last, which is still known", 0, 1, 2, 0, 1),
+        ("the sixth last, which is not", 0, 0, 1, 45, -1),
+        ("a new epoch that does not begin at 0", 1, 7, 1, 45, -1),
+        ("a new epoch", 1, 0, 1, 0, 7),
+        ("the old epoch", 0, 7, 1, 47, -1),
+    ] {
+        let values = ["a", "b"];
+        let answer = kafka.produce("orders", 0, stamped(&values[..records], 77, epoch, sequence)).await;
+        assert_eq!((answer.error_code, answer.base_offset), (code, base), "{what}");
+    }
+}
+
+/// Trap 10: a producer that is not known (expired, or its records past retention) goes on where it is; 2147483647 is followed by 0.
+#[tokio::test(start_paused = true)]
+async fn sequences_begin_anywhere_and_wrap_around() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    for (sequence, records, base) in [(i32::MAX - 2, 2, 0), (i32::MAX, 1, 2), (0, 1, 3), (1, 1, 4), (i32::MAX - 2, 2, 0)] {
+        let answer = kafka.produce("orders", 0, stamped(&["a", "b"][..records], 77, 3, sequence)).await;
+        assert_eq!((answer.error_code, answer.base_offset), (0, base), "sequence {sequence}");
+    }
+    let straddling = kafka.produce("orders", 0, stamped(&["a", "b"], 78, 0, i32::MAX)).await;
+    assert_eq!(straddling.base_offset, 5);
+    assert_eq!(kafka.produce("orders", 0, stamped(&["a"], 78, 0, 1)).await.base_offset, 7);
+}
+
+/// Traps 9, 10: librdkafka takes 45 for fatal, so what was sent before a restart is known after it.
+#[tokio::test(start_paused = true)]
+async fn a_producer_is_known_after_a_restart() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    for sequence in 0..3 {
+        gateway.kafka().produce("orders", 0, stamped(&["a"], 77, 0, sequence)).await;
+    }
+    let gateway = gateway.restarted();
+    let mut kafka = gateway.kafka();
+    for (sequence, code, base) in [(2, 0, 2), (1, 0, 1), (4, 45, -1), (3, 0, 3)] {
         let answer = kafka.produce("orders", 0, stamped(&["a"], 77, 0, sequence)).await;
         assert_eq!((answer.error_code, answer.base_offset), (code, base), "sequence {sequence}");
     }
+}
+
+/// Trap 12: exactly one batch of format 2 per partition.
+#[tokio::test(start_paused = true)]
+async fn two_batches_or_an_old_format_are_refused() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    let one = batch(&["a"]);
+    let with_magic = |magic: u8| {
+        let mut bytes = one.to_vec();
+        bytes[16] = magic;
+        bytes.into()
+    };
+    for (what, records, code) in [
+        ("two batches", [&one[..], &one[..]].concat().into(), 87),
+        ("half a batch", one.slice(..one.len() - 1), 2),
+        ("format 0", with_magic(0), 87),
+        ("format 1", with_magic(1), 87),
+        ("format 3", with_magic(3), 2),
+    ] {
+        for version in [3, 9] {
+            let response = kafka.call(version, produce("orders", 0, Some(bytes::Bytes::clone(&records)))).await;
+            assert_eq!(response.responses[0].partition_responses[0].error_code, code, "{what}, version {version}");
+        }
+    }
+}
+
+/// Traps 12, 13: of a batch only the offset and the leader epoch are the gateway's, so every codec passes.
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_any_codec_comes_back_as_it_was_sent() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    for (base, codec) in (0..).step_by(2).zip([Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd]) {
+        let sent = build(Builder::default().codec(codec), &["a", "b"]);
+        assert_eq!(kafka.produce("orders", 0, sent.clone()).await.base_offset, base);
+        let fetched = fetch_from(&mut kafka, base).await;
+        let header = Header::parse(&fetched).unwrap();
+        assert_eq!((header.base_offset.0, header.codec), (base, codec));
+        // Behind base offset, length and leader epoch.
+        assert_eq!((&fetched[8..12], &fetched[12..16], &fetched[16..]), (&sent[8..12], &[0; 4][..], &sent[16..]));
+    }
+}
+
+/// Traps 12, 15: a topic that stamps records with their arrival has batches with another checksum than the one sent.
+#[tokio::test(start_paused = true)]
+async fn a_stamped_batch_has_the_arrival_as_its_time_and_a_checksum_that_fits() {
+    let gateway = Gateway::start();
+    gateway.stream_with("orders", 1, Settings { arrival_stamped: true, ..Settings::default() }).await;
+    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    let mut kafka = gateway.kafka();
+    kafka.produce("orders", 0, batch(&["a", "b"])).await;
+    let fetched = fetch_from(&mut kafka, 0).await;
+    let header = Batch::check(fetched.clone()).unwrap().header().clone();
+    assert_eq!(header.max_timestamp.0, START.0 + 5_000);
+    assert_eq!(records(&fetched).iter().map(|record| record.timestamp).collect::<Vec<_>>(), [START.0 + 5_000; 2]);
+}
+
+/// Trap 17: only Metadata creates topics, as in Kafka.
+#[tokio::test(start_paused = true)]
+async fn producing_creates_no_topic() {
+    let gateway = Gateway::start();
+    assert_eq!(gateway.kafka().produce("missing", 0, batch(&["a"])).await.error_code, 3);
+    assert!(gateway.log.streams().is_empty());
+}
+
+/// What partition 0 of `orders` has from this offset on.
+async fn fetch_from(kafka: &mut Kafka, offset: i64) -> bytes::Bytes {
+    let partition = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_topic(name("orders")).with_partitions(vec![partition]);
+    let mut response = kafka.call(11, FetchRequest::default().with_topics(vec![topic])).await;
+    response.responses.remove(0).partitions.remove(0).records.unwrap()
 }
