@@ -9,7 +9,6 @@ mod restart;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -21,14 +20,6 @@ use rdkafka::message::OwnedMessage;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use rdkafka::{Message, TopicPartitionList};
-use shardgate::env::Env;
-use shardgate::kafka::{Config, Door, serve};
-use shardgate::log::{Log, Options};
-use shardgate::notebook::Notebook;
-use shardgate::store::{self, Journal, Ledger, MemoryStore, SegmentStore};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -42,66 +33,27 @@ async fn gateway() -> Gateway {
     open(None, ANYWHERE).await
 }
 
-/// A gateway, in memory or in a directory. The only place where these tests put the parts together; it has the shape of the
-/// embedding library, so that one line here can use that instead.
+/// A gateway, in memory or in a directory.
 async fn open(directory: Option<&Path>, listener: SocketAddr) -> Gateway {
-    let held = match directory {
-        None => Held::Memory(Arc::default()),
-        Some(path) => Held::Disk(Arc::new(SegmentStore::open(path, store::Options::default()).unwrap())),
-    };
-    let (journal, ledger): (Arc<dyn Journal>, Arc<dyn Ledger>) = match &held {
-        Held::Memory(store) => (store.clone(), store.clone()),
-        Held::Disk(store) => (store.clone(), store.clone()),
-    };
-    let log = Log::open(journal, ledger.clone(), Env::system(), Options::default()).unwrap();
-    let config = Config {
-        node_id: 0,
-        cluster_id: "shardgate-tests-000000".to_owned(),
-        advertised: None,
-        default_partitions: 1,
-        auto_create_topics: true,
-        frame_bytes_max: 100 << 20,
-        frames_in_flight_bytes_max: 200 << 20,
-        connections_max: 100,
-        log_dir: "tests".to_owned(),
-        offsets_retention: Duration::from_secs(7 * 24 * 3_600),
-    };
-    let door = Arc::new(Door::open(log, Notebook::new(ledger, "groups"), config).unwrap());
-    let listener = TcpListener::bind(listener).await.unwrap();
-    let (address, stop) = (listener.local_addr().unwrap(), watch::channel(false).0);
-    let served = tokio::spawn(serve(listener, door, stop.subscribe()));
-    Gateway { address, stop, served, held }
+    let builder = shardgate::Gateway::builder().kafka_listener(listener);
+    let builder = if let Some(path) = directory { builder.data_dir(path) } else { builder };
+    Gateway(builder.start().await.unwrap())
 }
 
-struct Gateway {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    served: JoinHandle<()>,
-    held: Held,
-}
-
-/// The store, until nobody uses it.
-enum Held {
-    Memory(Arc<MemoryStore>),
-    Disk(Arc<SegmentStore>),
-}
+struct Gateway(shardgate::Gateway);
 
 impl Gateway {
     fn bootstrap_servers(&self) -> String {
-        self.address.to_string()
+        self.0.bootstrap_servers()
     }
 
     fn kafka_address(&self) -> SocketAddr {
-        self.address
+        self.0.kafka_address()
     }
 
     /// Ends it; afterwards its directory can be opened again.
     async fn shutdown(self) {
-        self.stop.send_replace(true);
-        self.served.await.unwrap();
-        if let Held::Disk(store) = self.held {
-            eventually("the store is given back", || (Arc::strong_count(&store) == 1).then_some(()));
-        }
+        self.0.shutdown().await;
     }
 
     /// What every client is set up with.
