@@ -46,6 +46,10 @@ pub(super) enum Note {
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 /// … or after this many notes. What is not flushed at a power cut is only rebuilt from the log.
 const FLUSH_NOTES: usize = 4_096;
+/// Runs go into the index together, this many at the latest. sled writes to its file with every batch, waits for that write
+/// and wakes all its threads: run by run that is more system calls than the log itself makes. Until then a run is found in
+/// its lane's cell.
+const PENDING_RUNS: usize = 128;
 /// Live blocks copied forward with one command.
 const MOVE_BYTES: u64 = 4 << 20;
 
@@ -56,6 +60,8 @@ pub(super) struct Keeper {
     unflushed: usize,
     /// Segments from this one on are not collected: notes of runs in them may still be on their way.
     noted_below: u64,
+    /// Runs that are not in the index yet, in the order of the log.
+    pending: Vec<(LaneId, Arc<Run>)>,
     moving: Option<Moving>,
 }
 
@@ -71,7 +77,7 @@ struct Moving {
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, notes: Receiver<Note>, commands: Sender<Command>) -> Self {
         let noted_below = shared.segments.read().keys().next_back().copied().unwrap_or(0);
-        Self { shared, notes, commands, unflushed: 0, noted_below, moving: None }
+        Self { shared, notes, commands, unflushed: 0, noted_below, pending: Vec::new(), moving: None }
     }
 
     /// Serves until the committer has gone.
@@ -93,6 +99,7 @@ impl Keeper {
     }
 
     fn flush(&mut self) {
+        self.index_pending();
         if self.unflushed > 0 {
             self.unflushed = 0;
             warn_of(self.shared.tree.flush());
@@ -100,9 +107,18 @@ impl Keeper {
     }
 
     fn take(&mut self, note: Note) {
+        // The other notes are about runs, which must be in the index then. Writes are the ledger's alone.
+        if !matches!(note, Note::Run(..) | Note::Writes { .. }) {
+            self.index_pending();
+        }
         match note {
             Note::Writes { writes, done } => done(self.shared.tree.apply(&writes)),
-            Note::Run(lane, run) => self.index(lane, &run),
+            Note::Run(lane, run) => {
+                self.pending.push((lane, run));
+                if self.pending.len() >= PENDING_RUNS {
+                    self.index_pending();
+                }
+            }
             Note::Trimmed(lane) => {
                 warn_of(self.count_dead(lane));
                 self.collect();
@@ -132,16 +148,28 @@ impl Keeper {
         }
     }
 
-    /// A run that the committer closed goes into the index.
-    fn index(&mut self, lane: LaneId, run: &Arc<Run>) {
-        let Some(cell) = self.shared.existing(lane) else {
-            // Removed meanwhile: the note of that follows, and counts what the index has of the lane.
-            return self.bury(run);
-        };
-        if let Err(error) = self.shared.tree.change_index([IndexChange::Put(lane, run.as_ref().clone())]) {
-            // It stays readable from memory, and the next start rebuilds the index.
+    /// The runs that the committer closed go into the index.
+    fn index_pending(&mut self) {
+        let (alive, removed): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(lane, _)| self.shared.existing(*lane).is_some());
+        // Of removed lanes the note of that follows, and counts what the index has of them.
+        removed.iter().for_each(|(_, run)| self.bury(run));
+        if alive.is_empty() {
+            return;
+        }
+        let puts = alive.iter().map(|(lane, run)| IndexChange::Put(*lane, run.as_ref().clone()));
+        if let Err(error) = self.shared.tree.change_index(puts) {
+            // They stay readable from memory, and the next start rebuilds the index.
             return tracing::error!(%error, "the index could not be written");
         }
+        for (lane, run) in alive {
+            self.indexed(lane, &run);
+        }
+    }
+
+    /// A run is in the index now.
+    fn indexed(&self, lane: LaneId, run: &Arc<Run>) {
+        let Some(cell) = self.shared.existing(lane) else { return };
         let mut cell = cell.lock();
         cell.closing.retain(|closing| !Arc::ptr_eq(closing, run));
         let trimmed = cell.trimmed > run.base;
