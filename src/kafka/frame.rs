@@ -128,13 +128,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             let mut target = (&mut body.bytes).limit(room);
             match timeout_at(body.deadline.min(body.paced.0), self.reader.read_buf(&mut target)).await {
                 Ok(Ok(0)) => return Err(Broken::Truncated),
-                Ok(read) => drop(read?),
+                Ok(read) => {
+                    read?;
+                    body.keep_pace();
+                }
                 Err(_) if Instant::now() >= body.deadline => return Err(body.late()),
-                Err(_) => {}
-            }
-            let is_hurried = self.pool.as_ref().is_some_and(|pool| pool.is_short());
-            if body.is_slow() && is_hurried {
-                return Err(body.late());
+                Err(_) => {
+                    let is_hurried = self.pool.as_ref().is_some_and(|pool| pool.is_short());
+                    if body.is_slow() && is_hurried {
+                        return Err(body.late());
+                    }
+                }
             }
         }
         let bytes = std::mem::take(&mut body.bytes);
@@ -177,14 +181,19 @@ impl Body {
         Broken::Late { missing: self.missing(), length: self.length }
     }
 
-    /// Whether it is large and too little of it has arrived since that was asked last, at most once in every [`PACE`].
-    fn is_slow(&mut self) -> bool {
-        let (at, before) = self.paced;
-        if Instant::now() < at || self.length <= SMALL_FRAME_BYTES {
-            return false;
+    /// Begins to measure anew if it was we who did not come to read for so long.
+    fn keep_pace(&mut self) {
+        let now = Instant::now();
+        if now >= self.paced.0 {
+            self.paced = (now + PACE, self.bytes.len());
         }
+    }
+
+    /// Whether it is large and too little of it arrived in the [`PACE`] that ends now.
+    fn is_slow(&mut self) -> bool {
+        let before = self.paced.1;
         self.paced = (Instant::now() + PACE, self.bytes.len());
-        self.missing() > 0 && self.bytes.len() - before < ARRIVAL_BYTES_PER_SECOND
+        self.length > SMALL_FRAME_BYTES && self.bytes.len() - before < ARRIVAL_BYTES_PER_SECOND
     }
 
     fn missing(&self) -> usize {
@@ -273,6 +282,25 @@ mod tests {
     fn reader() -> (DuplexStream, FrameReader<DuplexStream>) {
         let (client, server) = duplex(1 << 20);
         (client, FrameReader::new(server, MAX))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_frame_that_does_not_arrive_is_late_as_soon_as_others_wait_for_memory() {
+        let pool = Pool::of(1);
+        for others_wait in [false, true] {
+            let (mut client, mut frames) = reader();
+            frames.hurry_for(&pool);
+            client.write_all(&frame(1 << 20, 0, &[])).await.unwrap();
+            let head = frames.head().await.unwrap().unwrap();
+            let all = pool.try_hold(1);
+            let waits = others_wait.then(|| tokio::spawn(pool.clone().hold(1)));
+            tokio::task::yield_now().await;
+            let begun = Instant::now();
+            assert!(matches!(frames.body(&head).await, Err(Broken::Late { .. })));
+            assert_eq!(begun.elapsed() < ARRIVAL_GRACE, others_wait);
+            drop((all, waits));
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -12,9 +12,9 @@ use super::handle::settled;
 use super::tail::{Busy, LaneCell, LaneState};
 use super::{Error, Log};
 
-/// Decompressed bytes looked at when a stream insists on keys. *Ours*: sixteen times the default of the largest batch, where
+/// Decompressed bytes looked at when a stream insists on keys. *Ours*: eight times the default of the largest batch, where
 /// producers count a batch's size before they compress it.
-const KEY_CHECK_BYTES_MAX: usize = 16 << 20;
+const KEY_CHECK_BYTES_MAX: usize = 8 << 20;
 
 /// Where a batch went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,7 +6,7 @@ use crate::store::{Block, Search};
 use super::{Error, Log};
 
 /// Decompressed bytes walked to find one record by its time.
-const WALK_BYTES_MAX: usize = 16 << 20;
+const WALK_BYTES_MAX: usize = 8 << 20;
 
 /// A place in a lane, described.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,9 +2,11 @@
 
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{FetchRequest, MetadataRequest};
+use shardgate::model::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Duration, Instant, timeout};
 
+use crate::support::hostile::{Attacker, Targets, Then};
 use crate::support::{Gateway, batch, name, produce};
 
 #[tokio::test(start_paused = true)]
@@ -113,4 +115,53 @@ async fn stopping_ends_a_long_poll_at_once() {
     gateway.stop();
     assert!(kafka.is_closed().await);
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+/// Attacks between two questions of an honest client.
+const CHUNK: usize = 100;
+
+#[tokio::test(start_paused = true)]
+async fn an_honest_client_is_served_whatever_others_send() {
+    let gateway = Gateway::start();
+    gateway.stream("honest", 1).await;
+    let keyed = Settings { keys_required: true, ..Settings::default() };
+    let topics = [gateway.stream("open", 4).await, gateway.stream_with("keyed", 4, keyed).await];
+    let topics = topics.iter().map(|stream| (stream.name().as_str().to_owned(), stream.id().0)).collect();
+    let seed = 1;
+    println!("seed {seed}");
+    let mut attacker = Attacker::new(seed, Targets { topics, groups: vec!["readers".to_owned()] }, 16 << 10);
+    let mut honest = gateway.kafka();
+    for chunk in 0..20 {
+        for _ in 0..CHUNK {
+            let attack = attacker.next();
+            let mut pipe = gateway.pipe();
+            // The gateway may close while we write, whatever this was.
+            let _ = timeout(Duration::from_secs(1), pipe.write_all(&attack.bytes)).await;
+            if attack.then == Then::Listen {
+                let _ = timeout(Duration::from_secs(1), pipe.read(&mut [0; 1_000])).await;
+            }
+        }
+        assert_eq!(honest.produce("honest", 0, batch(&["still here"])).await.base_offset, chunk);
+    }
+}
+
+#[test]
+fn an_attacker_repeats_itself_for_the_same_seed() {
+    let targets = Targets { topics: vec![("open".to_owned(), uuid::Uuid::nil())], groups: vec!["readers".to_owned()] };
+    let mut attackers = [1, 1, 2].map(|seed| Attacker::new(seed, targets.clone(), 1_000));
+    let [one, same, other] = attackers.each_mut().map(|attacker| (0..100).map(|_| attacker.next().bytes).collect::<Vec<_>>());
+    assert!(one == same && one != other);
+}
+
+#[test]
+fn an_attacker_knows_a_good_request_for_every_served_version() {
+    let targets = Targets { topics: vec![("open".to_owned(), uuid::Uuid::nil())], groups: vec!["readers".to_owned()] };
+    let mut attacker = Attacker::new(1, targets, 1_000);
+    for api in shardgate::kafka::supported() {
+        for version in api.served.clone() {
+            // A header alone has 10 bytes.
+            let longest = (0..20).map(|_| attacker.good(api.key, version).len()).max();
+            assert!(longest > Some(10), "{} version {version}", api.name);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A gateway in memory, and who speaks to it.
 
 mod batches;
+pub(crate) mod hostile;
 mod kafka;
 mod members;
 

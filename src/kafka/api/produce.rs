@@ -38,7 +38,7 @@ const ZSTD: i16 = 7;
 const MESSAGES: i16 = 8;
 /// How long one request may keep its thread, which serves other connections too, with starting appends. *Ours*: thousands of
 /// batches are started in less, unless they have to be opened and were made to take long.
-const START_MAX: Duration = Duration::from_millis(250);
+const START_MAX: Duration = Duration::from_millis(50);
 
 impl Api for Produce {
     type Request = ProduceRequest;
