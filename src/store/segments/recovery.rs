@@ -225,6 +225,65 @@ impl Span {
     }
 }
 
+/// What the index has of all lanes; counts the live bytes of segments on the way.
+struct Survey<'a> {
+    lanes: &'a HashMap<LaneId, Cell>,
+    segments: &'a Segments,
+    /// In the order of their offsets, until runs are taken out of it.
+    spans: HashMap<LaneId, Vec<Span>>,
+}
+
+impl<'a> Survey<'a> {
+    fn of(lanes: &'a HashMap<LaneId, Cell>, segments: &'a Segments) -> Self {
+        segments.values().for_each(|segment| segment.live.store(0, Ordering::Relaxed));
+        let survey = Self { lanes, segments, spans: HashMap::new() };
+        for cell in lanes.values() {
+            cell.growing.iter().for_each(|run| survey.count(cell, run));
+        }
+        survey
+    }
+
+    fn take(&mut self, lane: LaneId, run: &Run) {
+        if let Some(cell) = self.lanes.get(&lane) {
+            self.count(cell, run);
+        }
+        self.spans.entry(lane).or_default().push(Span::of(run));
+    }
+
+    fn count(&self, cell: &Cell, run: &Run) {
+        let horizon = cell.head.extent().horizon;
+        let live: u64 = run.blocks().filter(|(_, end)| *end > horizon).map(|(place, _)| u64::from(place.entry_bytes)).sum();
+        if let Some(segment) = self.segments.get(&run.segment) {
+            segment.live.fetch_add(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the runs of every lane follow each other from its horizon to its end, and no other lane has any.
+    fn whole(mut self) -> bool {
+        let follow = |(lane, cell): (&LaneId, &Cell)| {
+            let mut spans = self.spans.remove(lane).unwrap_or_default();
+            spans.sort_by_key(|span| span.base);
+            let follow = spans.windows(2).all(|pair| matches!(pair, [one, other] if one.next == other.base));
+            let horizon = cell.head.extent().horizon;
+            let until = cell.growing.as_ref().map_or(cell.head.extent().next, |run| run.base);
+            let (first, next) = spans.first().zip(spans.last()).map_or((horizon, horizon), |(one, other)| (one.base, other.next));
+            follow && first <= horizon && next >= until
+        };
+        self.lanes.iter().all(follow) && self.spans.is_empty()
+    }
+}
+
+/// Notes how sealed segments look now that they are known to be good and covered by the index.
+fn seal(tree: &Tree, segments: &Segments) -> Result<(), Error> {
+    for segment in sealed(segments) {
+        let look = segment.look()?;
+        if tree.seal(segment.number)?.as_deref() != Some(&look) {
+            tree.set_seal(segment.number, Some(&look))?;
+        }
+    }
+    tree.flush()
+}
+
 /// The most records that one batch can have.
 const BATCH_RECORDS_MAX: i64 = limits::COMPRESSED_RECORDS_MAX as i64;
 
@@ -391,35 +450,38 @@ impl Replay {
         tracing::info!(segments = segments.len(), "the ledger and the index are rebuilt from the commit log");
         let tree = Tree::begin_anew(directory)?;
         self.rebuild(&tree, segments)?;
-        if !self.finish(&tree, segments)? {
+        let mut survey = Survey::of(&self.lanes, segments);
+        tree.runs(|lane, run| survey.take(lane, &run))?;
+        if !survey.whole() {
             return Err(Error::Failed(
                 "the index could not be rebuilt: what sled gives back is not what it was given".to_owned(),
             ));
         }
+        seal(&tree, segments)?;
         Ok((tree, self.lanes))
     }
 
     /// Brings trees of an earlier moment up to date; `false` if they lack something.
-    fn update(&mut self, tree: &Tree, segments: &Segments, unsealed: &[Arc<Segment>], mut found: Found) -> Result<bool, Error> {
+    fn update(&self, tree: &Tree, segments: &Segments, unsealed: &[Arc<Segment>], mut found: Found) -> Result<bool, Error> {
         self.update_ledger(tree)?;
         // Runs in segments that were just read are made anew; all others must be right.
         let newest = segments.keys().next_back().copied().unwrap_or(0);
         let fresh: HashSet<u64> = unsealed.iter().map(|segment| segment.number).chain([newest]).collect();
-        let (mut stale, mut kept) = (Vec::new(), HashMap::<LaneId, Vec<Span>>::new());
+        let (mut stale, mut survey) = (Vec::new(), Survey::of(&self.lanes, segments));
         tree.runs(|lane, run| {
             let alive = self.lanes.get(&lane).is_some_and(|cell| run.next > cell.head.extent().horizon);
             let there = segments.get(&run.segment).is_some_and(|segment| run.end() <= segment.end());
             if alive && (run.places.is_empty() || there) && !fresh.contains(&run.segment) {
-                kept.entry(lane).or_default().push(Span::of(&run));
+                survey.take(lane, &run);
             } else {
                 stale.push(IndexChange::Remove(lane, run.base));
             }
         })?;
-        found.append(&mut self.moved);
+        found.extend(self.moved.iter().map(|(at, block)| (*at, *block)));
         let mut runs: Vec<(LaneId, Run)> = Vec::new();
         for ((lane, base), (segment, mut block)) in found {
             let alive = self.lanes.get(&lane).is_some_and(|cell| block.next > cell.head.extent().horizon);
-            let kept = kept.get(&lane).map(Vec::as_slice).unwrap_or_default();
+            let kept = survey.spans.get(&lane).map(Vec::as_slice).unwrap_or_default();
             let before = kept.partition_point(|span| span.base <= base).checked_sub(1).and_then(|at| kept.get(at));
             if !alive || before.is_some_and(|before| base < before.next) {
                 continue;
@@ -436,10 +498,15 @@ impl Replay {
                 }
             }
         }
-        runs.append(&mut self.runs);
+        runs.extend(self.runs.iter().cloned());
+        runs.iter().for_each(|(lane, run)| survey.take(*lane, run));
+        let whole = survey.whole();
         tree.change_index(stale)?;
         tree.change_index(runs.into_iter().map(|(lane, run)| IndexChange::Put(lane, run)))?;
-        self.finish(tree, segments)
+        if whole {
+            seal(tree, segments)?;
+        }
+        Ok(whole)
     }
 
     /// Sets right whatever differs from the log.
@@ -455,38 +522,6 @@ impl Replay {
         let missing = self.ledger.iter().filter(|(key, _)| !seen.contains(*key));
         wrong.extend(missing.map(|(key, value)| Write::Put { key: key.clone(), value: value.clone() }));
         tree.apply(&wrong)
-    }
-
-    /// Counts the live bytes of segments, and notes that they are good. Whether the index has all live blocks of all lanes.
-    fn finish(&self, tree: &Tree, segments: &Segments) -> Result<bool, Error> {
-        segments.values().for_each(|segment| segment.live.store(0, Ordering::Relaxed));
-        let count = |cell: &Cell, run: &Run| {
-            let horizon = cell.head.extent().horizon;
-            let live: u64 = run.blocks().filter(|(_, end)| *end > horizon).map(|(place, _)| u64::from(place.entry_bytes)).sum();
-            if let Some(segment) = segments.get(&run.segment) {
-                segment.live.fetch_add(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
-            }
-        };
-        let mut reach: HashMap<LaneId, Offset> = HashMap::new();
-        let mut whole = true;
-        tree.runs(|lane, run| {
-            let Some(cell) = self.lanes.get(&lane) else { return whole = false };
-            whole &= reach.get(&lane).map_or(run.base <= cell.head.extent().horizon, |reach| *reach == run.base);
-            reach.insert(lane, run.next);
-            count(cell, &run);
-        })?;
-        for (lane, cell) in &self.lanes {
-            let until = cell.growing.as_ref().map_or(cell.head.extent().next, |run| run.base);
-            whole &= *reach.get(lane).unwrap_or(&cell.head.extent().horizon) >= until;
-            cell.growing.iter().for_each(|run| count(cell, run));
-        }
-        if whole {
-            for segment in sealed(segments) {
-                tree.set_seal(segment.number, Some(&segment.look()?))?;
-            }
-            tree.flush()?;
-        }
-        Ok(whole)
     }
 
     /// Makes the trees from nothing but the log.

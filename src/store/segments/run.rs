@@ -10,7 +10,7 @@ use crate::model::{LaneId, Offset, Timestamp};
 use super::format::{BLOCK_PREFIX_BYTES, Reader};
 
 /// A run is closed when it covers this much, or [`RUN_BLOCKS`].
-const RUN_BYTES: u64 = 64 << 10;
+const RUN_BYTES: u64 = 256 << 10;
 /// Keeps an index value near 1 KB: sled moves values of 7 KB and more into files of their own.
 const RUN_BLOCKS: usize = 64;
 
