@@ -119,6 +119,8 @@ impl Requests<'_> {
             }
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::OffsetDelete => self.offset_delete(),
+            ApiKey::SaslHandshake => sent(self.version, &SaslHandshakeRequest::default().with_mechanism("PLAIN".into())),
+            ApiKey::SaslAuthenticate => sent(self.version, &SaslAuthenticateRequest::default().with_auth_bytes("\0a\0b".into())),
             ApiKey::DescribeCluster => sent(self.version, &DescribeClusterRequest::default()),
             _ => None,
         }
