@@ -332,7 +332,7 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
             Busy::Pipelined if terms.pipelined => {}
             Busy::Pipelined | Busy::Yes => pending().await,
             Busy::Waiting => {
-                self.frames.closed().await;
+                self.frames.closed().await?;
                 return Ok(Next::Gone);
             }
         }

@@ -3,7 +3,6 @@
 //! Differs from Kafka in growing a frame's memory as its bytes arrive instead of allocating the announced length, and in
 //! closing a connection whose announced frame does not arrive in time: either would let a client hold memory for nothing.
 
-use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::buf::ByteBuf;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::memory::Pool;
 
@@ -32,6 +31,9 @@ const GROWTH: usize = 4;
 const ARRIVAL_GRACE: Duration = Duration::from_secs(10);
 /// The slowest accepted arrival behind the grace, in bytes per second; while others wait for memory, the slowest at all.
 const ARRIVAL_BYTES_PER_SECOND: usize = 256 << 10;
+/// How long a connection stays whose end cannot be seen. *Ours*: Fetch waits for half a second, and behind a JoinGroup, which
+/// may wait longer, clients send no more than a heartbeat.
+const UNSEEN_MAX: Duration = Duration::from_secs(10);
 /// How often the pace of a frame is looked at.
 const PACE: Duration = Duration::from_secs(1);
 /// Values that one request may consist of. *Ours*: the ten thousand partitions of the largest topic take fewer, whatever is said
@@ -73,6 +75,9 @@ pub(crate) enum Broken {
         /// Bytes announced.
         length: usize,
     },
+    /// More was sent behind a request that waits than is read ahead.
+    #[error("more than {READ_AHEAD_BYTES} bytes were sent behind a request that still waits after {UNSEEN_MAX:?}")]
+    Unseen,
     /// The socket failed.
     #[error("{0}")]
     Socket(#[from] io::Error),
@@ -147,15 +152,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(bytes.into())
     }
 
-    /// Returns when the client has closed the connection; never, while it has more bytes under way than are read ahead.
-    pub(crate) async fn closed(&mut self) {
+    /// Returns when the client has closed the connection. If it has sent more than is read ahead, its going cannot be seen;
+    /// that is an error after a time in which whoever sends so much has an answer as a rule.
+    pub(crate) async fn closed(&mut self) -> Result<(), Broken> {
         // The bytes behind a head belong to its body as soon as that is being read.
         while self.body.is_none() && self.ahead.len() < READ_AHEAD_BYTES {
             if !matches!(self.fill().await, Ok(1..)) {
-                return;
+                return Ok(());
             }
         }
-        pending::<()>().await;
+        sleep(UNSEEN_MAX).await;
+        Err(Broken::Unseen)
     }
 
     async fn fill(&mut self) -> io::Result<usize> {

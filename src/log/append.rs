@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
+use tokio::task::block_in_place;
 
-use crate::batch::{Batch, ProducerWindow, Verdict};
+use crate::batch::{Batch, Codec, ProducerWindow, Verdict};
 use crate::model::{LaneId, Offset, Settings, Timestamp};
 use crate::store::{self, Block, Journal};
 
@@ -70,12 +72,13 @@ impl Log {
             return Err(Error::BatchTooLarge { bytes, max: settings.batch_bytes_max });
         }
         if settings.keys_required {
-            let _turn = self.inner.opening.lock();
-            for record in batch.records(KEY_CHECK_BYTES_MAX)? {
-                let record = record?;
-                if record.key.is_none() {
-                    return Err(Error::KeyMissing(record.offset_delta));
-                }
+            if batch.header().codec == Codec::None {
+                check_keys(batch)?;
+            } else {
+                aside(|| {
+                    let _turn = self.inner.opening.lock();
+                    check_keys(batch)
+                })?;
             }
         }
         Ok(())
@@ -140,6 +143,25 @@ impl Drop for End {
     /// A store that stops answers nobody; those who wait for this append must not wait for ever.
     fn drop(&mut self) {
         self.settle(Err(store::Error::Failed("the store stopped before the write was durable".to_owned())));
+    }
+}
+
+/// Whether every record has a key.
+fn check_keys(batch: &Batch) -> Result<(), Error> {
+    for record in batch.records(KEY_CHECK_BYTES_MAX)? {
+        let record = record?;
+        if record.key.is_none() {
+            return Err(Error::KeyMissing(record.offset_delta));
+        }
+    }
+    Ok(())
+}
+
+/// Runs `work`, which may take long, here and now; the other tasks of this thread go on in another one, if the runtime has more.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }
 

@@ -48,10 +48,10 @@ pub(super) struct Inner {
     /// Held while a compressed batch that is being appended is open: the memory of one is all they take together.
     pub(super) opening: Mutex<()>,
     /// The same for batches that are searched, whose readers can wait.
-    pub(super) searching: AsyncMutex<()>,
+    pub(super) searching: Arc<AsyncMutex<()>>,
     pub(super) producer_ids: AsyncMutex<ProducerIds>,
     /// One permit per read from the disk: each takes a thread, and memory for what it reads.
-    pub(super) reads: Semaphore,
+    pub(super) reads: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -66,7 +66,7 @@ impl Log {
         let tails = Arc::new(Tails::new(options.tail_bytes_max));
         let streams = catalog::load(journal.as_ref(), ledger.as_ref(), &tails)?;
         let producer_ids = AsyncMutex::new(ProducerIds::load(ledger.as_ref())?);
-        let (changing, opening, searching) = (Arc::default(), Mutex::new(()), AsyncMutex::new(()));
+        let (changing, opening, searching) = (Arc::default(), Mutex::new(()), Arc::default());
         let streams = RwLock::new(streams);
         let inner = Inner {
             journal,
@@ -78,7 +78,7 @@ impl Log {
             opening,
             searching,
             producer_ids,
-            reads: Semaphore::new(READS_MAX),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -117,9 +117,15 @@ impl Log {
         &self,
         work: impl FnOnce(&dyn Journal) -> Result<T, store::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let _turn = self.inner.reads.acquire().await;
+        let turn = self.inner.reads.clone().acquire_owned().await;
         let journal = self.inner.journal.clone();
-        match tokio::task::spawn_blocking(move || work(journal.as_ref())).await {
+        match tokio::task::spawn_blocking(move || {
+            // Held by the read itself, which goes on when nobody waits for it any more.
+            let _turn = turn;
+            work(journal.as_ref())
+        })
+        .await
+        {
             Ok(result) => Ok(result?),
             Err(error) => Err(store::Error::Failed(format!("a read from the store did not end: {error}")).into()),
         }

@@ -40,8 +40,13 @@ impl Log {
             Position::AtTime(time) => Search::CreatedFrom(time),
             Position::LatestTime => Search::LatestCreated,
         };
-        let _turn = self.inner.searching.lock().await;
-        let found = self.on_disk(move |journal| Ok(journal.find(lane, search)?.map(|block| record_in(&block, search)))).await?;
+        let turn = self.inner.searching.clone().lock_owned().await;
+        let found = self
+            .on_disk(move |journal| {
+                let _turn = turn;
+                Ok(journal.find(lane, search)?.map(|block| record_in(&block, search)))
+            })
+            .await?;
         Ok(found)
     }
 }
