@@ -70,8 +70,8 @@ impl Default for Config {
             offsets_retention: Duration::from_secs(10_080 * 60),
             frame_bytes_max: 104_857_600,
             connections_max: 10_000,
-            frames_in_flight_bytes_max: 256 << 20,
-            tail_bytes_max: 64 << 20,
+            frames_in_flight_bytes_max: 64 << 20,
+            tail_bytes_max: 32 << 20,
             log_format: LogFormat::Text,
             ports_file: None,
         }
