@@ -1,6 +1,6 @@
 //! **The long attack**: the real process over real sockets, under fire from many connections while an honest client works.
 //!
-//! Runs for `SHARDGATE_ATTACK_SECONDS` (2 unless set) with `SHARDGATE_ATTACK_SEED`, against the binary that Cargo has built or
+//! Runs for `SHARDGATE_ATTACK_SECONDS` (1 unless set) with `SHARDGATE_ATTACK_SEED`, against the binary that Cargo has built or
 //! `SHARDGATE_BIN`. Passes if the process lives, nothing panicked, its memory stayed within bounds, the honest client was
 //! served all the time, and what it was told is there still finds itself after a restart.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
@@ -46,7 +46,7 @@ const OPEN: &str = "open";
 const KEYED: &str = "keyed";
 
 fn main() {
-    let seconds = number("SHARDGATE_ATTACK_SECONDS").unwrap_or(2);
+    let seconds = number("SHARDGATE_ATTACK_SECONDS").unwrap_or(1);
     let seed = number("SHARDGATE_ATTACK_SEED").unwrap_or(1);
     println!("attack: {seconds} s, seed {seed}");
     let checks = run(seconds, seed);
