@@ -135,9 +135,14 @@ fn log_to_stderr(format: LogFormat, level: &str) {
     };
 }
 
+/// Threads that wait for the disk, beside one for every core, which takes over from a worker that is busy for long. *Ours*: each
+/// keeps freed memory to itself, so that with Tokio's 512 an attack took twice as much.
+const BLOCKING_THREADS: usize = 8;
+
 /// Runs `work` on a Tokio runtime.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS + cores).build();
     let runtime = runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     let result = runtime.block_on(work);
     // Whatever still blocks on the disk is not waited for: what has been answered is durable.
