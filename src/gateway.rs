@@ -24,7 +24,7 @@ use crate::http::{self, Question, Refusal, Site};
 use crate::kafka::{self, Door};
 use crate::log::{self, Log, Stream};
 use crate::metrics::{GroupOffset, GroupState, LaneState, Meter, Snapshot, TopicState};
-use crate::model::{InvalidName, Offset, SequenceNumber, Settings, Shard, StreamName, Timestamp};
+use crate::model::{InvalidName, Limits, Offset, SequenceNumber, Settings, Shard, StreamName, Timestamp};
 use crate::notebook::{Notebook, Page};
 use crate::store::{self, Journal, Ledger, MemoryStore, SegmentStore};
 
@@ -183,7 +183,7 @@ impl Gateway {
     pub fn builder() -> Builder {
         let any_port = Address::new("127.0.0.1", 0);
         let config = Config { ephemeral: true, kafka_listener: any_port, http_listener: None, ..Config::default() };
-        Builder { config, topics: Vec::new(), env: Env::system() }
+        Builder { config, topics: Vec::new(), env: Env::system(Limits::off()) }
     }
 
     /// Starts a gateway that is set up as the program's is.
@@ -191,7 +191,7 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`]; nothing is left behind then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        start(config, Env::system()).await
+        start(config, Env::system(Limits::kinesis())).await
     }
 
     /// What a Kafka client on this machine needs as its `bootstrap.servers`.

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -45,8 +46,24 @@ const DRAIN: Duration = Duration::from_millis(800);
 pub(crate) trait Service {
     /// How requests with this head are treated, or why the connection has to be closed.
     fn terms(&self, head: &Head) -> Result<Terms, String>;
-    /// Serves one request.
-    fn call(&self, head: Head, frame: Bytes) -> Call;
+    /// Serves one request, which may apply the brake before its first wait.
+    fn call(&self, head: Head, frame: Bytes, brake: Brake) -> Call;
+}
+
+/// With it a request stops its connection from reading on until it is answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Brake(Arc<AtomicBool>);
+
+impl Brake {
+    /// Stops the connection, if the request has not waited for anything yet.
+    pub(crate) fn apply(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was applied since this was asked.
+    fn release(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// How requests of a kind are treated.
@@ -124,7 +141,7 @@ where
     let frames = FrameReader::new(reader, bounds.frame_bytes_max);
     let intake =
         Intake { frames, service, memory: Memory { records: bounds.records, requests: bounds.requests, state: State::Nothing } };
-    let connection = Connection { intake, in_flight: VecDeque::new(), writer, answers: bounds.answers };
+    let connection = Connection { intake, in_flight: VecDeque::new(), writer, answers: bounds.answers, brake: Brake::default() };
     tokio::select! {
         biased;
         end = connection.serve(bounds.idle_max, shutdown.clone()) => end,
@@ -137,12 +154,15 @@ struct Connection<'s, R, W, S> {
     in_flight: VecDeque<InFlight>,
     writer: W,
     answers: Arc<Pool>,
+    brake: Brake,
 }
 
 /// A request between its start and its answer.
 struct InFlight {
     reply: Started<dyn Future<Output = Reply<Answer>> + Send>,
     terms: Terms,
+    /// Whether nothing may be read before it is answered.
+    is_braking: bool,
     /// Its frame's memory; given back with it.
     _memory: Option<Hold>,
 }
@@ -183,10 +203,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
     }
 
     async fn start(&mut self, accepted: Accepted) {
-        let call = self.intake.service.call(accepted.head, accepted.frame);
+        let call = self.intake.service.call(accepted.head, accepted.frame, self.brake.clone());
         let reply = Started::begin(call).await;
+        let is_braking = self.brake.release();
         let memory = accepted.memory.filter(|_| !accepted.terms.is_handed_over);
-        self.in_flight.push_back(InFlight { reply, terms: accepted.terms, _memory: memory });
+        self.in_flight.push_back(InFlight { reply, terms: accepted.terms, is_braking, _memory: memory });
     }
 
     /// Answers what is in flight, and reads nothing more. Nobody is there to wait with for a request that waits for others.
@@ -275,7 +296,7 @@ enum Busy {
     No,
     /// Pipelined requests only, and fewer than [`PIPELINE_MAX`].
     Pipelined,
-    /// A request that must be alone, or as many as there may be.
+    /// A request that must be alone or brakes, or as many as there may be.
     Yes,
     /// A request that must be alone and is worth nothing without its client.
     Waiting,
@@ -286,7 +307,7 @@ impl Busy {
     fn of(in_flight: &VecDeque<InFlight>) -> Self {
         match in_flight.back() {
             None => Self::No,
-            Some(last) if last.terms.pipelined && in_flight.len() < PIPELINE_MAX => Self::Pipelined,
+            Some(last) if last.terms.pipelined && !last.is_braking && in_flight.len() < PIPELINE_MAX => Self::Pipelined,
             Some(last) if last.terms.waits => Self::Waiting,
             Some(_) => Self::Yes,
         }
@@ -400,6 +421,7 @@ mod tests {
     const WAITING: i16 = 2;
     const SILENT: i16 = 3;
     const REFUSED: i16 = 4;
+    const BRAKING: i16 = 5;
 
     /// Answers with the correlation id once the test lets it.
     #[derive(Clone, Default)]
@@ -432,7 +454,7 @@ mod tests {
     impl Service for Fake {
         fn terms(&self, head: &Head) -> Result<Terms, String> {
             match head.key {
-                PIPELINED | SILENT => Ok(Terms {
+                PIPELINED | SILENT | BRAKING => Ok(Terms {
                     frame_bytes_max: usize::MAX,
                     memory_per_byte: 1,
                     has_records: true,
@@ -460,9 +482,12 @@ mod tests {
             }
         }
 
-        fn call(&self, head: Head, _frame: Bytes) -> Call {
+        fn call(&self, head: Head, _frame: Bytes, brake: Brake) -> Call {
             let fake = self.clone();
             Box::pin(async move {
+                if head.key == BRAKING {
+                    brake.apply();
+                }
                 let id = head.correlation_id;
                 fake.started.lock().unwrap().push(id);
                 let mut mark = DropMark(fake.clone(), id, false);
@@ -554,6 +579,23 @@ mod tests {
         rig.allow(1).await;
         assert_eq!([rig.answer().await, rig.answer().await, rig.answer().await], [1, 2, 3]);
         assert_eq!(rig.memory.left(), MEMORY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_started_behind_a_request_that_brakes_until_it_is_answered() {
+        let mut rig = Rig::new();
+        for (key, id) in [(PIPELINED, 1), (BRAKING, 2), (PIPELINED, 3), (PIPELINED, 4)] {
+            rig.send(key, id).await;
+        }
+        assert_eq!(rig.fake.started(), [1, 2]);
+        rig.allow(1).await;
+        assert_eq!(rig.answer().await, 1);
+        settle().await;
+        assert_eq!(rig.fake.started(), [1, 2]);
+        rig.allow(2).await;
+        assert_eq!(rig.answer().await, 2);
+        settle().await;
+        assert_eq!(rig.fake.started(), [1, 2, 3, 4]);
     }
 
     #[tokio::test(start_paused = true)]

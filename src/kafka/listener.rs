@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::api;
 use super::api::contract::{Call, Door, Origin, Reply};
-use super::connection::{Bounds, Closed, Service, Terms, run};
+use super::connection::{Bounds, Brake, Closed, Service, Terms, run};
 use super::frame::Head;
 
 /// Turns true when the gateway is to stop; so does dropping the sender.
@@ -65,26 +65,26 @@ where
     S: AsyncRead + AsyncWrite + Send,
 {
     let (reader, writer) = tokio::io::split(stream);
-    converse(std::pin::pin!(reader), std::pin::pin!(writer), Origin { door, peer, local }, None, shutdown).await;
+    converse(std::pin::pin!(reader), std::pin::pin!(writer), Origin { door, peer, local, shutdown }, None).await;
 }
 
 /// The conversation on a socket, unless its addresses are lost already.
 fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shutdown: &Shutdown) -> Option<impl Future<Output = ()> + use<>> {
     // A connection that fails here is gone already.
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr()).ok()?;
-    let (origin, shutdown) = (Origin { door: door.clone(), peer, local }, shutdown.clone());
+    let origin = Origin { door: door.clone(), peer, local, shutdown: shutdown.clone() };
     Some(async move {
         let (reader, writer) = stream.into_split();
-        converse(reader, writer, origin, Some(IDLE_MAX), shutdown).await;
+        converse(reader, writer, origin, Some(IDLE_MAX)).await;
     })
 }
 
-async fn converse<R, W>(reader: R, writer: W, origin: Origin, idle_max: Option<Duration>, shutdown: Shutdown)
+async fn converse<R, W>(reader: R, writer: W, origin: Origin, idle_max: Option<Duration>)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let (peer, door) = (origin.peer, origin.door.clone());
+    let (peer, door, shutdown) = (origin.peer, origin.door.clone(), origin.shutdown.clone());
     let Ok(_place) = door.connections.try_acquire() else {
         tracing::warn!(%peer, max = door.config.connections_max, "connection closed: there are as many as there may be");
         return;
@@ -130,9 +130,9 @@ impl Service for Origin {
         })
     }
 
-    fn call(&self, head: Head, frame: Bytes) -> Call {
+    fn call(&self, head: Head, frame: Bytes, brake: Brake) -> Call {
         match api::find(head.key) {
-            Some(entry) => (entry.call)(self, head, frame),
+            Some(entry) => (entry.call)(self, head, frame, brake),
             // Terms has refused it.
             None => Box::pin(async { Reply::HangUp("unknown key".to_owned()) }),
         }

@@ -1,22 +1,55 @@
-//! admit → number → commit → wake.
+//! admit → judge → pay → number → commit → wake.
 
 use std::sync::Arc;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
+use tokio::time::Instant;
 
 use crate::batch::{Batch, Codec, ProducerWindow, Verdict};
 use crate::model::{LaneId, Offset, Settings, Timestamp};
 use crate::store::{self, Block, Journal};
 
+use super::catalog::Stream;
 use super::handle::settled;
-use super::tail::{Busy, LaneCell, LaneState};
+use super::tail::{Busy, LaneCell, LaneState, Numbering};
+use super::throughput::{Cost, Patience, Writes};
 use super::{Error, Log};
 
 /// Decompressed bytes looked at when a stream insists on keys. *Ours*: eight times the default of the largest batch, where
 /// producers count a batch's size before they compress it.
 const KEY_CHECK_BYTES_MAX: usize = 8 << 20;
+
+/// A batch that is on its way to the disk, or there already.
+pub struct Appending {
+    cell: Arc<LaneCell>,
+    base: Offset,
+    arrived_at: Timestamp,
+    /// When its shard has paid for it.
+    paid_at: Instant,
+    /// `None` if it is durable.
+    durable: Option<oneshot::Receiver<Result<(), store::Error>>>,
+}
+
+impl Appending {
+    /// When the batch may be answered so that the shard's throughput is kept.
+    pub fn paid_at(&self) -> Instant {
+        self.paid_at
+    }
+
+    /// Returns when it is durable, however much is owed for it.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if it could not be made durable: it is not there then, and nor is what was begun behind it.
+    pub async fn durable(self) -> Result<Appended, Error> {
+        if let Some(durable) = self.durable {
+            settled(durable).await?;
+        }
+        let horizon = self.cell.state.lock().horizon;
+        Ok(Appended { base: self.base, arrived_at: self.arrived_at, horizon })
+    }
+}
 
 /// Where a batch went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,40 +62,47 @@ pub struct Appended {
     pub horizon: Offset,
 }
 
-/// What becomes of a batch that was admitted.
-enum Numbered {
-    New { block: Block, generation: u64 },
+/// Whether a batch came before.
+enum Judged {
+    /// It did not; what is known of its producer.
+    New(Option<ProducerWindow>),
+    /// It did, and has this place; `end` hears when it is durable, and is `None` if it is.
     Repeated { base: Offset, end: Option<oneshot::Receiver<Result<(), store::Error>>> },
 }
 
 impl Log {
-    /// Appends a batch that `Batch::check` found good, and returns when it is durable.
+    /// Begins to append a batch that `Batch::check` found good. Calls are appended in their order.
     ///
-    /// Up to its first await it numbers the batch and hands it to the journal: calls first polled in one order are appended
-    /// in that order. An idempotent producer's repeated batch is answered with its first offset and not appended again.
-    pub async fn append(&self, lane: LaneId, batch: &Batch) -> Result<Appended, Error> {
+    /// An idempotent producer's repeated batch gets its first offset and is not appended again. Where throughput is limited, a
+    /// batch that its shard cannot carry yet is treated as `patience` says.
+    ///
+    /// # Errors
+    /// What the log refuses is refused here, and nothing is written then.
+    pub fn append(&self, lane: LaneId, batch: &Batch, patience: Patience) -> Result<Appending, Error> {
         let (stream, cell) = self.lane(lane)?;
         let settings = stream.settings();
         self.admit(&settings, batch)?;
-        let arrived_at = self.inner.env.clock.now();
-        let (base, arrived_at, durable) = {
-            let numbering = cell.numbering.lock();
-            if numbering.sealed {
-                return Err(Error::UnknownStream(stream.name().to_string()));
+        let now = self.inner.env.clock.now();
+        let mut numbering = cell.numbering.lock();
+        if numbering.sealed {
+            return Err(Error::UnknownStream(stream.name().to_string()));
+        }
+        let mut state = cell.state.lock();
+        let (base, arrived_at, paid_at, durable) = match self.judge(&cell, &mut state, batch)? {
+            Judged::Repeated { base, end } => {
+                drop(state);
+                (base, now, Instant::now(), end)
             }
-            match self.number(&cell, &settings, batch, arrived_at)? {
-                Numbered::Repeated { base, end } => (base, arrived_at, end),
-                Numbered::New { block, generation } => {
-                    let (base, arrived_at) = (block.batch.header().base_offset, block.arrived_at);
-                    (base, arrived_at, Some(self.hand_over(&cell, block, generation)))
-                }
+            Judged::New(window) => {
+                let paid_at = self.pay(&stream, &mut numbering, batch, patience)?;
+                let (block, generation) = number(&mut state, &settings, batch, window, now);
+                drop(state);
+                let (base, arrived_at) = (block.batch.header().base_offset, block.arrived_at);
+                (base, arrived_at, paid_at, Some(self.hand_over(&cell, block, generation)))
             }
         };
-        if let Some(durable) = durable {
-            settled(durable).await?;
-        }
-        let horizon = cell.state.lock().horizon;
-        Ok(Appended { base, arrived_at, horizon })
+        drop(numbering);
+        Ok(Appending { cell, base, arrived_at, paid_at, durable })
     }
 
     /// Whether the stream takes such a batch at all.
@@ -84,28 +124,37 @@ impl Log {
         Ok(())
     }
 
-    /// Gives the batch its offsets, unless it has them already.
-    fn number(&self, cell: &LaneCell, settings: &Settings, batch: &Batch, now: Timestamp) -> Result<Numbered, Error> {
+    /// Whether the batch's producer has sent it before, or may not send it now.
+    fn judge(&self, cell: &LaneCell, state: &mut LaneState, batch: &Batch) -> Result<Judged, Error> {
         let header = batch.header();
-        let mut state = cell.state.lock();
-        if let Some(stamp) = header.producer {
-            let committed = || self.inner.journal.producer(cell.id, stamp.id);
-            let window = state.producers.get(&stamp.id).map(|busy| busy.window.clone()).or_else(committed);
-            match window.as_ref().map_or(Verdict::New, |window| window.judge(stamp, header.records)) {
-                Verdict::New => {}
-                Verdict::Duplicate { base } => return Ok(Numbered::Repeated { base, end: state.follow(base) }),
-                Verdict::OutOfOrder { expected } => {
-                    return Err(Error::OutOfOrder { producer: stamp.id, expected, found: stamp.first_sequence });
-                }
-                Verdict::Fenced { current } => return Err(Error::Fenced { producer: stamp.id, current, found: stamp.epoch }),
+        let Some(stamp) = header.producer else { return Ok(Judged::New(None)) };
+        let committed = || self.inner.journal.producer(cell.id, stamp.id);
+        let window = state.producers.get(&stamp.id).map(|busy| busy.window.clone()).or_else(committed);
+        match window.as_ref().map_or(Verdict::New, |window| window.judge(stamp, header.records)) {
+            Verdict::New => Ok(Judged::New(window)),
+            Verdict::Duplicate { base } => Ok(Judged::Repeated { base, end: state.follow(base) }),
+            Verdict::OutOfOrder { expected } => {
+                Err(Error::OutOfOrder { producer: stamp.id, expected, found: stamp.first_sequence })
             }
-            remember(&mut state, batch, window, now);
+            Verdict::Fenced { current } => Err(Error::Fenced { producer: stamp.id, current, found: stamp.epoch }),
         }
-        let arrived_at = now.max(state.last_arrived);
-        let placed = batch.placed_at(state.next);
-        let batch = if settings.arrival_stamped { placed.stamped(arrived_at) } else { placed };
-        let block = Block { batch, arrived_at };
-        Ok(Numbered::New { generation: state.start(block.clone()), block })
+    }
+
+    /// Meters the batch where throughput is limited; when it is paid for.
+    fn pay(&self, stream: &Stream, numbering: &mut Numbering, batch: &Batch, patience: Patience) -> Result<Instant, Error> {
+        let now = Instant::now();
+        let Some(rates) = self.inner.env.limits.get().throughput else {
+            numbering.writes = None;
+            return Ok(now);
+        };
+        let shard = numbering.open;
+        let records = u64::try_from(batch.header().records).unwrap_or(0);
+        let cost = Cost { bytes: batch.bytes().len() as u64, records };
+        let writes = numbering.writes.get_or_insert_with(|| Writes::new(shard, now));
+        let bytes_max = u64::from(stream.settings().batch_bytes_max);
+        let wait = writes.admit(shard, cost, bytes_max, &rates, patience, now);
+        let wait = wait.map_err(|wait| Error::WriteThroughput { stream: stream.name().clone(), shard, rates, wait })?;
+        Ok(now + wait)
     }
 
     /// Hands a numbered block to the journal; the receiver hears when readers can see it.
@@ -163,6 +212,22 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
         Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
         _ => work(),
     }
+}
+
+/// Gives the batch its offsets; the generation it belongs to.
+fn number(
+    state: &mut LaneState,
+    settings: &Settings,
+    batch: &Batch,
+    window: Option<ProducerWindow>,
+    now: Timestamp,
+) -> (Block, u64) {
+    remember(state, batch, window, now);
+    let arrived_at = now.max(state.last_arrived);
+    let placed = batch.placed_at(state.next);
+    let batch = if settings.arrival_stamped { placed.stamped(arrived_at) } else { placed };
+    let block = Block { batch, arrived_at };
+    (block.clone(), state.start(block))
 }
 
 /// Notes a stamped batch that is about to be numbered.

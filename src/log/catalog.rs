@@ -106,6 +106,11 @@ impl Stream {
             let extent = journal.extent(lane);
             lanes.push(Arc::new(LaneCell::new(lane, extent.horizon, extent.next, tails.clone())));
         }
+        for shard in shards.iter().filter(|shard| shard.is_open()) {
+            if let Some(cell) = lanes.get(shard.lane.0 as usize) {
+                cell.numbering.lock().open = shard.id;
+            }
+        }
         *self.shards.write() = Arc::new(shards);
     }
 

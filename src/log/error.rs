@@ -1,7 +1,9 @@
 //! What the log refuses, in its own words. Each door translates these in one file, with an exhaustive match.
 
+use std::time::Duration;
+
 use crate::batch;
-use crate::model::{Offset, StreamName};
+use crate::model::{Offset, ShardId, StreamName, Throughput};
 use crate::store;
 
 /// Why the log did not do what it was asked for.
@@ -64,6 +66,21 @@ pub enum Error {
         current: i16,
         /// The epoch found.
         found: i16,
+    },
+    /// The shard carries no more for now; nothing was written.
+    #[error(
+        "{shard} of stream {stream} is over its throughput of {} bytes and {} records a second; the write would be answered after {wait:?}",
+        rates.write_bytes, rates.write_records
+    )]
+    WriteThroughput {
+        /// The stream.
+        stream: StreamName,
+        /// Its shard.
+        shard: ShardId,
+        /// What the shard carries.
+        rates: Throughput,
+        /// How long the write would have had to wait.
+        wait: Duration,
     },
     /// The number of lanes cannot be had.
     #[error("{0}")]

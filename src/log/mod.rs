@@ -14,13 +14,15 @@ mod read;
 mod reshard;
 mod retention;
 mod tail;
+mod throughput;
 
-pub use append::Appended;
+pub use append::{Appended, Appending};
 pub use catalog::Stream;
 pub use error::Error;
 pub use handle::{Log, Options};
 pub use position::{Found, Position};
 pub use read::{Page, Reach, Wait, Want};
+pub use throughput::Patience;
 
 /// What the store says when it cannot: part of what the log says, so that a door need not know the store.
 pub use crate::store::Error as StoreError;

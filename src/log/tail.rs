@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::batch::ProducerWindow;
-use crate::model::{LaneId, Offset, Timestamp};
+use crate::model::{LaneId, Offset, ShardId, Timestamp};
 use crate::store::{self, Block};
+
+use super::throughput::Writes;
 
 /// What a block costs in memory beside its bytes.
 const BLOCK_OVERHEAD: usize = 256;
@@ -27,10 +29,13 @@ pub(super) struct LaneCell {
 }
 
 /// Who may append, in which order.
-#[derive(Default)]
 pub(super) struct Numbering {
     /// The stream is being deleted: nothing is appended any more.
     pub(super) sealed: bool,
+    /// The shard that takes the lane's records.
+    pub(super) open: ShardId,
+    /// What was written to the open shard lately; `None` while nothing is metered.
+    pub(super) writes: Option<Writes>,
 }
 
 /// What is known of a lane.
@@ -81,7 +86,9 @@ impl LaneCell {
             newest: VecDeque::new(),
             bells: HashMap::new(),
         };
-        Self { id, numbering: Mutex::default(), state: Mutex::new(state), tails }
+        // The shard is told by the catalog, which knows it.
+        let numbering = Numbering { sealed: false, open: ShardId(id.lane.0), writes: None };
+        Self { id, numbering: Mutex::new(numbering), state: Mutex::new(state), tails }
     }
 
     /// What the journal says of an append that was numbered in `generation`: called in the order of the log.

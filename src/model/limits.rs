@@ -2,7 +2,90 @@
 //!
 //! A number that only this program chose is marked *ours*.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
+
+/// Bytes of records, with their keys, that an open shard takes in a second. Kinesis API reference, PutRecord: 1 MiB, 2026-11.
+pub const WRITE_BYTES_PER_SECOND: u64 = 1_048_576;
+/// Records that an open shard takes in a second. Kinesis API reference, PutRecord, 2026-11.
+pub const WRITE_RECORDS_PER_SECOND: u64 = 1_000;
+/// Bytes that a shard gives in a second to all readers without fan-out. Kinesis API reference, GetRecords: 2 MiB, 2026-11.
+pub const READ_BYTES_PER_SECOND: u64 = 2 * 1_048_576;
+/// Reads that a shard answers in a second, of all readers without fan-out. Kinesis API reference, GetRecords, 2026-11.
+pub const READS_PER_SECOND: u64 = 5;
+/// Bytes that a shard gives in a second to each fan-out consumer. Kinesis API reference, SubscribeToShard: 2 MiB, 2026-11.
+pub const FAN_OUT_BYTES_PER_SECOND: u64 = 2 * 1_048_576;
+/// Fan-out consumers of a stream. Kinesis developer guide, "Quotas and limits", 2026-11.
+pub const FAN_OUT_CONSUMERS_MAX: usize = 20;
+/// The longest that the answer to a write is held because its shard is over its throughput. *Ours*: a third of the shortest
+/// default request timeout of the usual Kafka clients. `kafka-console-producer` alone gives up sooner, after some 6 s.
+pub const WRITE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// What a shard carries in a second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Throughput {
+    /// Bytes written.
+    pub write_bytes: u64,
+    /// Records written.
+    pub write_records: u64,
+    /// Bytes read by all readers without fan-out.
+    pub read_bytes: u64,
+    /// Reads of all readers without fan-out.
+    pub reads: u64,
+    /// Bytes read by each fan-out consumer.
+    pub fan_out_bytes: u64,
+}
+
+/// Which limits are in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// What each shard carries; `None`: as much as the machine does.
+    pub throughput: Option<Throughput>,
+}
+
+impl Limits {
+    /// The limits of Amazon Kinesis Data Streams.
+    pub const fn kinesis() -> Self {
+        Self {
+            throughput: Some(Throughput {
+                write_bytes: WRITE_BYTES_PER_SECOND,
+                write_records: WRITE_RECORDS_PER_SECOND,
+                read_bytes: READ_BYTES_PER_SECOND,
+                reads: READS_PER_SECOND,
+                fan_out_bytes: FAN_OUT_BYTES_PER_SECOND,
+            }),
+        }
+    }
+
+    /// No limits.
+    pub const fn off() -> Self {
+        Self { throughput: None }
+    }
+}
+
+/// The names of the two profiles; other limits, which only the library can set, are `custom`.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            limits if limits == Self::kinesis() => "kinesis",
+            limits if limits == Self::off() => "off",
+            _ => "custom",
+        })
+    }
+}
+
+impl FromStr for Limits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "kinesis" => Ok(Self::kinesis()),
+            "off" => Ok(Self::off()),
+            _ => Err("kinesis and off are accepted".to_owned()),
+        }
+    }
+}
 
 /// Characters in a stream name. Kinesis API reference, CreateStream, 2026-11.
 pub const STREAM_NAME_CHARS_MAX: usize = 128;

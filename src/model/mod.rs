@@ -11,6 +11,7 @@ pub mod stream;
 pub mod time;
 
 pub use hash_key::{HashKey, HashKeyRange};
+pub use limits::{Limits, Throughput};
 pub use name::{InvalidName, StreamName};
 pub use sequence::SequenceNumber;
 pub use shard::{Shard, ShardId};

@@ -17,7 +17,7 @@ cases! {
     what_was_handed_over_survives_the_end_of_the_log
     nothing_that_is_not_durable_can_be_read
     batches_too_large_or_without_a_key_are_refused
-    appends_at_once_are_numbered_in_the_order_of_their_first_polls
+    appends_at_once_are_numbered_in_their_order
 }
 
 async fn offsets_count_records_and_run_on_after_reopening(house: House) {
@@ -52,7 +52,7 @@ async fn a_batch_repeated_while_the_first_is_under_way_waits_for_it(house: House
         house.faults.pick(Call::Append, 1, Fault::Stall);
         let send = || {
             let log = house.log.clone();
-            tokio::spawn(async move { log.append(lane, &stamped(&["x"], 7, 0, sequence)).await })
+            tokio::spawn(async move { log.append(lane, &stamped(&["x"], 7, 0, sequence), REFUSE)?.durable().await })
         };
         let (first, again) = (send(), send());
         tokio::task::yield_now().await;
@@ -117,7 +117,7 @@ async fn a_failed_append_of_a_producer_can_be_sent_again(house: House) {
 
 async fn an_append_whose_caller_hung_up_becomes_visible(house: House) {
     let lane = house.stream("s", 1).await.lane(0);
-    polled_once_and_dropped(house.log.append(lane, &batch(&["orphan"])));
+    drop(house.log.append(lane, &batch(&["orphan"]), REFUSE).unwrap());
     assert_eq!(house.put(lane, &["next"]).await, 1);
     assert_eq!(house.values(lane, 0).await, numbered(0, &["orphan", "next"]));
 }
@@ -125,7 +125,7 @@ async fn an_append_whose_caller_hung_up_becomes_visible(house: House) {
 async fn what_was_handed_over_survives_the_end_of_the_log(house: House) {
     let lane = house.stream("s", 1).await.lane(0);
     for _ in 0..50 {
-        polled_once_and_dropped(house.log.append(lane, &batch(&["last words"])));
+        drop(house.log.append(lane, &batch(&["last words"]), REFUSE).unwrap());
     }
     let house = house.reopened();
     assert_eq!(house.values(lane, 0).await.len(), 50);
@@ -135,7 +135,7 @@ async fn nothing_that_is_not_durable_can_be_read(house: House) {
     let lane = house.stream("s", 1).await.lane(0);
     house.put(lane, &["a"]).await;
     house.faults.pick(Call::Append, 1, Fault::Stall);
-    polled_once_and_dropped(house.log.append(lane, &batch(&["b"])));
+    drop(house.log.append(lane, &batch(&["b"]), REFUSE).unwrap());
     assert_eq!(house.values(lane, 0).await, numbered(0, &["a"]));
     let page = house.page(lane, 1).await.unwrap();
     assert_eq!((page.tip, page.batches.len()), (Offset(1), 0));
@@ -158,12 +158,12 @@ async fn batches_too_large_or_without_a_key_are_refused(house: House) {
     assert_eq!(house.page(stream.lane(0), 0).await.unwrap().tip, Offset(0));
 }
 
-async fn appends_at_once_are_numbered_in_the_order_of_their_first_polls(house: House) {
+async fn appends_at_once_are_numbered_in_their_order(house: House) {
     let lane = house.stream("s", 1).await.lane(0);
     let sent: Vec<_> = (0..100)
         .map(|number| {
             let log = house.log.clone();
-            tokio::spawn(async move { log.append(lane, &batch(&[&number.to_string()])).await.unwrap().base.0 })
+            tokio::spawn(async move { append(&log, lane, &batch(&[&number.to_string()])).await.unwrap().base.0 })
         })
         .collect();
     for (number, sent) in (0..).zip(sent) {

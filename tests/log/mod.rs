@@ -15,9 +15,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use shardgate::batch::{Batch, Builder, Draft, ProducerStamp};
-use shardgate::env::{Env, PausedClock, SeededEntropy};
-use shardgate::log::{Appended, Error, Log, Options, Page, Stream, Wait, Want};
-use shardgate::model::{LaneId, Offset, Settings, StreamName, Timestamp};
+use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
+use shardgate::log::{Appended, Error, Log, Options, Page, Patience, Stream, Wait, Want};
+use shardgate::model::{LaneId, Limits, Offset, Settings, StreamName, Timestamp};
 use shardgate::store::{Faults, FaultyStore, Journal, Ledger, MemoryStore, SegmentStore};
 use tempfile::TempDir;
 
@@ -68,7 +68,11 @@ pub(crate) fn disk() -> House {
 }
 
 fn env() -> Env {
-    Env { clock: Arc::new(PausedClock::starting_at(START)), entropy: Arc::new(SeededEntropy::new(1)) }
+    Env {
+        clock: Arc::new(PausedClock::starting_at(START)),
+        entropy: Arc::new(SeededEntropy::new(1)),
+        limits: LimitsInForce::new(Limits::off()),
+    }
 }
 
 impl House {
@@ -104,7 +108,7 @@ impl House {
     }
 
     pub(crate) async fn append(&self, lane: LaneId, batch: &Batch) -> Result<Appended, Error> {
-        still(self.log.append(lane, batch)).await
+        still(append(&self.log, lane, batch)).await
     }
 
     /// Appends a batch of these values, and returns its first offset.
@@ -141,6 +145,13 @@ fn open_disk(directory: &TempDir) -> SegmentStore {
         }
         std::thread::yield_now();
     }
+}
+
+pub(crate) const REFUSE: Patience = Patience::Refuse;
+
+/// Appends, and waits until the batch is durable.
+pub(crate) async fn append(log: &Log, lane: LaneId, batch: &Batch) -> Result<Appended, Error> {
+    log.append(lane, batch, REFUSE)?.durable().await
 }
 
 /// Holds the paused clock while `work` is awaited.

@@ -85,7 +85,7 @@ async fn a_reader_that_waits_gets_what_comes_at_once(house: House) {
         let wait = Wait::For { bytes_min: 1, at_most: Duration::from_secs(30) };
         let reader = tokio::spawn(async move { log.read(&wants, wait, usize::MAX).await });
         tokio::task::yield_now().await;
-        house.log.append(stream.lane(1), &batch(&["now"])).await.unwrap();
+        append(&house.log, stream.lane(1), &batch(&["now"])).await.unwrap();
         let pages: Vec<_> = reader.await.unwrap().into_iter().map(Result::unwrap).collect();
         assert_eq!(pages.iter().map(|page| values(page).len()).collect::<Vec<_>>(), [0, 1, 0]);
     })
@@ -108,7 +108,7 @@ async fn a_reader_waits_no_longer_than_it_said_and_for_as_many_bytes_as_it_said(
     still(async {
         let reader = read(2 * size);
         tokio::task::yield_now().await;
-        house.log.append(lane, &batch(&["b"])).await.unwrap();
+        append(&house.log, lane, &batch(&["b"])).await.unwrap();
         assert_eq!(reader.await.unwrap().batches.len(), 2);
     })
     .await;

@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shardgate::env::{Env, PausedClock, SeededEntropy};
+use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
 use shardgate::kafka::{Config, Door, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
 use shardgate::metrics::Meter;
-use shardgate::model::{Settings, StreamName, Timestamp};
+use shardgate::model::{Limits, Settings, StreamName, Timestamp};
 use shardgate::notebook::Notebook;
 use shardgate::store::MemoryStore;
 use tokio::io::{DuplexStream, duplex};
@@ -62,7 +62,11 @@ impl Gateway {
             offsets_retention: Duration::from_secs(7 * 24 * 3_600),
         };
         change(&mut config);
-        let env = Env { clock: Arc::new(PausedClock::starting_at(START)), entropy: Arc::new(SeededEntropy::new(1)) };
+        let env = Env {
+            clock: Arc::new(PausedClock::starting_at(START)),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            limits: LimitsInForce::new(Limits::off()),
+        };
         Self::over(Arc::new(MemoryStore::default()), env, config)
     }
 

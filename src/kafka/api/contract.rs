@@ -14,8 +14,10 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::kafka::connection::Brake;
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
+use crate::kafka::listener::Shutdown;
 use crate::kafka::memory::{Hold, Pool};
 use crate::log::Log;
 use crate::metrics::Meter;
@@ -93,6 +95,10 @@ pub(crate) struct Context {
     pub(crate) peer: SocketAddr,
     /// Where its connection arrived: the address Metadata answers with unless another one is advertised.
     pub(crate) local: SocketAddr,
+    /// Stops its connection from reading on before this request is answered.
+    pub(crate) brake: Brake,
+    /// Says when the gateway stops.
+    pub(crate) shutdown: Shutdown,
     /// Memory taken for the answer.
     answer_memory: Arc<Mutex<Option<Hold>>>,
 }
@@ -202,6 +208,8 @@ pub(crate) struct Origin {
     pub(crate) peer: SocketAddr,
     /// Ours.
     pub(crate) local: SocketAddr,
+    /// Says when the gateway stops.
+    pub(crate) shutdown: Shutdown,
 }
 
 /// One line of the table of APIs.
@@ -227,7 +235,7 @@ pub(crate) struct Entry {
     /// [`Api::IS_HANDED_OVER`].
     pub(crate) is_handed_over: bool,
     /// Decodes, handles and encodes one request.
-    pub(crate) call: fn(&Origin, Head, Bytes) -> Call,
+    pub(crate) call: fn(&Origin, Head, Bytes, Brake) -> Call,
 }
 
 /// The line of `A`.
@@ -243,13 +251,13 @@ pub(crate) const fn entry<A: Api>() -> Entry {
         memory_per_byte: A::MEMORY_PER_BYTE,
         has_records: A::HAS_RECORDS,
         is_handed_over: A::IS_HANDED_OVER,
-        call: |origin, head, frame| Box::pin(call::<A>(origin.clone(), head, frame)),
+        call: |origin, head, frame, brake| Box::pin(call::<A>(origin.clone(), head, frame, brake)),
     }
 }
 
-async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes) -> Reply<Answer> {
+async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes, brake: Brake) -> Reply<Answer> {
     let (begun, frame_bytes, door) = (Instant::now(), frame.len(), origin.door.clone());
-    let reply = match serve::<A>(origin, &head, frame).await {
+    let reply = match serve::<A>(origin, &head, frame, brake).await {
         Ok(Reply::Send(answer)) => Reply::Send(answer),
         Ok(Reply::Silent) => Reply::Silent,
         Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{:?} version {}: {reason}", A::KEY, head.version)),
@@ -267,18 +275,18 @@ pub(crate) fn name<A: Api>() -> &'static str {
 }
 
 /// Serves one request; an error is a reason to close the connection.
-async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes) -> Result<Reply<Answer>, String> {
+async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, brake: Brake) -> Result<Reply<Answer>, String> {
     let Head { version, correlation_id, .. } = *head;
     if !A::VERSIONS.contains(&version) {
         let (response, version) = A::refuse_version().ok_or("the version is not served")?;
         return encode(&response, version, correlation_id).map(|bytes| Reply::Send(bytes.into()));
     }
     let (client_id, request) = decode::<A>(version, frame)?;
-    let Origin { ref door, peer, local } = origin;
+    let Origin { ref door, peer, local, ref shutdown } = origin;
     // Held until the answer is encoded.
     let _turn = if A::IS_BULKY { door.bulky.acquire().await.ok() } else { None };
-    let door = door.clone();
-    let cx = Context { door, version, client_id, peer, local, answer_memory: Arc::default() };
+    let (door, shutdown) = (door.clone(), shutdown.clone());
+    let cx = Context { door, version, client_id, peer, local, brake, shutdown, answer_memory: Arc::default() };
     Ok(match A::handle(&cx, request).await {
         Reply::Send(response) => {
             let bytes = encode(&response, version, correlation_id)?;

@@ -6,6 +6,11 @@
 //! Differs from Kafka: acks=1 is as durable as acks=all, since the log has one commit. Requests of one connection are in
 //! flight together. A topic that does not exist is not created here; clients ask Metadata first, which may.
 //!
+//! A batch whose shard is over its throughput is appended, and its answer held until the shard has paid for it; meanwhile nothing
+//! is read from the connection, so that a client owes no more than one request. `throttle_time_ms` stays 0: half of the clients
+//! ignore it, and some do worse. A wait of more than 10 s is refused with NOT_ENOUGH_REPLICAS before anything is written.
+//! `kafka-console-producer` gives up on an answer that is held for longer than about 6 s.
+//!
 //! Left out on purpose: transactions (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that every client takes for final),
 //! `timeout_ms` (a commit is one disk away), `record_errors` (the message says it), other leaders (there is one).
 
@@ -19,14 +24,15 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::contract::{Api, Context, Reply, name};
 use crate::batch::{Batch, Codec};
 use crate::kafka::code;
+use crate::kafka::listener::stopped;
 use crate::kafka::partition::{Topic, lane};
-use crate::kafka::started::Started;
-use crate::log::{self, Stream};
+use crate::log::{self, Patience, Stream};
+use crate::model::limits;
 
 pub(crate) struct Produce;
 
@@ -39,6 +45,9 @@ const MESSAGES: i16 = 8;
 /// How long one request may keep its thread, which serves other connections too, with starting appends. *Ours*: thousands of
 /// batches are started in less, unless they have to be opened and were made to take long.
 const START_MAX: Duration = Duration::from_millis(50);
+/// A shard over its throughput slows its writers down. None of the usual clients takes that for an error, while many give up at
+/// once on errors about quotas.
+const PATIENCE: Patience = Patience::WaitUpTo(limits::WRITE_WAIT_MAX);
 
 impl Api for Produce {
     type Request = ProduceRequest;
@@ -56,23 +65,29 @@ impl Api for Produce {
 
     async fn handle(cx: &Context, request: ProduceRequest) -> Reply<ProduceResponse> {
         let acks = request.acks;
-        let mut started = Vec::with_capacity(request.topic_data.len());
         let until = Instant::now() + START_MAX;
-        for topic in request.topic_data {
-            started.push(start(cx, acks, topic, until).await);
+        let started: Vec<_> = request.topic_data.into_iter().map(|topic| start(cx, acks, topic, until)).collect();
+        let begun = started.iter().flat_map(|(_, batches)| batches).flat_map(|(_, batch)| batch);
+        let paid_at = begun.map(|batch| batch.appending.paid_at()).max().filter(|paid_at| *paid_at > Instant::now());
+        if paid_at.is_some() {
+            cx.brake.apply();
         }
         let mut responses = Vec::with_capacity(started.len());
         let mut failed = None;
-        for (response, partitions) in started {
-            let mut partition_responses = Vec::with_capacity(partitions.len());
-            for (index, mut append) in partitions {
-                let outcome = append.finish().await;
+        for (response, batches) in started {
+            let mut partition_responses = Vec::with_capacity(batches.len());
+            for (index, batch) in batches {
+                let outcome = finish(cx, batch).await;
                 if let Err(refused) = &outcome {
                     failed = Some(refused.words.clone());
                 }
                 partition_responses.push(answer(cx, index, outcome));
             }
             responses.push(response.with_partition_responses(partition_responses));
+        }
+        if let Some(paid_at) = paid_at {
+            // What is on the disk need not be paid for when the gateway stops.
+            let _ = timeout_at(paid_at, stopped(cx.shutdown.clone())).await;
         }
         match (acks, failed) {
             (0, None) => Reply::Silent,
@@ -81,6 +96,14 @@ impl Api for Produce {
             _ => Reply::Send(ProduceResponse::default().with_responses(responses)),
         }
     }
+}
+
+/// A batch whose append has begun.
+struct Begun {
+    appending: log::Appending,
+    stream: Arc<Stream>,
+    records: u64,
+    bytes: u64,
 }
 
 /// A batch that was appended.
@@ -114,33 +137,25 @@ impl From<log::Error> for Refused {
     }
 }
 
-type Appends<F> = Vec<(i32, Started<F>)>;
+type Started = Vec<(i32, Result<Begun, Refused>)>;
 
-/// Starts the appends of a topic in the order of its partitions. Never waits.
-async fn start(
-    cx: &Context,
-    acks: i16,
-    topic: TopicProduceData,
-    until: Instant,
-) -> (TopicProduceResponse, Appends<impl Future<Output = Result<Accepted, Refused>>>) {
+/// Begins the appends of a topic in the order of its partitions.
+fn start(cx: &Context, acks: i16, topic: TopicProduceData, until: Instant) -> (TopicProduceResponse, Started) {
     let asked = if cx.version >= TOPIC_IDS { Topic::Identified(topic.topic_id) } else { Topic::Named(&topic.name) };
     let stream = asked.stream(&cx.door.log);
-    let mut appends = Vec::with_capacity(topic.partition_data.len());
-    for partition in topic.partition_data {
-        let index = partition.index;
-        appends.push((index, Started::begin(Box::pin(append(cx, acks, stream.clone(), partition, until))).await));
-    }
-    (TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id), appends)
+    let begin = |partition: PartitionProduceData| (partition.index, begin(cx, acks, &stream, partition, until));
+    let started = topic.partition_data.into_iter().map(begin).collect();
+    (TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id), started)
 }
 
-/// Appends one batch. What happens before the log's commit happens before the first wait.
-async fn append(
+/// Begins to append one batch.
+fn begin(
     cx: &Context,
     acks: i16,
-    stream: Result<Arc<Stream>, ResponseError>,
+    stream: &Result<Arc<Stream>, ResponseError>,
     partition: PartitionProduceData,
     until: Instant,
-) -> Result<Accepted, Refused> {
+) -> Result<Begun, Refused> {
     if Instant::now() > until {
         // Clients send it again.
         return Err(Refused::new(ResponseError::RequestTimedOut, "the request's other batches took too long"));
@@ -148,11 +163,18 @@ async fn append(
     if !(-1..=1).contains(&acks) {
         return Err(Refused::new(ResponseError::InvalidRequiredAcks, format!("acks is {acks}; -1, 0 and 1 are accepted")));
     }
-    let stream = stream?;
+    let stream = stream.as_ref().map_err(|error| *error)?.clone();
     let lane = lane(&stream, partition.index)?;
     let batch = check(cx.version, partition.records)?;
-    let appended = cx.door.log.append(lane, &batch).await?;
+    let appending = cx.door.log.append(lane, &batch, PATIENCE)?;
     let (records, bytes) = (u64::try_from(batch.header().records).unwrap_or(0), batch.bytes().len() as u64);
+    Ok(Begun { appending, stream, records, bytes })
+}
+
+/// Waits until a batch is on the disk.
+async fn finish(cx: &Context, batch: Result<Begun, Refused>) -> Result<Accepted, Refused> {
+    let Begun { appending, stream, records, bytes } = batch?;
+    let appended = appending.durable().await?;
     cx.door.meter.produced(stream.name().as_str(), records, bytes);
     Ok(Accepted { appended, stamped: stream.settings().arrival_stamped })
 }

@@ -6,9 +6,9 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use super::*;
-use crate::env::{PausedClock, SeededEntropy};
+use crate::env::{LimitsInForce, PausedClock, SeededEntropy};
 use crate::kafka::group::request::{NewOffset, Protocol};
-use crate::model::Timestamp;
+use crate::model::{Limits, Timestamp};
 use crate::store::{Done, Error, Ledger, Write as Put};
 
 type Commitment = (Vec<Put>, Done);
@@ -79,8 +79,11 @@ fn paper() -> Arc<Paper> {
 }
 
 fn open(paper: &Arc<Paper>) -> Coordinator {
-    let env =
-        Env { clock: Arc::new(PausedClock::starting_at(Timestamp(1_700_000_000_000))), entropy: Arc::new(SeededEntropy::new(7)) };
+    let env = Env {
+        clock: Arc::new(PausedClock::starting_at(Timestamp(1_700_000_000_000))),
+        entropy: Arc::new(SeededEntropy::new(7)),
+        limits: LimitsInForce::new(Limits::off()),
+    };
     Coordinator::open(Notebook::new(paper.clone(), "groups"), env, GroupConfig::default()).unwrap()
 }
 

@@ -1,0 +1,210 @@
+//! Throughput: a shard over its rate slows clients down, and none of them sees an error before ten seconds are owed.
+
+use std::time::Duration;
+
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{ApiVersionsRequest, ProduceRequest};
+use shardgate::model::{Limits, Offset};
+use tokio::time::{Instant, advance, timeout};
+
+use crate::support::{Gateway, Kafka, batch, name, produce};
+
+/// A gateway with Kinesis's limits.
+fn limited() -> Gateway {
+    let gateway = Gateway::start();
+    gateway.log.env().limits.set(Limits::kinesis());
+    gateway
+}
+
+/// A batch of so many small records.
+fn many(records: usize) -> bytes::Bytes {
+    batch(&vec!["x"; records])
+}
+
+/// A batch of one record of so many bytes.
+fn large(bytes: usize) -> bytes::Bytes {
+    batch(&[&"x".repeat(bytes)])
+}
+
+async fn tip(gateway: &Gateway, topic: &str, lane: u32) -> Offset {
+    gateway.log.reach(gateway.log.stream(topic).unwrap().lane(lane)).await.unwrap().tip
+}
+
+async fn send(kafka: &mut Kafka, topic: &'static str, records: bytes::Bytes) {
+    kafka.send(9, &produce(topic, 0, Some(records))).await;
+}
+
+async fn answer(kafka: &mut Kafka) -> (i16, i64) {
+    let response = kafka.receive::<ProduceRequest>(9).await;
+    assert_eq!(response.throttle_time_ms, 0);
+    let partition = &response.responses[0].partition_responses[0];
+    (partition.error_code, partition.base_offset)
+}
+
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saturated_shard_carries_its_rate_within_two_percent_over_half_a_minute() {
+    for (records, each, expected) in [(many(160), 160, 30_000), (large(16_000), 16_000, 30 << 20)] {
+        let gateway = limited();
+        gateway.stream("orders", 1).await;
+        let (start, mut kafka, mut carried) = (Instant::now(), gateway.kafka(), 0_u64);
+        let bytes = records.len() as u64;
+        for _ in 0..5 {
+            send(&mut kafka, "orders", records.clone()).await;
+        }
+        loop {
+            assert_eq!(answer(&mut kafka).await.0, 0);
+            if start.elapsed() > Duration::from_secs(30) {
+                break;
+            }
+            carried += if each == 160 { 160 } else { bytes };
+            send(&mut kafka, "orders", records.clone()).await;
+        }
+        assert!(carried.abs_diff(expected) < expected / 50, "{carried} instead of {expected}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_answer_is_there_for_readers_and_nothing_behind_it_is_begun() {
+    let gateway = limited();
+    gateway.stream("hot", 1).await;
+    gateway.stream("cold", 1).await;
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    send(&mut kafka, "hot", many(1_000)).await;
+    send(&mut kafka, "cold", many(1)).await;
+    kafka.send(0, &ApiVersionsRequest::default()).await;
+    settle().await;
+    assert_eq!((tip(&gateway, "hot", 0).await, tip(&gateway, "cold", 0).await), (Offset(1_000), Offset(0)));
+    // Another connection knows nothing of it.
+    assert_eq!(gateway.kafka().produce("cold", 0, many(1)).await.error_code, 0);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(answer(&mut kafka).await, (0, 0));
+    assert_eq!(start.elapsed(), Duration::from_millis(750));
+    assert_eq!(answer(&mut kafka).await, (0, 1));
+    assert_eq!(kafka.receive::<ApiVersionsRequest>(0).await.error_code, 0);
+    assert_eq!(start.elapsed(), Duration::from_millis(750));
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_of_one_request_are_all_written_at_once() {
+    let gateway = limited();
+    gateway.stream("orders", 3).await;
+    let partition = |(index, records)| PartitionProduceData::default().with_index(index).with_records(Some(many(records)));
+    let partitions = [(0, 1), (1, 2_000), (2, 1)].map(partition).to_vec();
+    let topic = TopicProduceData::default().with_name(name("orders")).with_partition_data(partitions);
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    kafka.send(9, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic])).await;
+    settle().await;
+    for (lane, next) in [(0, 1), (1, 2_000), (2, 1)] {
+        assert_eq!(tip(&gateway, "orders", lane).await, Offset(next));
+    }
+    assert_eq!(answer(&mut kafka).await, (0, 0));
+    assert_eq!(start.elapsed(), Duration::from_millis(1_750));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_would_wait_for_more_than_ten_seconds_is_refused_in_words_before_anything_is_written() {
+    let gateway = limited();
+    gateway.stream("orders", 1).await;
+    let mut others: Vec<_> = (0..10).map(|_| gateway.kafka()).collect();
+    for other in &mut others {
+        send(other, "orders", many(1_000)).await;
+        settle().await;
+    }
+    let start = Instant::now();
+    let refused = gateway.kafka().produce("orders", 0, many(1_000)).await;
+    assert_eq!((refused.error_code, refused.base_offset, start.elapsed()), (19, -1, Duration::ZERO));
+    let words = refused.error_message.unwrap();
+    for part in ["shardId-000000000000", "orders", "1048576 bytes and 1000 records a second", "10.75s"] {
+        assert!(words.contains(part), "{words}");
+    }
+    assert_eq!(tip(&gateway, "orders", 0).await, Offset(10_000));
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(gateway.kafka().produce("orders", 0, many(1_000)).await.error_code, 0);
+    for other in &mut others {
+        assert_eq!(answer(other).await.0, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_not_refused_for_its_own_size_and_owes_the_rest() {
+    let gateway = limited();
+    gateway.stream("orders", 1).await;
+    let start = Instant::now();
+    assert_eq!(gateway.kafka().produce("orders", 0, many(20_000)).await.error_code, 0);
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    assert_eq!(gateway.kafka().produce("orders", 0, many(1_000)).await.error_code, 19);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_no_answers_is_slowed_down_too() {
+    let gateway = limited();
+    gateway.stream("orders", 1).await;
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    for _ in 0..2 {
+        kafka.send(9, &produce("orders", 0, Some(many(1_000))).with_acks(0)).await;
+        kafka.skip();
+    }
+    settle().await;
+    assert_eq!(tip(&gateway, "orders", 0).await, Offset(1_000));
+    kafka.call(0, ApiVersionsRequest::default()).await;
+    assert_eq!((start.elapsed(), tip(&gateway, "orders", 0).await), (Duration::from_millis(1_750), Offset(2_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_batch_costs_nothing() {
+    let gateway = limited();
+    gateway.stream("orders", 1).await;
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    let records = crate::support::stamped(&["x"; 250], 7, 0, 0);
+    for _ in 0..50 {
+        assert_eq!(kafka.produce("orders", 0, records.clone()).await.base_offset, 0);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_answer_is_given_at_once_when_the_gateway_stops() {
+    let gateway = limited();
+    gateway.stream("orders", 1).await;
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    send(&mut kafka, "orders", many(9_000)).await;
+    settle().await;
+    gateway.stop();
+    assert_eq!(answer(&mut kafka).await, (0, 0));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_hangs_up_still_owes_what_it_wrote() {
+    let gateway = limited();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    send(&mut kafka, "orders", many(1_000)).await;
+    settle().await;
+    drop(kafka);
+    let start = Instant::now();
+    assert_eq!(gateway.kafka().produce("orders", 0, many(1_000)).await.base_offset, 1_000);
+    assert_eq!(start.elapsed(), Duration::from_millis(1_750));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_change_while_the_gateway_runs() {
+    let gateway = limited();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    kafka.produce("orders", 0, many(1_000)).await;
+    gateway.log.env().limits.set(Limits::off());
+    let start = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(kafka.produce("orders", 0, many(10_000)).await.error_code, 0);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    gateway.log.env().limits.set(Limits::kinesis());
+    assert!(timeout(Duration::from_millis(740), kafka.produce("orders", 0, many(1_000))).await.is_err());
+}
