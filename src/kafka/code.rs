@@ -22,6 +22,8 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         Error::Fenced { .. } => ResponseError::InvalidProducerEpoch,
         // Retried by all usual clients, and means that nothing was written; those for quotas and policies fail at once in many.
         Error::WriteThroughput { .. } => ResponseError::NotEnoughReplicas,
+        // Never asked for by this door, whose readers wait.
+        Error::ReadThroughput { .. } => ResponseError::RequestTimedOut,
         Error::Lanes(_) => ResponseError::InvalidPartitions,
         // Retriable everywhere: the client sends again after the store has recovered.
         Error::Store(StoreError::Fenced { .. } | StoreError::Failed(_)) => ResponseError::KafkaStorageError,

@@ -111,6 +111,11 @@ impl Stream {
                 cell.numbering.lock().open = shard.id;
             }
         }
+        for cell in lanes.iter() {
+            // By number, which is the order in which a lane's shards follow each other.
+            let own = shards.iter().filter(|shard| shard.lane == cell.id.lane);
+            *cell.spans.write() = own.map(|shard| (shard.first, shard.id)).collect();
+        }
         *self.shards.write() = Arc::new(shards);
     }
 

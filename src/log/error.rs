@@ -82,6 +82,16 @@ pub enum Error {
         /// How long the write would have had to wait.
         wait: Duration,
     },
+    /// The shard gives no more for now.
+    #[error("{shard} of stream {stream} is over its read throughput; it can be read again after {wait:?}")]
+    ReadThroughput {
+        /// The stream.
+        stream: StreamName,
+        /// Its shard.
+        shard: ShardId,
+        /// How long that takes.
+        wait: Duration,
+    },
     /// The number of lanes cannot be had.
     #[error("{0}")]
     Lanes(String),

@@ -21,7 +21,7 @@ pub use catalog::Stream;
 pub use error::Error;
 pub use handle::{Log, Options};
 pub use position::{Found, Position};
-pub use read::{Page, Reach, Wait, Want};
+pub use read::{Page, Reach, Reader, Wait, Want};
 pub use throughput::Patience;
 
 /// What the store says when it cannot: part of what the log says, so that a door need not know the store.

@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, oneshot};
 
 use crate::batch::ProducerWindow;
 use crate::model::{LaneId, Offset, ShardId, Timestamp};
 use crate::store::{self, Block};
 
-use super::throughput::Writes;
+use super::throughput::{Reads, Writes};
 
 /// What a block costs in memory beside its bytes.
 const BLOCK_OVERHEAD: usize = 256;
@@ -25,6 +25,10 @@ pub(super) struct LaneCell {
     /// Always taken before `state`, never after.
     pub(super) numbering: Mutex<Numbering>,
     pub(super) state: Mutex<LaneState>,
+    /// Where each of the lane's shards begins, in order.
+    pub(super) spans: RwLock<Vec<(Offset, ShardId)>>,
+    /// What was read lately of the lane's shards.
+    pub(super) reads: Mutex<HashMap<ShardId, Reads>>,
     tails: Arc<Tails>,
 }
 
@@ -88,7 +92,15 @@ impl LaneCell {
         };
         // The shard is told by the catalog, which knows it.
         let numbering = Numbering { sealed: false, open: ShardId(id.lane.0), writes: None };
-        Self { id, numbering: Mutex::new(numbering), state: Mutex::new(state), tails }
+        let (numbering, state) = (Mutex::new(numbering), Mutex::new(state));
+        Self { id, numbering, state, spans: RwLock::default(), reads: Mutex::default(), tails }
+    }
+
+    /// The shard that has the record at `offset`, or will have it.
+    pub(super) fn shard_at(&self, offset: Offset) -> ShardId {
+        let spans = self.spans.read();
+        let behind = spans.partition_point(|(first, _)| *first <= offset);
+        behind.checked_sub(1).and_then(|at| spans.get(at)).map_or(ShardId(self.id.lane.0), |(_, shard)| *shard)
     }
 
     /// What the journal says of an append that was numbered in `generation`: called in the order of the log.

@@ -23,6 +23,9 @@ const PARTS: u128 = 1_000_000_000;
 /// Parts of a second's worth that a waiting writer has for nothing, and that a single read may take: a quarter. *Ours*: 1/120 of
 /// what half a minute carries.
 const BURST_DIVISOR: u64 = 4;
+/// Parts of a second's worth that readers may owe and still be given more: a twentieth, so that small reads are not held apart.
+/// *Ours*.
+const DEBT_DIVISOR: u64 = 20;
 /// Fan-out consumers whose meters are kept for a shard; the emptiest is forgotten for the next one. *Ours*: as many as are
 /// registered at once.
 const FAN_OUT_METERS_MAX: usize = limits::FAN_OUT_CONSUMERS_MAX;
@@ -66,6 +69,10 @@ impl Meter {
 
     fn add(&mut self, amount: u64) {
         self.used += u128::from(amount) * PARTS;
+    }
+
+    fn remove(&mut self, amount: u64) {
+        self.used = self.used.saturating_sub(u128::from(amount) * PARTS);
     }
 
     /// How long until no more than `level` is used.
@@ -149,21 +156,22 @@ impl Reads {
 
     /// How long until another read may be made; `fan_out` is the reader's name if it has throughput of its own.
     ///
-    /// A read may be made as soon as nothing is owed for earlier ones, whatever it gives: so readers are slowed down by what
+    /// A read may be made as soon as next to nothing is owed for earlier ones, whatever it gives: so readers are slowed down by what
     /// they took, and never stuck at a batch that is larger than what there is.
     pub(super) fn wait(&mut self, fan_out: Option<&str>, rates: &Throughput, now: Instant) -> Duration {
         if let Some(name) = fan_out {
             let Some(meter) = self.fan_out.get_mut(name) else { return Duration::ZERO };
             meter.leak(rates.fan_out_bytes, now);
-            return meter.until(0, rates.fan_out_bytes);
+            return meter.until(rates.fan_out_bytes / DEBT_DIVISOR, rates.fan_out_bytes);
         }
         self.bytes.leak(rates.read_bytes, now);
         self.calls.leak(rates.reads, now);
-        self.bytes.until(0, rates.read_bytes).max(self.calls.until(rates.reads.saturating_sub(1), rates.reads))
+        let owed = self.bytes.until(rates.read_bytes / DEBT_DIVISOR, rates.read_bytes);
+        owed.max(self.calls.until(rates.reads.saturating_sub(1), rates.reads))
     }
 
-    /// Meters a read that gave `bytes` bytes.
-    pub(super) fn took(&mut self, bytes: u64, fan_out: Option<&str>, rates: &Throughput, now: Instant) {
+    /// Meters a read that gives `bytes` bytes.
+    pub(super) fn take(&mut self, bytes: u64, fan_out: Option<&str>, rates: &Throughput, now: Instant) {
         let Some(name) = fan_out else {
             self.bytes.leak(rates.read_bytes, now);
             self.calls.leak(rates.reads, now);
@@ -179,6 +187,21 @@ impl Reads {
         let meter = self.fan_out.entry(name.into()).or_insert_with(|| Meter::new(now));
         meter.leak(rates.fan_out_bytes, now);
         meter.add(bytes);
+    }
+
+    /// Takes a read that was metered, and not given to anybody after all, back.
+    pub(super) fn give_back(&mut self, bytes: u64, fan_out: Option<&str>) {
+        match fan_out {
+            None => {
+                self.bytes.remove(bytes);
+                self.calls.remove(1);
+            }
+            Some(name) => {
+                if let Some(meter) = self.fan_out.get_mut(name) {
+                    meter.remove(bytes);
+                }
+            }
+        }
     }
 
     /// Whether nothing is owed any more, so that nothing is lost with these meters.
@@ -297,17 +320,17 @@ mod tests {
         let mut reads = Reads::new(start);
         for _ in 0..5 {
             assert_eq!(reads.wait(None, &rates(), start), Duration::ZERO);
-            reads.took(0, None, &rates(), start);
+            reads.take(0, None, &rates(), start);
         }
         assert_eq!(reads.wait(None, &rates(), start), millis(200));
         // A fan-out consumer knows nothing of that.
         assert_eq!(reads.wait(Some("a"), &rates(), start), Duration::ZERO);
-        reads.took(10 * MIB, Some("a"), &rates(), start);
-        assert_eq!(reads.wait(Some("a"), &rates(), start), millis(5_000));
+        reads.take(10 * MIB, Some("a"), &rates(), start);
+        assert_eq!(reads.wait(Some("a"), &rates(), start).as_millis(), 4_950);
         assert_eq!(reads.wait(Some("b"), &rates(), start), Duration::ZERO);
         let later = start + Duration::from_secs(1);
-        reads.took(2 * MIB, None, &rates(), later);
-        assert_eq!(reads.wait(None, &rates(), later), millis(1_000));
+        reads.take(2 * MIB, None, &rates(), later);
+        assert_eq!(reads.wait(None, &rates(), later).as_millis(), 950);
         assert!(!reads.is_idle(&rates(), later) && reads.is_idle(&rates(), start + Duration::from_secs(6)));
     }
 
@@ -316,7 +339,7 @@ mod tests {
         let start = Instant::now();
         let mut reads = Reads::new(start);
         for consumer in 0..100 {
-            reads.took(u64::from(consumer == 0) + 1, Some(&consumer.to_string()), &rates(), start);
+            reads.take(u64::from(consumer == 0) + 1, Some(&consumer.to_string()), &rates(), start);
         }
         assert_eq!(reads.fan_out.len(), FAN_OUT_METERS_MAX);
         assert!(reads.fan_out.contains_key("0"), "the emptiest goes first");

@@ -1,6 +1,6 @@
 //! Streams, lanes and offsets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -62,6 +62,9 @@ pub struct Settings {
     pub arrival_stamped: bool,
     /// Whether a record without a key is refused (Kafka: topics with `cleanup.policy=compact`).
     pub keys_required: bool,
+    /// Consumers registered for fan-out: each has read throughput of its own. At most [`limits::FAN_OUT_CONSUMERS_MAX`].
+    #[serde(default)]
+    pub fan_out: BTreeSet<String>,
     /// What a door stores with the stream for its own clients to see again; the log does not read it.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
@@ -74,6 +77,7 @@ impl Default for Settings {
             batch_bytes_max: limits::BATCH_BYTES_DEFAULT,
             arrival_stamped: false,
             keys_required: false,
+            fan_out: BTreeSet::new(),
             notes: BTreeMap::new(),
         }
     }

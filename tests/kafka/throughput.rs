@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{ApiVersionsRequest, ProduceRequest};
-use shardgate::model::{Limits, Offset};
+use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, FetchResponse, ProduceRequest};
+use shardgate::model::{Limits, Offset, Settings};
 use tokio::time::{Instant, advance, timeout};
 
-use crate::support::{Gateway, Kafka, batch, name, produce};
+use crate::support::{Gateway, Kafka, batch, name, produce, records};
 
 /// A gateway with Kinesis's limits.
 fn limited() -> Gateway {
@@ -207,4 +208,110 @@ async fn limits_change_while_the_gateway_runs() {
     assert_eq!(start.elapsed(), Duration::ZERO);
     gateway.log.env().limits.set(Limits::kinesis());
     assert!(timeout(Duration::from_millis(740), kafka.produce("orders", 0, many(1_000))).await.is_err());
+}
+
+/// A stream of `lanes` lanes with `batches` batches of 16,000 bytes in each; then the limits are put in force.
+async fn filled(lanes: u32, batches: usize, settings: Settings) -> Gateway {
+    let gateway = Gateway::start();
+    gateway.stream_with("orders", lanes, settings).await;
+    let mut kafka = gateway.kafka();
+    for lane in (0..i32::try_from(lanes).unwrap()).flat_map(|lane| vec![lane; batches]) {
+        kafka.produce("orders", lane, large(16_000)).await;
+    }
+    gateway.log.env().limits.set(Limits::kinesis());
+    gateway
+}
+
+fn fetch(partitions: &[(i32, i64)]) -> FetchRequest {
+    let partition = |&(partition, offset)| {
+        FetchPartition::default().with_partition(partition).with_fetch_offset(offset).with_partition_max_bytes(1 << 20)
+    };
+    let topic = FetchTopic::default().with_topic(name("orders")).with_partitions(partitions.iter().map(partition).collect());
+    FetchRequest::default().with_min_bytes(1).with_max_wait_ms(500).with_topics(vec![topic])
+}
+
+/// Bytes and records of each partition.
+fn found(response: &FetchResponse) -> Vec<(usize, i64)> {
+    let partitions = &response.responses[0].partitions;
+    partitions.iter().for_each(|partition| assert_eq!(partition.error_code, 0));
+    let bytes = partitions.iter().map(|partition| partition.records.clone().unwrap_or_default());
+    bytes.map(|bytes| (bytes.len(), i64::try_from(records(&bytes).len()).unwrap())).collect()
+}
+
+/// What a consumer of partition 0 reads in half a minute, as fast as it may.
+async fn read_for_half_a_minute(mut kafka: Kafka) -> u64 {
+    let (start, mut bytes, mut at) = (Instant::now(), 0, 0);
+    loop {
+        let response = kafka.call(11, fetch(&[(0, at)])).await;
+        if start.elapsed() > Duration::from_secs(30) {
+            return bytes;
+        }
+        let (more, records) = found(&response)[0];
+        (bytes, at) = (bytes + more as u64, at + records);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_share_a_shard_and_a_fan_out_consumer_has_its_own_throughput() {
+    let expected = 60 << 20;
+    let near = |bytes: u64| bytes.abs_diff(expected) < expected / 50;
+    let shared = filled(1, 4_500, Settings::default()).await;
+    let (one, other) =
+        tokio::join!(tokio::spawn(read_for_half_a_minute(shared.kafka())), tokio::spawn(read_for_half_a_minute(shared.kafka())));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert!(near(one + other), "{one} and {other} instead of {expected}");
+    assert!(one.min(other) > expected / 4, "{one} and {other}");
+
+    let gateway = filled(1, 4_500, Settings { fan_out: ["tests".to_owned()].into(), ..Settings::default() }).await;
+    let (one, again) = tokio::join!(
+        tokio::spawn(read_for_half_a_minute(gateway.kafka())),
+        tokio::spawn(read_for_half_a_minute(gateway.kafka_named("somebody")))
+    );
+    let (one, again) = (one.unwrap(), again.unwrap());
+    assert!(near(one) && near(again), "{one} and {again} instead of {expected} each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_gives_five_reads_a_second_and_other_shards_are_not_slowed_down() {
+    let gateway = filled(2, 60, Settings::default()).await;
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    for at in 0..5 {
+        let mut request = fetch(&[(0, at)]);
+        request.topics[0].partitions[0].partition_max_bytes = 1;
+        assert_eq!(found(&kafka.call(11, request).await)[0].1, 1);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // Only the free shard gives something.
+    let response = kafka.call(11, fetch(&[(0, 5), (1, 0)])).await;
+    assert_eq!((found(&response)[0].1, found(&response)[1].1 > 1), (0, true));
+    assert_eq!(response.responses[0].partitions[0].high_watermark, 60);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(found(&kafka.call(11, fetch(&[(0, 5)])).await)[0].1 > 1);
+    assert_eq!(start.elapsed(), Duration::from_millis(200));
+    // Waiting readers wait no longer than they said.
+    let response = kafka.call(11, fetch(&[(0, 40)]).with_max_wait_ms(30)).await;
+    assert_eq!((found(&response)[0].1, start.elapsed()), (0, Duration::from_millis(230)));
+    // An empty read costs nothing.
+    for _ in 0..20 {
+        assert_eq!(found(&kafka.call(11, fetch(&[(1, 60)]).with_max_wait_ms(0)).await), [(0, 0)]);
+    }
+    gateway.log.env().limits.set(Limits::off());
+    assert!(found(&kafka.call(11, fetch(&[(0, 0)])).await)[0].1 > 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_many_bytes_is_not_kept_waiting_for_more_than_it_may_have() {
+    let gateway = filled(1, 100, Settings::default()).await;
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    let much = |at| fetch(&[(0, at)]).with_min_bytes(1 << 20).with_max_wait_ms(60_000);
+    let (bytes, records) = found(&kafka.call(11, much(0)).await)[0];
+    assert!(bytes <= 512 << 10 && bytes > 490_000, "{bytes}");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(found(&kafka.call(11, much(records)).await)[0].1, records);
+    let elapsed = start.elapsed().as_millis();
+    assert!((180..=200).contains(&elapsed), "{elapsed}");
+    // Less than it wants, and no more to be had: it waits, and what it does not get is not counted.
+    let begun = Instant::now();
+    assert_eq!(found(&kafka.call(11, much(95)).await)[0].1, 5);
+    assert_eq!(begun.elapsed(), Duration::from_secs(60));
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use shardgate::batch::{Batch, Builder, Draft, ProducerStamp};
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
-use shardgate::log::{Appended, Error, Log, Options, Page, Patience, Stream, Wait, Want};
+use shardgate::log::{Appended, Error, Log, Options, Page, Patience, Reader, Stream, Wait, Want};
 use shardgate::model::{LaneId, Limits, Offset, Settings, StreamName, Timestamp};
 use shardgate::store::{Faults, FaultyStore, Journal, Ledger, MemoryStore, SegmentStore};
 use tempfile::TempDir;
@@ -123,7 +123,7 @@ impl House {
 
     pub(crate) async fn page_of(&self, lane: LaneId, from: i64, bytes_max: usize) -> Result<Page, Error> {
         let want = Want { lane, from: Offset(from), bytes_max };
-        still(self.log.read(&[want], Wait::No, usize::MAX)).await.remove(0)
+        still(self.log.read(&[want], Wait::No, usize::MAX, READER)).await.remove(0)
     }
 
     /// Offsets and values that can be read from `from` on.
@@ -147,6 +147,7 @@ fn open_disk(directory: &TempDir) -> SegmentStore {
     }
 }
 
+pub(crate) const READER: Reader<'static> = Reader::Patient("tests");
 pub(crate) const REFUSE: Patience = Patience::Refuse;
 
 /// Appends, and waits until the batch is durable.

@@ -70,7 +70,7 @@ async fn budgets_end_a_page_but_a_reader_always_gets_on(mut house: House) {
         for (bytes_max, batches) in
             [(0, [1, 0]), (2 * size, [2, 0]), (3 * size, [2, 1]), (4 * size - 1, [2, 1]), (7 * size, [2, 5])]
         {
-            let pages = still(house.log.read(&wants, Wait::No, bytes_max)).await;
+            let pages = still(house.log.read(&wants, Wait::No, bytes_max, READER)).await;
             let found: Vec<_> = pages.into_iter().map(|page| page.unwrap().batches.len()).collect();
             assert_eq!(found, batches, "{bytes_max}");
         }
@@ -83,7 +83,7 @@ async fn a_reader_that_waits_gets_what_comes_at_once(house: House) {
     let (log, wants) = (house.log.clone(), [0, 1, 2].map(|lane| want(stream.lane(lane), 0)));
     still(async {
         let wait = Wait::For { bytes_min: 1, at_most: Duration::from_secs(30) };
-        let reader = tokio::spawn(async move { log.read(&wants, wait, usize::MAX).await });
+        let reader = tokio::spawn(async move { log.read(&wants, wait, usize::MAX, READER).await });
         tokio::task::yield_now().await;
         append(&house.log, stream.lane(1), &batch(&["now"])).await.unwrap();
         let pages: Vec<_> = reader.await.unwrap().into_iter().map(Result::unwrap).collect();
@@ -99,7 +99,9 @@ async fn a_reader_waits_no_longer_than_it_said_and_for_as_many_bytes_as_it_said(
     let (start, at_most) = (Instant::now(), Duration::from_secs(7));
     let read = |bytes_min| {
         let (log, wants) = (house.log.clone(), [want(lane, 0)]);
-        tokio::spawn(async move { log.read(&wants, Wait::For { bytes_min, at_most }, usize::MAX).await.remove(0).unwrap() })
+        tokio::spawn(
+            async move { log.read(&wants, Wait::For { bytes_min, at_most }, usize::MAX, READER).await.remove(0).unwrap() },
+        )
     };
     assert_eq!(read(size).await.unwrap().batches.len(), 1);
     assert_eq!(start.elapsed(), Duration::ZERO);
@@ -120,7 +122,7 @@ async fn a_reader_that_waits_is_told_when_the_stream_goes(house: House) {
     let (log, wants) = (house.log.clone(), [want(stream.lane(0), 0)]);
     still(async {
         let wait = Wait::For { bytes_min: 1, at_most: HOUR };
-        let reader = tokio::spawn(async move { log.read(&wants, wait, usize::MAX).await.remove(0) });
+        let reader = tokio::spawn(async move { log.read(&wants, wait, usize::MAX, READER).await.remove(0) });
         tokio::task::yield_now().await;
         house.log.delete_stream(stream.id()).await.unwrap();
         assert!(matches!(reader.await.unwrap(), Err(Error::UnknownStream(_))));
@@ -132,7 +134,7 @@ async fn a_refused_want_does_not_wait(house: House) {
     let stream = house.stream("s", 2).await;
     let start = Instant::now();
     let wait = Wait::For { bytes_min: 1, at_most: HOUR };
-    let pages = still(house.log.read(&[want(stream.lane(0), 0), want(stream.lane(1), 9)], wait, usize::MAX)).await;
+    let pages = still(house.log.read(&[want(stream.lane(0), 0), want(stream.lane(1), 9)], wait, usize::MAX, READER)).await;
     assert!(pages[0].is_ok() && matches!(pages[1], Err(Error::OutOfRange { .. })));
     assert_eq!(start.elapsed(), Duration::ZERO);
 }

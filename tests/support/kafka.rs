@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 /// One connection.
 pub(crate) struct Kafka<S = DuplexStream> {
     pub(crate) pipe: S,
+    client_id: &'static str,
     sent: i32,
     answered: i32,
 }
@@ -17,7 +18,12 @@ pub(crate) struct Kafka<S = DuplexStream> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Kafka<S> {
     /// Speaks through `pipe`.
     pub(crate) fn over(pipe: S) -> Self {
-        Self { pipe, sent: 0, answered: 0 }
+        Self::named("tests", pipe)
+    }
+
+    /// Speaks through `pipe` under this `client.id`.
+    pub(crate) fn named(client_id: &'static str, pipe: S) -> Self {
+        Self { pipe, client_id, sent: 0, answered: 0 }
     }
 
     /// Sends a request and returns its answer.
@@ -40,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Kafka<S> {
             .with_request_api_key(key)
             .with_request_api_version(version)
             .with_correlation_id(self.sent)
-            .with_client_id(Some(StrBytes::from_static_str("tests")));
+            .with_client_id(Some(StrBytes::from_static_str(self.client_id)));
         let mut frame = BytesMut::new();
         frame.put_i32(0);
         header.encode(&mut frame, header_version).unwrap();

@@ -88,6 +88,11 @@ impl Gateway {
         Kafka::over(self.pipe())
     }
 
+    /// A new connection to the Kafka door under this `client.id`.
+    pub(crate) fn kafka_named(&self, client_id: &'static str) -> Kafka {
+        Kafka::named(client_id, self.pipe())
+    }
+
     /// The client's end of a new connection to the Kafka door.
     pub(crate) fn pipe(&self) -> DuplexStream {
         let (client, server) = duplex(1 << 20);

@@ -9,6 +9,9 @@
 //! The bytes of an answer are bounded by the memory that other answers leave, not by Kafka's `fetch.max.bytes`; the first batch
 //! is always given.
 //!
+//! A shard that is over its read throughput gives nothing until it may, which is waited for like records; nothing is an error. A
+//! `client.id` that is a fan-out consumer of the stream has throughput of its own.
+//!
 //! Left out on purpose: followers and their epochs (`replica_id`, `last_fetched_epoch`: the epoch is constant, so nothing
 //! diverges), reading from the nearest replica, aborted transactions (there are none yet, so everything is stable).
 
@@ -24,7 +27,7 @@ use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse};
 use super::contract::{Api, Context, Reply, name};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
-use crate::log::{Error, Page, Wait, Want};
+use crate::log::{Error, Page, Reader, Wait, Want};
 use crate::model::Offset;
 
 pub(crate) struct Fetch;
@@ -125,18 +128,17 @@ fn patience(request: &FetchRequest) -> Option<(usize, Duration)> {
 
 /// Reads what is there, as far as there is memory for it; if that is too little, waits, which takes none.
 async fn read(cx: &Context, wants: &[Want], bytes_max: usize, patience: Option<(usize, Duration)>) -> Vec<Result<Page, Error>> {
-    let log = &cx.door.log;
+    let (log, reader) = (&cx.door.log, Reader::Patient(&cx.client_id));
     let share = cx.share_of_answers(bytes_max);
-    let pages = log.read(wants, Wait::No, share).await;
-    let Some((bytes_min, at_most)) = patience else { return pages };
-    let found = pages.iter().flatten().flat_map(|page| &page.batches).map(Bytes::len).sum::<usize>();
-    if found >= bytes_min || pages.iter().any(Result::is_err) {
+    let Some((bytes_min, at_most)) = patience else { return log.read(wants, Wait::No, share, reader).await };
+    let pages = log.read(wants, Wait::Enough { bytes_min }, share, reader).await;
+    if pages.iter().any(|page| page.as_ref().map_or(true, |page| !page.batches.is_empty())) {
         return pages;
     }
     drop(pages);
     cx.share_of_answers(0);
     let bytes_max = bytes_max.min(WAITED_BYTES_MAX);
-    log.read(wants, Wait::For { bytes_min, at_most }, bytes_max).await
+    log.read(wants, Wait::For { bytes_min, at_most }, bytes_max, reader).await
 }
 
 /// Negative numbers of bytes are none.

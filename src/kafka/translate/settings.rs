@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::shown::{Kind, Shown, Source, Synonym};
 use super::topic_config::{
-    CLEANUP_POLICY, COMPACT, HOUR_MS, LOG_APPEND_TIME, MAX_COMPACTION_LAG, MAX_MESSAGE_BYTES, MIN_COMPACTION_LAG, OPEN_SHARDS,
-    RETENTION_MS, STREAM_ARN, STREAM_MODE, TABLE, TIMESTAMP_TYPE, TopicConfig, find,
+    CLEANUP_POLICY, COMPACT, FAN_OUT_CONSUMERS, HOUR_MS, LOG_APPEND_TIME, MAX_COMPACTION_LAG, MAX_MESSAGE_BYTES,
+    MIN_COMPACTION_LAG, OPEN_SHARDS, RETENTION_MS, STREAM_ARN, STREAM_MODE, TABLE, TIMESTAMP_TYPE, TopicConfig, find,
 };
 use super::{Refusal, quoted};
 use crate::model::{Settings, limits};
@@ -114,6 +114,7 @@ fn value(config: &TopicConfig, settings: &Settings) -> String {
     match config.name {
         RETENTION_MS => retention_ms(settings.retention_hours),
         MAX_MESSAGE_BYTES => settings.batch_bytes_max.to_string(),
+        FAN_OUT_CONSUMERS => settings.fan_out.iter().cloned().collect::<Vec<_>>().join(","),
         TIMESTAMP_TYPE if settings.arrival_stamped => LOG_APPEND_TIME.to_owned(),
         TIMESTAMP_TYPE => config.default.to_owned(),
         name => settings.notes.get(name).map_or(config.default, String::as_str).to_owned(),
@@ -153,6 +154,13 @@ fn build(before: &Settings, set: Set) -> Result<Settings, Refusal> {
             .unwrap_or(defaults.batch_bytes_max),
         arrival_stamped: set.get(TIMESTAMP_TYPE).is_some_and(|kind| kind == LOG_APPEND_TIME),
         keys_required: compacted,
+        fan_out: set
+            .get(FAN_OUT_CONSUMERS)
+            .map(|names| TopicConfig::items(names))
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         ..before.clone()
     };
     after.notes.retain(|name, _| !TABLE.iter().any(|config| config.name == name));

@@ -18,6 +18,8 @@ pub(super) const CLEANUP_POLICY: &str = "cleanup.policy";
 pub(super) const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 /// Name of whose clock stamps records.
 pub(super) const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+/// Name of the consumers that have read throughput of their own.
+pub(super) const FAN_OUT_CONSUMERS: &str = "kinesis.fanout.consumers";
 /// Name of the compaction delay.
 pub(super) const MIN_COMPACTION_LAG: &str = "min.compaction.lag.ms";
 /// Name of the longest compaction delay.
@@ -33,6 +35,9 @@ pub(super) const HOUR_MS: u64 = 3_600_000;
 
 /// Longest value of a list, in bytes. *Ours*: it bounds what one topic keeps in the ledger.
 const LIST_BYTES_MAX: usize = 4_096;
+
+/// Characters in the name of a fan-out consumer. Kinesis API reference, RegisterStreamConsumer, 2026-11.
+const CONSUMER_NAME_CHARS_MAX: usize = 128;
 
 /// What a topic config is.
 #[derive(Debug)]
@@ -67,6 +72,8 @@ enum Accepts {
     Some(&'static [&'static str]),
     /// Nothing, `*`, or pairs `partition:broker`.
     Replicas,
+    /// Names of consumers, as many as Kinesis registers (Kinesis API reference, `ConsumerName`).
+    Consumers,
     /// A time within Kinesis's range of hours, rounded up to the hour, or -1 for the longest.
     Retention,
 }
@@ -166,6 +173,14 @@ pub(super) const TABLE: &[TopicConfig] = &[
         accepts: Accepts::Whole(0, INT_MAX),
         broker_name: Some("log.index.interval.bytes"),
         documentation: "Bytes between entries of the offset index. Stored and shown only: the store has its own index.",
+    },
+    TopicConfig {
+        name: FAN_OUT_CONSUMERS,
+        kind: Kind::List,
+        default: "",
+        accepts: Accepts::Consumers,
+        broker_name: None,
+        documentation: "Consumers, by their client.id, that have read throughput of their own from each shard (enhanced fan-out).",
     },
     TopicConfig {
         name: "leader.replication.throttled.replicas",
@@ -420,6 +435,7 @@ impl Accepts {
             Self::OneOf(known) => known.contains(&value).then(|| value.to_owned()),
             Self::Some(known) => some_of(value, known),
             Self::Replicas => replicas(value),
+            Self::Consumers => consumers(value),
             Self::Retention => retention(value),
         }
     }
@@ -437,6 +453,10 @@ impl Accepts {
             Self::Replicas => {
                 format!("nothing, *, or partition:broker pairs separated by commas, in at most {LIST_BYTES_MAX} bytes")
             }
+            Self::Consumers => format!(
+                "nothing, or at most {} names of 1 to {CONSUMER_NAME_CHARS_MAX} characters of a-z, A-Z, 0-9, _, . and -, each once, separated by commas",
+                limits::FAN_OUT_CONSUMERS_MAX
+            ),
             Self::Retention => format!(
                 "{} ({} hours) to {} ({} hours), rounded up to the hour, and -1 for {} hours",
                 u64::from(limits::RETENTION_HOURS_MIN) * HOUR_MS,
@@ -464,6 +484,16 @@ fn replicas(value: &str) -> Option<String> {
     let pair = |item: &&str| item.split_once(':').is_some_and(|(partition, broker)| number(partition) && number(broker));
     let items = TopicConfig::items(value);
     let right = value.len() <= LIST_BYTES_MAX && (value == "*" || items.iter().all(pair));
+    right.then(|| items.join(","))
+}
+
+fn consumers(value: &str) -> Option<String> {
+    let items = TopicConfig::items(value);
+    let named = |item: &&str| {
+        item.len() <= CONSUMER_NAME_CHARS_MAX && item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    };
+    let once = (0..).zip(&items).all(|(at, item)| !items.iter().take(at).any(|earlier| earlier == item));
+    let right = items.len() <= limits::FAN_OUT_CONSUMERS_MAX && once && items.iter().all(named);
     right.then(|| items.join(","))
 }
 
@@ -520,8 +550,10 @@ mod tests {
     ];
 
     #[test]
-    fn every_topic_config_of_kafka_is_known_and_no_other() {
-        assert_eq!(TABLE.iter().map(|config| config.name).collect::<Vec<_>>(), KAFKA_4_4);
+    fn every_topic_config_of_kafka_is_known_and_no_other_but_our_own() {
+        let (ours, kafkas): (Vec<_>, Vec<_>) =
+            TABLE.iter().map(|config| config.name).partition(|name| name.starts_with("kinesis."));
+        assert_eq!((kafkas, ours), (KAFKA_4_4.to_vec(), vec![FAN_OUT_CONSUMERS]));
     }
 
     #[test]
@@ -555,6 +587,8 @@ mod tests {
             ("delete.retention.ms", "0", "0"),
             ("flush.messages", "1", "1"),
             ("follower.replication.throttled.replicas", "*", "*"),
+            ("kinesis.fanout.consumers", "", ""),
+            ("kinesis.fanout.consumers", "a, B_c.d-9", "a,B_c.d-9"),
             ("leader.replication.throttled.replicas", "0:1, 2:3", "0:1,2:3"),
             ("leader.replication.throttled.replicas", "", ""),
             ("local.retention.ms", "-2", "-2"),
@@ -597,6 +631,8 @@ mod tests {
             ("delete.retention.ms", "9223372036854775808", "0 to 9223372036854775807"),
             ("flush.messages", "0", "1 to "),
             ("follower.replication.throttled.replicas", "*,0:1", "partition:broker"),
+            ("kinesis.fanout.consumers", "a,b,a", "each once"),
+            ("kinesis.fanout.consumers", "a b", "at most 20 names of 1 to 128 characters"),
             ("leader.replication.throttled.replicas", "0-1", "partition:broker"),
             ("leader.replication.throttled.replicas", "0:", "partition:broker"),
             ("local.retention.ms", "-3", "-2 to "),
