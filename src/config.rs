@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::model::{StreamName, limits};
+use crate::model::{Limits, StreamName, limits};
 
 /// How a gateway is set up. The default is that of the program: see [`SETTINGS`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +38,8 @@ pub struct Config {
     pub default_partitions: u32,
     /// Whether a topic that a client asks for is created if it is not there.
     pub auto_create_topics: bool,
+    /// What streams may carry when the gateway starts.
+    pub limits: Limits,
     /// How long a consumer group without members keeps its offsets.
     pub offsets_retention: Duration,
     /// Largest request in bytes.
@@ -67,6 +69,7 @@ impl Default for Config {
             topics: Vec::new(),
             default_partitions: 1,
             auto_create_topics: true,
+            limits: Limits::kinesis(),
             offsets_retention: Duration::from_secs(10_080 * 60),
             frame_bytes_max: 104_857_600,
             connections_max: 10_000,
@@ -291,6 +294,15 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Switch,
         set: |config, text| switch(text).map(|on| config.auto_create_topics = on),
         show: |config| vec![config.auto_create_topics.to_string()],
+    },
+    Setting {
+        key: "limits",
+        env: "SHARDGATE_LIMITS",
+        value_name: "PROFILE",
+        help: "kinesis: each shard carries 1 MiB and 1,000 records a second in, 2 MiB out; off: what the machine does",
+        kind: Kind::Text,
+        set: |config, text| text.parse().map(|limits| config.limits = limits),
+        show: |config| vec![config.limits.to_string()],
     },
     Setting {
         key: "offsets-retention-minutes",

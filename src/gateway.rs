@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::config::{Address, Config, Topic};
-use crate::env::{Entropy, Env};
+use crate::env::{Entropy, Env, LimitsInForce};
 use crate::http::{self, Question, Refusal, Site};
 use crate::kafka::{self, Door};
 use crate::log::{self, Log, Stream};
@@ -48,6 +48,7 @@ struct Shared {
     kafka: SocketAddr,
     http: Option<SocketAddr>,
     cluster_id: String,
+    limits: LimitsInForce,
     /// Turned true, or dropped, it ends everything.
     stop: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
@@ -58,7 +59,8 @@ struct Shared {
 pub struct Builder {
     config: Config,
     topics: Vec<(String, u32)>,
-    env: Env,
+    /// `None`: the machine's.
+    env: Option<Env>,
 }
 
 /// Why a gateway did not start: what, where, and how to mend it.
@@ -137,6 +139,13 @@ impl Builder {
         self
     }
 
+    /// What streams may carry when the gateway starts; [`Limits::off`] by default.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
     /// Keeps everything in this directory, which is made if it is not there, instead of in memory.
     #[must_use]
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
@@ -158,10 +167,10 @@ impl Builder {
         self
     }
 
-    /// Where time and chance come from, instead of the machine.
+    /// Where time, chance and limits come from, instead of the machine and [`limits`](Self::limits).
     #[must_use]
     pub fn env(mut self, env: Env) -> Self {
-        self.env = env;
+        self.env = Some(env);
         self
     }
 
@@ -174,7 +183,8 @@ impl Builder {
             let name = StreamName::new(&name).map_err(|error| StartError::TopicName { name, error })?;
             self.config.topics.push(Topic { name, partitions: Some(partitions) });
         }
-        start(self.config, self.env).await
+        let env = self.env.unwrap_or_else(|| Env::system(self.config.limits));
+        start(self.config, env).await
     }
 }
 
@@ -182,8 +192,9 @@ impl Gateway {
     /// A gateway in memory, on free ports of loopback, unless the builder is told otherwise.
     pub fn builder() -> Builder {
         let any_port = Address::new("127.0.0.1", 0);
-        let config = Config { ephemeral: true, kafka_listener: any_port, http_listener: None, ..Config::default() };
-        Builder { config, topics: Vec::new(), env: Env::system(Limits::off()) }
+        let config =
+            Config { ephemeral: true, kafka_listener: any_port, http_listener: None, limits: Limits::off(), ..Config::default() };
+        Builder { config, topics: Vec::new(), env: None }
     }
 
     /// Starts a gateway that is set up as the program's is.
@@ -191,7 +202,8 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`]; nothing is left behind then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        start(config, Env::system(Limits::kinesis())).await
+        let env = Env::system(config.limits);
+        start(config, env).await
     }
 
     /// What a Kafka client on this machine needs as its `bootstrap.servers`.
@@ -212,6 +224,16 @@ impl Gateway {
     /// The cluster's id: 22 characters, the same for as long as its data is kept.
     pub fn cluster_id(&self) -> &str {
         &self.shared.cluster_id
+    }
+
+    /// What streams may carry now.
+    pub fn limits(&self) -> Limits {
+        self.shared.limits.get()
+    }
+
+    /// Changes what streams may carry, for everything that is decided from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.shared.limits.set(limits);
     }
 
     /// Ends the gateway, whoever else holds it; returns when its data directory can be opened again.
@@ -240,6 +262,7 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
         None => None,
     };
     let (stop, stopping) = watch::channel(false);
+    let limits = env.limits.clone();
     let (store, parts) = Parts::open(&config, env, stopping.clone()).await?;
     let cluster_id = parts.door.config.cluster_id.clone();
     let addresses = (kafka_listener.0, http_listener.as_ref().map(|listener| listener.0));
@@ -254,7 +277,7 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     let (ending, ended) = watch::channel(false);
     tokio::spawn(supervise(tasks, store, ending));
     let (kafka, http) = addresses;
-    Ok(Gateway { shared: Arc::new(Shared { kafka, http, cluster_id, stop, ended }) })
+    Ok(Gateway { shared: Arc::new(Shared { kafka, http, cluster_id, limits, stop, ended }) })
 }
 
 async fn bind(setting: &'static str, address: &Address) -> Result<(SocketAddr, TcpListener), StartError> {

@@ -63,3 +63,4 @@ pub mod notebook;
 pub mod store;
 
 pub use gateway::{Builder, Gateway, StartError};
+pub use model::{Limits, Throughput};

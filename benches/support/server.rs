@@ -71,7 +71,8 @@ fn subject(kind: Kind, call: &str, directory: &Path) -> Outcome<String> {
     match kind {
         Kind::Shardgate => {
             let binary = std::env::var_os("SHARDGATE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_shardgate").into());
-            command.env("SUBJECT", "shardgate").env("SHARDGATE_BIN", binary)
+            // What the machine does is measured, not what a shard may carry.
+            command.env("SUBJECT", "shardgate").env("SHARDGATE_BIN", binary).env("SHARDGATE_LIMITS", "off")
         }
         Kind::Kafka => command.env("SUBJECT", "kafka").env("_JAVA_OPTIONS", JVM_OPTIONS),
     };

@@ -94,7 +94,7 @@ impl FromArgMatches for AllSettings {
 pub(super) struct RunSettings(pub(super) Settings);
 
 fn for_run(setting: &Setting) -> bool {
-    matches!(setting.key, "topic" | "default-partitions" | "auto-create-topics" | "log-format")
+    matches!(setting.key, "topic" | "default-partitions" | "auto-create-topics" | "limits" | "log-format")
 }
 
 impl Args for RunSettings {

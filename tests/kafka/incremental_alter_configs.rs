@@ -106,3 +106,26 @@ async fn a_change_survives_a_restart() {
     let gateway = gateway.restarted();
     assert_eq!(value(&mut gateway.kafka(), "orders", "retention.ms").await, ("31536000000".to_owned(), true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_are_a_config_of_the_broker_that_can_be_changed() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    let limits = "kinesis.limits.profile";
+    for (broker, change, trial, code, profile) in [
+        ("0", (limits, SET, Some("kinesis")), true, 0, "off"),
+        ("0", (limits, SET, Some("kinesis")), false, 0, "kinesis"),
+        ("", (limits, SET, Some("off")), false, 0, "off"),
+        ("", (limits, SET, Some("kinesis")), false, 0, "kinesis"),
+        ("1", (limits, SET, Some("off")), false, 42, "kinesis"),
+        ("0", (limits, SET, Some("none")), false, 40, "kinesis"),
+        ("0", (limits, APPEND, Some("off")), false, 40, "kinesis"),
+        ("0", (limits, DELETE, None), false, 0, "off"),
+    ] {
+        let request = request(BROKER, broker, &[change]).with_validate_only(trial);
+        assert_eq!(kafka.call(1, request).await.responses[0].error_code, code, "{change:?}");
+        assert_eq!(gateway.log.env().limits.get().to_string(), profile);
+        assert_eq!(value(&mut kafka, "orders", limits).await.0, profile);
+    }
+}

@@ -16,7 +16,7 @@ use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse, ApiKey
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Door;
-use crate::kafka::translate::{self, Refusal};
+use crate::kafka::translate::{self, BrokerChange, Refusal};
 
 /// AlterConfigs.
 pub(crate) struct AlterConfigs;
@@ -45,9 +45,9 @@ impl Api for AlterConfigs {
 
 async fn alter(door: &Door, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
     let configs = configs(resource)?;
-    let names: Vec<&str> = configs.iter().map(|(name, _)| *name).collect();
+    let named: Vec<_> = configs.iter().map(|(name, value)| (*name, BrokerChange::Set(Some(*value)))).collect();
     let change = |settings: &_| translate::replaced(settings, configs.iter().copied());
-    translate::alter(door, (resource.resource_type, resource.resource_name.as_str()), &names, validate_only, change).await
+    translate::alter(door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await
 }
 
 /// The configs of the request; INVALID_REQUEST if one has no value or is there twice.

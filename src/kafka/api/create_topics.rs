@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Config;
 use crate::kafka::translate::{self, Refusal, Shown};
-use crate::model::{Settings, StreamName};
+use crate::model::{Limits, Settings, StreamName};
 
 /// Partitions that one request can create, all its topics together (Apache Kafka, `ReplicationControlManager`, 4.4).
 const PARTITIONS_PER_REQUEST_MAX: i64 = 10_000;
@@ -65,7 +65,7 @@ struct Plan {
 async fn create(cx: &Context, topic: &CreatableTopic, validate_only: bool) -> Result<CreatableTopicResult, Refusal> {
     let exists = cx.door.log.stream(topic.name.as_str()).is_some();
     let plan = plan(topic, &cx.door.config, exists)?;
-    let result = created(&plan);
+    let result = created(&plan, cx.door.log.env().limits.get());
     if validate_only {
         return Ok(result);
     }
@@ -140,9 +140,10 @@ fn check_total(topics: &[CreatableTopic], config: &Config) -> Result<(), Refusal
     ))
 }
 
-fn created(plan: &Plan) -> CreatableTopicResult {
+fn created(plan: &Plan, limits: Limits) -> CreatableTopicResult {
     let open_shards = usize::try_from(plan.lanes).unwrap_or(usize::MAX);
-    let configs = translate::show_topic(plan.name.as_str(), &plan.settings, open_shards).into_iter().map(config_result).collect();
+    let configs =
+        translate::show_topic(plan.name.as_str(), &plan.settings, open_shards, limits).into_iter().map(config_result).collect();
     CreatableTopicResult::default()
         .with_name(TopicName(plan.name.as_str().to_owned().into()))
         .with_topic_id(Uuid::nil())
@@ -265,8 +266,8 @@ mod tests {
     fn every_version_of_the_answer_can_be_written() {
         let plan = plan(&with_config("cleanup.policy", Some("compact")), &config(), false).unwrap();
         let refusal = Refusal::topic_exists("b");
-        let response =
-            CreateTopicsResponse::default().with_topics(vec![created(&plan), refused(StrBytes::from("b").into(), refusal)]);
+        let response = CreateTopicsResponse::default()
+            .with_topics(vec![created(&plan, Limits::off()), refused(StrBytes::from("b").into(), refusal)]);
         for version in CreateTopics::VERSIONS {
             let mut bytes = BytesMut::new();
             response.encode(&mut bytes, version).unwrap();

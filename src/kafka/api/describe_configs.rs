@@ -66,14 +66,14 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Show
             StreamName::new(name)?;
             let stream = translate::topic(&cx.door, name)?;
             let open_shards = stream.shards().iter().filter(|shard| Shard::is_open(shard)).count();
-            Ok(translate::show_topic(name, &stream.settings(), open_shards))
+            Ok(translate::show_topic(name, &stream.settings(), open_shards, cx.door.log.env().limits.get()))
         }
         // What all brokers have in common is what was set for all at run time: nothing.
         ResourceType::Broker if name.is_empty() => Ok(Vec::new()),
         ResourceType::Broker => {
             translate::check_broker(config, name)?;
             let (host, port) = cx.endpoint();
-            Ok(translate::show_broker(config, (&host, port)))
+            Ok(translate::show_broker(config, cx.door.log.env().limits.get(), (&host, port)))
         }
         ResourceType::BrokerLogger => translate::check_broker(config, name).map(|()| Vec::new()),
         ResourceType::ClientMetrics | ResourceType::Group if name.is_empty() => {
@@ -124,7 +124,7 @@ fn synonym(synonym: Synonym) -> DescribeConfigsSynonym {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Settings;
+    use crate::model::{Limits, Settings};
     use bytes::BytesMut;
     use kafka_protocol::protocol::{Decodable, Encodable};
 
@@ -140,7 +140,7 @@ mod tests {
 
     fn topic() -> Vec<Shown> {
         let settings = translate::replaced(&Settings::default(), [("cleanup.policy", "compact")]).unwrap();
-        translate::show_topic("orders", &settings, 2)
+        translate::show_topic("orders", &settings, 2, Limits::off())
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{ApiKey, IncrementalAlterConfigsRequest, Increment
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Door;
-use crate::kafka::translate::{self, Change, Refusal, quoted};
+use crate::kafka::translate::{self, BrokerChange, Change, Refusal, quoted};
 
 /// IncrementalAlterConfigs.
 pub(crate) struct IncrementalAlterConfigs;
@@ -42,9 +42,18 @@ impl Api for IncrementalAlterConfigs {
 
 async fn alter(door: &Door, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
     let changes = changes(resource)?;
-    let names: Vec<&str> = resource.configs.iter().map(|config| config.name.as_str()).collect();
+    let named: Vec<_> = changes.iter().map(of_broker).collect();
     let change = |settings: &_| translate::changed(settings, &changes);
-    translate::alter(door, (resource.resource_type, resource.resource_name.as_str()), &names, validate_only, change).await
+    translate::alter(door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await
+}
+
+/// What a change is if the resource is a broker.
+fn of_broker<'a>(change: &Change<'a>) -> (&'a str, BrokerChange<'a>) {
+    match *change {
+        Change::Set(name, value) => (name, BrokerChange::Set(Some(value))),
+        Change::Delete(name) => (name, BrokerChange::Set(None)),
+        Change::Append(name, _) | Change::Subtract(name, _) => (name, BrokerChange::Extend),
+    }
 }
 
 /// The changes of the request; INVALID_REQUEST if a config is there twice, lacks its value or has an unknown operation.

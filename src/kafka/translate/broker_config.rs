@@ -1,7 +1,7 @@
 //! The broker configs that tools read: consoles, kafka-configs, Connect and Streams.
 //!
-//! All read-only: a gateway is set up when it is started, and what can change later belongs to a topic. Besides the ones below,
-//! each topic config's default is shown under the broker's name for it (`log.retention.ms` for `retention.ms`).
+//! All but the profile of limits read-only: a gateway is set up when it is started, and what can change later belongs to a
+//! topic. The profile can be changed while the gateway runs, and is as `--limits` says after the next start. Besides these, each topic config's default is shown under the broker's name for it (`log.retention.ms` for `retention.ms`).
 //!
 //! The `group.*` values and `offset.metadata.max.bytes` repeat the defaults of `kafka::group`, which nobody can change yet.
 //!
@@ -12,11 +12,15 @@ use super::settings::default_value;
 use super::shown::{Kind, Shown, Source, Synonym};
 use super::{Refusal, quoted, topic_config};
 use crate::kafka::Config;
-use crate::model::Settings;
+use crate::model::{Limits, Settings};
+
+/// Name of the limits in force.
+pub(super) const LIMITS_PROFILE: &str = "kinesis.limits.profile";
 
 /// What a broker config's value is computed from.
 struct Seen<'a> {
     config: &'a Config,
+    limits: Limits,
     /// Where the client reaches the broker.
     host: &'a str,
     port: u16,
@@ -96,6 +100,13 @@ const TABLE: &[BrokerConfig] = &[
         option: None,
         value: |_| "6000".to_owned(),
         documentation: "Shortest session timeout a member of a group may ask for.",
+    },
+    BrokerConfig {
+        name: LIMITS_PROFILE,
+        kind: Kind::String,
+        option: Some("--limits"),
+        value: |seen| seen.limits.to_string(),
+        documentation: "What shards carry: kinesis (1 MiB and 1,000 records a second in, 2 MiB out) or off. Until the next start.",
     },
     BrokerConfig {
         name: "listeners",
@@ -192,8 +203,8 @@ fn listener(seen: &Seen<'_>) -> String {
 }
 
 /// Every broker config in name order, as seen by a client that reaches the broker at `host` and `port`.
-pub(crate) fn show(config: &Config, (host, port): (&str, u16)) -> Vec<Shown> {
-    let seen = Seen { config, host, port };
+pub(crate) fn show(config: &Config, limits: Limits, (host, port): (&str, u16)) -> Vec<Shown> {
+    let seen = Seen { config, limits, host, port };
     let own = TABLE.iter().map(|broker| {
         let source = if broker.option.is_some() { Source::Start } else { Source::Default };
         shown(broker.name, (broker.value)(&seen), broker.kind, source, broker.documentation)
@@ -209,11 +220,36 @@ pub(crate) fn show(config: &Config, (host, port): (&str, u16)) -> Vec<Shown> {
 
 fn shown(name: &'static str, value: String, kind: Kind, source: Source, documentation: &'static str) -> Shown {
     let synonyms = vec![Synonym { name, value: value.clone(), source }];
-    Shown { name, value, kind, read_only: true, source, synonyms, documentation }
+    Shown { name, value, kind, read_only: name != LIMITS_PROFILE, source, synonyms, documentation }
+}
+
+/// What a request wants to do with a broker's config.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BrokerChange<'a> {
+    /// Set it, or give it its value at the start again.
+    Set(Option<&'a str>),
+    /// Append to it, or subtract from it.
+    Extend,
+}
+
+/// The limits that are to be in force after a change of the broker config `name`, `None` for those of the start.
+///
+/// # Errors
+/// INVALID_CONFIG if it is another config, or the value is not accepted.
+pub(super) fn changed(name: &str, change: BrokerChange<'_>) -> Result<Option<Limits>, Refusal> {
+    match change {
+        _ if name != LIMITS_PROFILE => Err(refuse(name)),
+        BrokerChange::Extend => Err(Refusal::config(format!("{name} is no list, so nothing can be appended or subtracted"))),
+        BrokerChange::Set(None) => Ok(None),
+        BrokerChange::Set(Some(value)) => {
+            let wrong = |accepted| Refusal::config(format!("{name} is {}; {accepted}", quoted(value)));
+            value.trim().parse().map(Some).map_err(wrong)
+        }
+    }
 }
 
 /// Why the broker config `name` cannot be set by a request, and what sets it instead (INVALID_CONFIG).
-pub(crate) fn refuse(name: &str) -> Refusal {
+fn refuse(name: &str) -> Refusal {
     let instead = match TABLE.iter().find(|broker| broker.name == name) {
         Some(BrokerConfig { option: Some(option), .. }) => format!("start shardgate with {option} instead"),
         _ => match topic_config::TABLE.iter().find(|topic| topic.broker_name == Some(name)) {
@@ -231,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_tools_read_is_there_with_its_real_value() {
-        let all = show(&config(), ("::1", 9092));
+        let all = show(&config(), Limits::kinesis(), ("::1", 9092));
         for (name, value) in [
             ("advertised.listeners", "PLAINTEXT://[::1]:9092"),
             ("auto.create.topics.enable", "false"),
@@ -242,6 +278,7 @@ mod tests {
             ("group.max.session.timeout.ms", "1800000"),
             ("group.min.session.timeout.ms", "6000"),
             ("log.cleanup.policy", "delete"),
+            ("kinesis.limits.profile", "kinesis"),
             ("log.dirs", "/data"),
             ("log.retention.hours", "24"),
             ("log.retention.ms", "86400000"),
@@ -260,12 +297,24 @@ mod tests {
     }
 
     #[test]
-    fn every_broker_config_is_read_only_documented_and_named_once() {
-        let all = show(&config(), ("localhost", 1));
+    fn every_broker_config_is_documented_and_named_once_and_only_the_limits_can_be_changed() {
+        let all = show(&config(), Limits::off(), ("localhost", 1));
         for pair in all.windows(2) {
             assert!(pair[0].name < pair[1].name, "{} {}", pair[0].name, pair[1].name);
         }
-        assert!(all.iter().all(|shown| shown.read_only && shown.documentation.ends_with('.')));
+        assert!(all.iter().all(|shown| shown.documentation.ends_with('.')));
+        let changeable: Vec<_> = all.iter().filter(|shown| !shown.read_only).map(|shown| shown.name).collect();
+        assert_eq!(changeable, [LIMITS_PROFILE]);
+    }
+
+    #[test]
+    fn the_limits_are_set_to_a_profile_or_back() {
+        let set = |value| changed(LIMITS_PROFILE, BrokerChange::Set(value));
+        assert_eq!(set(Some(" off ")), Ok(Some(Limits::off())));
+        assert_eq!(set(Some("kinesis")), Ok(Some(Limits::kinesis())));
+        assert_eq!(set(None), Ok(None));
+        assert!(set(Some("half")).unwrap_err().words.contains("\"half\"; kinesis and off are accepted"));
+        assert!(changed(LIMITS_PROFILE, BrokerChange::Extend).unwrap_err().words.contains("no list"));
     }
 
     #[test]
@@ -275,7 +324,7 @@ mod tests {
             ("log.retention.ms", "set retention.ms on a topic"),
             ("log.cleaner.threads", "--help"),
         ] {
-            let refusal = refuse(name);
+            let refusal = changed(name, BrokerChange::Set(Some("1"))).unwrap_err();
             assert_eq!(refusal.error, kafka_protocol::ResponseError::InvalidConfig);
             assert!(refusal.words.contains(words) && refusal.words.contains(name), "{}", refusal.words);
         }

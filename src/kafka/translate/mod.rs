@@ -20,7 +20,7 @@ use crate::kafka::{Door, code};
 use crate::log::{self, Stream};
 use crate::model::{InvalidName, Settings, StreamName, limits};
 
-pub(crate) use broker_config::{refuse as refuse_broker_config, show as show_broker};
+pub(crate) use broker_config::{BrokerChange, show as show_broker};
 pub(crate) use resource::{ResourceType, alter, check_broker};
 pub(crate) use settings::{Change, changed, replaced, show as show_topic, with_values};
 pub(crate) use shown::{Shown, Synonym};

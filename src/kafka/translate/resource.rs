@@ -1,8 +1,9 @@
 //! The resources that have configs, and changing those configs.
 
-use super::{Refusal, quoted, refuse_broker_config, topic, warn_of_compaction};
+use super::broker_config::{self, BrokerChange};
+use super::{Refusal, quoted, topic, warn_of_compaction};
 use crate::kafka::{Config, Door};
-use crate::model::{Settings, StreamName};
+use crate::model::{Limits, Settings, StreamName};
 
 /// What a config belongs to, by its number on the wire (Apache Kafka, `ConfigResource.Type`, 4.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,14 +40,14 @@ pub(crate) fn check_broker(config: &Config, name: &str) -> Result<(), Refusal> {
     Err(Refusal::request(format!("the broker is {}; the only broker of this cluster is {}", quoted(name), config.node_id)))
 }
 
-/// Changes the configs `names` of one resource as `change` says, all or nothing; only tries it if `validate_only`.
+/// Changes configs of one resource, all or nothing; only tries it if `validate_only`.
 ///
-/// Only topics have configs that a request can change. `change` sees the settings of the topic as they are when it is this
-/// request's turn, so it may run twice.
+/// A topic's are changed as `change` says, which sees the settings of the topic as they are when it is this request's turn, so
+/// it may run twice. `named` is the same for a broker: of its configs only the limits can be changed.
 pub(crate) async fn alter<F>(
     door: &Door,
     (code, resource): (i8, &str),
-    names: &[&str],
+    named: &[(&str, BrokerChange<'_>)],
     validate_only: bool,
     change: F,
 ) -> Result<(), Refusal>
@@ -55,24 +56,38 @@ where
 {
     match ResourceType::of(code)? {
         ResourceType::Topic => alter_topic(door, resource, validate_only, change).await,
-        other => refuse(other, &door.config, resource, names),
+        ResourceType::Broker => {
+            let wanted = broker_limits(&door.config, resource, named)?;
+            match wanted.last() {
+                Some(_) if validate_only => {}
+                Some(Some(limits)) => door.log.env().limits.set(*limits),
+                Some(None) => door.log.env().limits.reset(),
+                None => {}
+            }
+            Ok(())
+        }
+        other => Err(Refusal::request(why_not(other))),
     }
 }
 
-/// Why nothing but a topic can be altered; changing no config of a broker is no error.
-fn refuse(kind: ResourceType, config: &Config, resource: &str, names: &[&str]) -> Result<(), Refusal> {
-    let words = match kind {
-        ResourceType::Topic | ResourceType::Broker => {
-            if !resource.is_empty() {
-                check_broker(config, resource)?;
-            }
-            return names.first().map_or(Ok(()), |name| Err(refuse_broker_config(name)));
-        }
+/// The limits that a broker's changes put in force one after another, `None` for those of the start. The empty name stands for
+/// what all brokers have in common, and there is only one.
+fn broker_limits(config: &Config, broker: &str, named: &[(&str, BrokerChange<'_>)]) -> Result<Vec<Option<Limits>>, Refusal> {
+    if !broker.is_empty() {
+        check_broker(config, broker)?;
+    }
+    named.iter().map(|(name, change)| broker_config::changed(name, *change)).collect()
+}
+
+/// Why a resource of this kind cannot be altered.
+fn why_not(kind: ResourceType) -> &'static str {
+    match kind {
         ResourceType::BrokerLogger => "log levels are set by the environment variable RUST_LOG when the gateway is started",
         ResourceType::ClientMetrics => "metrics of clients are not collected, so there are no subscriptions to set up",
-        ResourceType::Group => "groups have no configs; a member's own configs decide",
-    };
-    Err(Refusal::request(words))
+        ResourceType::Topic | ResourceType::Broker | ResourceType::Group => {
+            "groups have no configs; a member's own configs decide"
+        }
+    }
 }
 
 async fn alter_topic<F>(door: &Door, name: &str, validate_only: bool, change: F) -> Result<(), Refusal>
@@ -115,21 +130,29 @@ mod tests {
     }
 
     #[test]
-    fn only_topics_can_be_altered_and_the_rest_is_told_why_not() {
+    fn of_a_broker_only_the_limits_can_be_changed_and_the_rest_is_told_why_not() {
         let node = config().node_id.to_string();
-        for (kind, resource, error, words) in [
-            (ResourceType::Broker, node.as_str(), InvalidConfig, "--default-partitions"),
-            (ResourceType::Broker, "", InvalidConfig, "--default-partitions"),
-            (ResourceType::Broker, "8", InvalidRequest, "the broker is \"8\"; the only broker of this cluster is 7"),
-            (ResourceType::Broker, "seven", InvalidRequest, "the broker is \"seven\""),
-            (ResourceType::BrokerLogger, node.as_str(), InvalidRequest, "RUST_LOG"),
-            (ResourceType::ClientMetrics, "all", InvalidRequest, "not collected"),
-            (ResourceType::Group, "g", InvalidRequest, "groups have no configs"),
+        let set = |broker: &str, name: &str| broker_limits(&config(), broker, &[(name, BrokerChange::Set(Some("off")))]);
+        for (broker, error, words) in [
+            (node.as_str(), InvalidConfig, "--default-partitions"),
+            ("", InvalidConfig, "--default-partitions"),
+            ("8", InvalidRequest, "the broker is \"8\"; the only broker of this cluster is 7"),
+            ("seven", InvalidRequest, "the broker is \"seven\""),
         ] {
-            let refusal = refuse(kind, &config(), resource, &["num.partitions"]).unwrap_err();
+            let refusal = set(broker, "num.partitions").unwrap_err();
             assert_eq!(refusal.error, error);
             assert!(refusal.words.contains(words), "{}", refusal.words);
         }
-        assert_eq!(refuse(ResourceType::Broker, &config(), &node, &[]), Ok(()));
+        for broker in [node.as_str(), ""] {
+            assert_eq!(set(broker, "kinesis.limits.profile"), Ok(vec![Some(Limits::off())]));
+        }
+        assert_eq!(broker_limits(&config(), &node, &[]), Ok(Vec::new()));
+        for (kind, words) in [
+            (ResourceType::BrokerLogger, "RUST_LOG"),
+            (ResourceType::ClientMetrics, "not collected"),
+            (ResourceType::Group, "groups have no configs"),
+        ] {
+            assert!(why_not(kind).contains(words));
+        }
     }
 }

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::broker_config::LIMITS_PROFILE;
 use super::shown::{Kind, Shown, Source, Synonym};
 use super::topic_config::{
     CLEANUP_POLICY, COMPACT, FAN_OUT_CONSUMERS, HOUR_MS, LOG_APPEND_TIME, MAX_COMPACTION_LAG, MAX_MESSAGE_BYTES,
     MIN_COMPACTION_LAG, OPEN_SHARDS, RETENTION_MS, STREAM_ARN, STREAM_MODE, TABLE, TIMESTAMP_TYPE, TopicConfig, find,
 };
 use super::{Refusal, quoted};
-use crate::model::{Settings, limits};
+use crate::model::{Limits, Settings, limits};
 
 /// What comes before a stream's name in its ARN, until region and account are settings.
 const ARN_PREFIX: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/";
@@ -181,7 +182,7 @@ fn check_together(set: &Set) -> Result<(), Refusal> {
 }
 
 /// Every config of the topic `name` as it is shown: those that can be set, in name order, then the stream behind it.
-pub(crate) fn show(name: &str, settings: &Settings, open_shards: usize) -> Vec<Shown> {
+pub(crate) fn show(name: &str, settings: &Settings, open_shards: usize, limits: Limits) -> Vec<Shown> {
     let set: BTreeSet<&str> = collect(settings).into_keys().collect();
     let configs = TABLE.iter().map(|config| {
         let (value, default) = (value(config, settings), default_value(config, settings));
@@ -200,10 +201,10 @@ pub(crate) fn show(name: &str, settings: &Settings, open_shards: usize) -> Vec<S
             documentation: config.documentation,
         }
     });
-    configs.chain(show_stream(name, open_shards)).collect()
+    configs.chain(show_stream(name, open_shards, limits)).collect()
 }
 
-fn show_stream(name: &str, open_shards: usize) -> [Shown; 3] {
+fn show_stream(name: &str, open_shards: usize, limits: Limits) -> [Shown; 4] {
     let fact = |name, value, kind, documentation| Shown {
         name,
         value,
@@ -214,6 +215,7 @@ fn show_stream(name: &str, open_shards: usize) -> [Shown; 3] {
         documentation,
     };
     [
+        fact(LIMITS_PROFILE, limits.to_string(), Kind::String, "The limits in force for every stream; a config of the broker."),
         fact(OPEN_SHARDS, open_shards.to_string(), Kind::Int, "Shards of the stream that take records now."),
         fact(STREAM_ARN, format!("{ARN_PREFIX}{name}"), Kind::String, "The name by which Kinesis clients know the stream."),
         fact(STREAM_MODE, "PROVISIONED".to_owned(), Kind::String, "Whether the stream's capacity is set or follows the traffic."),
@@ -242,14 +244,14 @@ mod tests {
     }
 
     fn shown(settings: &Settings, name: &str) -> (String, Source) {
-        let found = show("orders", settings, 2).into_iter().find(|shown| shown.name == name).unwrap();
+        let found = show("orders", settings, 2, Limits::off()).into_iter().find(|shown| shown.name == name).unwrap();
         (found.value, found.source)
     }
 
     #[test]
     fn a_topic_without_configs_has_the_default_settings() {
         assert_eq!(created(&[]), Settings::default());
-        for each in show("orders", &Settings::default(), 2) {
+        for each in show("orders", &Settings::default(), 2, Limits::off()) {
             assert_eq!(each.source, Source::Default, "{}", each.name);
         }
     }
@@ -376,23 +378,24 @@ mod tests {
 
     #[test]
     fn the_stream_behind_the_topic_is_shown_read_only() {
-        let all = show("orders", &Settings::default(), 2);
+        let all = show("orders", &Settings::default(), 2, Limits::off());
         for (name, value) in [
             ("kinesis.stream.arn", "arn:aws:kinesis:us-east-1:000000000000:stream/orders"),
             ("kinesis.stream.mode", "PROVISIONED"),
             ("kinesis.shard.count.open", "2"),
+            ("kinesis.limits.profile", "off"),
         ] {
             let found = all.iter().find(|shown| shown.name == name).unwrap();
             assert_eq!(found.value, value);
             assert!(found.read_only);
         }
-        assert_eq!(all.iter().filter(|shown| shown.read_only).count(), 3);
+        assert_eq!(all.iter().filter(|shown| shown.read_only).count(), 4);
     }
 
     #[test]
     fn a_config_names_where_its_value_was_looked_for() {
         let synonyms = |settings: &Settings, name: &str| -> Vec<(&str, String, Source)> {
-            let found = show("orders", settings, 1).into_iter().find(|shown| shown.name == name).unwrap();
+            let found = show("orders", settings, 1, Limits::off()).into_iter().find(|shown| shown.name == name).unwrap();
             found.synonyms.into_iter().map(|synonym| (synonym.name, synonym.value, synonym.source)).collect()
         };
         let default = ("log.retention.ms", "86400000".to_owned(), Source::Default);

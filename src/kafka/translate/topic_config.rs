@@ -6,6 +6,7 @@
 //!
 //! Left out on purpose: `message.format.version` and `message.downconversion.enable`, which Kafka removed in 4.0.
 
+use super::broker_config::LIMITS_PROFILE;
 use super::shown::Kind;
 use super::{Refusal, quoted};
 use crate::model::limits;
@@ -382,7 +383,7 @@ pub(super) const TABLE: &[TopicConfig] = &[
 ];
 
 /// What is shown of the stream under a topic, and can be set by no Kafka request.
-pub(super) const READ_ONLY: [&str; 3] = [STREAM_ARN, STREAM_MODE, OPEN_SHARDS];
+pub(super) const READ_ONLY: [&str; 4] = [STREAM_ARN, STREAM_MODE, OPEN_SHARDS, LIMITS_PROFILE];
 /// The stream's name for Kinesis clients.
 pub(super) const STREAM_ARN: &str = "kinesis.stream.arn";
 /// Whether its capacity is set or follows the traffic.
