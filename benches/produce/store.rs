@@ -25,7 +25,7 @@ pub(crate) fn load(window: &Window, directory: &Path, block_bytes: usize) -> Out
             *next = batch.header().next_offset();
             store.append(
                 LaneId { stream: StreamId(Uuid::nil()), lane: Lane(u32::try_from(lane)?) },
-                Block { batch, arrived_at: Timestamp(1_700_000_000_000) },
+                Block { batch, arrived_at: Timestamp(1_700_000_000_000), origin: None },
                 Box::new(move |result| drop(acknowledge.send(result))),
             );
         }

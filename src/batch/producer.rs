@@ -18,8 +18,8 @@ pub enum Verdict {
     New,
     /// It is here already: answer with its first offset, append nothing.
     Duplicate {
-        /// Its first offset.
-        base: Offset,
+        /// Its first offset; `None` if it lies in another lane.
+        base: Option<Offset>,
     },
     /// Something is missing between the last batch and this one, or this one is too old to be known.
     OutOfOrder {
@@ -33,12 +33,16 @@ pub enum Verdict {
     },
 }
 
+/// What stands for the offset of a batch in another lane.
+const ELSEWHERE: i64 = -1;
+
 /// One remembered batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Sent {
     first: i32,
     last: i32,
-    base: Offset,
+    /// `None` for a batch that was sent to this lane and lies in another.
+    base: Option<Offset>,
 }
 
 /// The last batches of one idempotent producer in one lane: decides new, repeated or out of order.
@@ -51,9 +55,9 @@ pub struct ProducerWindow {
 }
 
 impl ProducerWindow {
-    /// The window of a producer that was not known: it begins with the batch of `records` records that lies at `base` and
-    /// arrived at `at`.
-    pub fn open(stamp: ProducerStamp, records: i32, base: Offset, at: Timestamp) -> Self {
+    /// The window of a producer that was not known: it begins with the batch of `records` records that lies at `base`, or in
+    /// another lane, and arrived at `at`.
+    pub fn open(stamp: ProducerStamp, records: i32, base: Option<Offset>, at: Timestamp) -> Self {
         let sent = Sent { first: stamp.first_sequence, last: last_sequence(stamp, records), base };
         Self { epoch: stamp.epoch, active_at: at, sent: VecDeque::from([sent]) }
     }
@@ -74,8 +78,8 @@ impl ProducerWindow {
         if stamp.first_sequence == expected { Verdict::New } else { Verdict::OutOfOrder { expected } }
     }
 
-    /// Remembers a batch that was appended at `base` and arrived at `at`.
-    pub fn record(&mut self, stamp: ProducerStamp, records: i32, base: Offset, at: Timestamp) {
+    /// Remembers a batch that was appended at `base`, or in another lane, and arrived at `at`.
+    pub fn record(&mut self, stamp: ProducerStamp, records: i32, base: Option<Offset>, at: Timestamp) {
         if stamp.epoch != self.epoch {
             self.sent.clear();
         }
@@ -96,7 +100,7 @@ impl ProducerWindow {
         self.active_at
     }
 
-    /// Writes the window behind `out`: 11 bytes and 16 for each batch, big-endian.
+    /// Writes the window behind `out`: 11 bytes and 16 for each batch, big-endian; -1 stands for no offset.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_i16(self.epoch);
         out.put_i64(self.active_at.0);
@@ -104,7 +108,7 @@ impl ProducerWindow {
         for sent in &self.sent {
             out.put_i32(sent.first);
             out.put_i32(sent.last);
-            out.put_i64(sent.base.0);
+            out.put_i64(sent.base.map_or(ELSEWHERE, |base| base.0));
         }
     }
 
@@ -117,7 +121,8 @@ impl ProducerWindow {
         }
         let sent = (0..count).map(|_| {
             let (first, last) = (bytes.try_get_i32().ok()?, bytes.try_get_i32().ok()?);
-            Some(Sent { first, last, base: Offset(bytes.try_get_i64().ok()?) })
+            let base = Some(bytes.try_get_i64().ok()?).filter(|base| *base != ELSEWHERE).map(Offset);
+            Some(Sent { first, last, base })
         });
         Some(Self { epoch, active_at, sent: sent.collect::<Option<_>>()? })
     }
@@ -144,11 +149,11 @@ mod tests {
 
     /// A producer that sent batches of ten records from sequence `first` on.
     fn window(first: i32, batches: i32) -> ProducerWindow {
-        let mut window = ProducerWindow::open(stamp(3, first), 10, Offset(0), Timestamp(0));
+        let mut window = ProducerWindow::open(stamp(3, first), 10, None, Timestamp(0));
         for batch in 1..batches {
             let sent = stamp(3, advanced(first, batch * 10));
             assert_eq!(window.judge(sent, 10), Verdict::New);
-            window.record(sent, 10, Offset(i64::from(batch) * 10), Timestamp(i64::from(batch)));
+            window.record(sent, 10, Some(Offset(i64::from(batch) * 10)), Timestamp(i64::from(batch)));
         }
         window
     }
@@ -166,8 +171,8 @@ mod tests {
         let window = window(0, 7);
         for (sequence, verdict) in [
             (10, Verdict::OutOfOrder { expected: 70 }),
-            (20, Verdict::Duplicate { base: Offset(20) }),
-            (60, Verdict::Duplicate { base: Offset(60) }),
+            (20, Verdict::Duplicate { base: Some(Offset(20)) }),
+            (60, Verdict::Duplicate { base: Some(Offset(60)) }),
         ] {
             assert_eq!(window.judge(stamp(3, sequence), 10), verdict);
         }
@@ -179,7 +184,7 @@ mod tests {
         assert_eq!(window(i32::MAX - 9, 1).judge(stamp(3, 0), 1), Verdict::New);
         let across = window(i32::MAX - 4, 1);
         assert_eq!(across.judge(stamp(3, 5), 1), Verdict::New);
-        assert_eq!(across.judge(stamp(3, i32::MAX - 4), 10), Verdict::Duplicate { base: Offset(0) });
+        assert_eq!(across.judge(stamp(3, i32::MAX - 4), 10), Verdict::Duplicate { base: None });
     }
 
     #[test]
@@ -188,7 +193,7 @@ mod tests {
         assert_eq!(window.judge(stamp(2, 30), 1), Verdict::Fenced { current: 3 });
         assert_eq!(window.judge(stamp(4, 30), 1), Verdict::OutOfOrder { expected: 0 });
         assert_eq!(window.judge(stamp(4, 0), 10), Verdict::New);
-        window.record(stamp(4, 0), 10, Offset(30), Timestamp(9));
+        window.record(stamp(4, 0), 10, Some(Offset(30)), Timestamp(9));
         assert_eq!(window.judge(stamp(4, 10), 10), Verdict::New, "the older epoch's batches are forgotten");
         assert_eq!((window.epoch(), window.active_at()), (4, Timestamp(9)));
     }

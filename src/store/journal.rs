@@ -1,7 +1,7 @@
 //! The contract for records.
 
 use crate::batch::{Batch, ProducerWindow};
-use crate::model::{LaneId, Offset, Timestamp};
+use crate::model::{Lane, LaneId, Offset, Timestamp};
 
 use super::{Done, Error};
 
@@ -21,6 +21,20 @@ pub struct Block {
     pub batch: Batch,
     /// When it arrived.
     pub arrived_at: Timestamp,
+    /// The lane of the same stream that the producer wrote to, if that is another one: the producer's sequences belong there.
+    pub origin: Option<Lane>,
+}
+
+impl Block {
+    /// The lane whose producers it counts for, if it lies in `lane`.
+    pub fn origin_in(&self, lane: LaneId) -> LaneId {
+        LaneId { lane: self.origin.unwrap_or(lane.lane), ..lane }
+    }
+
+    /// The other lane that has to remember its producer, if it lies in `lane`; `None` if none has to.
+    pub(super) fn forwarded_from(&self, lane: LaneId) -> Option<LaneId> {
+        self.batch.header().producer.and(self.origin).map(|origin| LaneId { lane: origin, ..lane })
+    }
 }
 
 /// What to look for in a lane.
@@ -45,7 +59,7 @@ pub struct Volume {
 
 /// Ordered blocks per lane. Every method but `append`, `trim` and `remove` may block on the disk.
 pub trait Journal: Send + Sync {
-    /// The lanes that have ever been written to or trimmed, and not removed.
+    /// The lanes that have ever been written to or trimmed or that know a producer, and were not removed.
     fn lanes(&self) -> Vec<LaneId>;
 
     /// The lane's durable extent; the default for a lane that was never written.
@@ -63,7 +77,7 @@ pub trait Journal: Send + Sync {
     /// The block that `search` asks for, at or after the horizon.
     fn find(&self, lane: LaneId, search: Search) -> Result<Option<Block>, Error>;
 
-    /// What the durable headers of the lane say of one producer.
+    /// What the durable headers say of one producer in the lane that it wrote to, wherever its batches lie.
     fn producer(&self, lane: LaneId, id: i64) -> Option<ProducerWindow>;
 
     /// Bytes of the live batches in the lane.

@@ -45,7 +45,15 @@ impl LaneHead {
         self.extent.next = header.next_offset();
         self.arrived_max = self.arrived_max.max(block.arrived_at);
         self.forget_before(block.arrived_at.minus(limits::PRODUCER_IDLE_MAX));
-        self.remember(header, block.arrived_at);
+        if block.origin.is_none() {
+            self.remember(header, Some(header.base_offset), block.arrived_at);
+        }
+    }
+
+    /// Notes the producer of a block that was written to this lane and lies in another.
+    pub fn apply_forwarded(&mut self, block: &Block) {
+        self.forget_before(block.arrived_at.minus(limits::PRODUCER_IDLE_MAX));
+        self.remember(block.batch.header(), None, block.arrived_at);
     }
 
     /// Moves the horizon up to `before`, at most to the next offset.
@@ -58,10 +66,10 @@ impl LaneHead {
         self.extent.next = self.extent.next.max(next);
     }
 
-    fn remember(&mut self, header: &Header, at: Timestamp) {
+    fn remember(&mut self, header: &Header, base: Option<Offset>, at: Timestamp) {
         // Control batches carry a producer's id, but no sequence.
         let Some(stamp) = header.producer.filter(|_| !header.control) else { return };
-        let (records, base) = (header.records, header.base_offset);
+        let records = header.records;
         let window = match self.producers.remove(&stamp.id) {
             Some(mut window) => {
                 self.silence.remove(&(window.active_at(), stamp.id));
@@ -134,7 +142,7 @@ mod tests {
     fn block(base: i64, id: i64, first_sequence: i32, at: i64) -> Block {
         let stamp = ProducerStamp { id, epoch: 0, first_sequence };
         let batch = Builder::default().producer(stamp).record(Draft::default()).build().unwrap();
-        Block { batch: batch.placed_at(Offset(base)), arrived_at: Timestamp(at) }
+        Block { batch: batch.placed_at(Offset(base)), arrived_at: Timestamp(at), origin: None }
     }
 
     fn lane(blocks: impl IntoIterator<Item = (i64, i64)>) -> LaneHead {

@@ -19,6 +19,7 @@ use crate::model::{LaneId, Offset, Timestamp};
 #[derive(Default)]
 pub struct MemoryStore {
     lanes: Mutex<HashMap<LaneId, Arc<Lane>>>,
+    forwarding: Mutex<()>,
     tree: Mutex<BTreeMap<Bytes, Bytes>>,
     committed: Answers,
     removed: Answers,
@@ -133,14 +134,20 @@ impl Journal for MemoryStore {
         self.lane(lane).map(|lane| locked(&lane.state).head.extent()).unwrap_or_default()
     }
 
-    fn append(&self, lane: LaneId, block: Block, done: Done) {
+    fn append(&self, id: LaneId, block: Block, done: Done) {
         // Only a lane's first block makes the lane; any other at an unknown one is fenced by a lane that nobody keeps.
         let first = block.batch.header().base_offset == Offset::default();
-        let lane = if first { self.lane_or_new(lane) } else { self.lane(lane).unwrap_or_default() };
+        let lane = if first { self.lane_or_new(id) } else { self.lane(id).unwrap_or_default() };
+        // Of two lanes that are locked at once, another append could hold one and wait for the other.
+        let forwarding_turn = block.forwarded_from(id).map(|_| locked(&self.forwarding));
         let mut state = locked(&lane.state);
+        let forwarded = block.forwarded_from(id).map(|origin| (origin, block.clone()));
         let result = state.append(block);
+        if let (Some((origin, block)), Ok(())) = (forwarded, &result) {
+            locked(&self.lane_or_new(origin).state).head.apply_forwarded(&block);
+        }
         lane.appended.push(done, result);
-        drop(state);
+        drop((state, forwarding_turn));
         lane.appended.call();
     }
 

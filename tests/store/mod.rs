@@ -62,6 +62,7 @@ macro_rules! contract {
                 records::a_block_is_found_by_its_creation,
                 records::a_trimmed_block_is_not_found_by_its_creation,
                 records::producers_are_remembered_by_lane_and_id,
+                records::a_forwarded_block_counts_for_the_producers_of_the_lane_it_was_written_to,
                 records::the_bytes_of_a_lane_are_those_of_its_live_batches,
                 ledger::the_last_value_of_a_key_counts,
                 ledger::a_scan_visits_the_keys_of_a_prefix_in_order,
@@ -118,6 +119,8 @@ pub(crate) struct Make {
     pub(crate) created_at: i64,
     pub(crate) arrived_at: i64,
     pub(crate) producer: Option<ProducerStamp>,
+    /// The lane that it was written to, if that is another one.
+    pub(crate) origin: Option<u32>,
 }
 
 impl Make {
@@ -128,7 +131,7 @@ impl Make {
         let batch = (0..=self.more_records).fold(builder, |builder, _| builder.record(draft)).build().unwrap();
         // A copy of its own, so that equal bytes are equal by value.
         let batch = Batch::check(batch.placed_at(Offset(self.base)).bytes().clone()).unwrap();
-        Block { batch, arrived_at: Timestamp(self.arrived_at) }
+        Block { batch, arrived_at: Timestamp(self.arrived_at), origin: self.origin.map(Lane) }
     }
 }
 

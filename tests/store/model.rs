@@ -49,12 +49,14 @@ fn step() -> impl Strategy<Value = Step> {
         epoch,
         first_sequence: sequence.into(),
     });
-    let make = (0..5_i32, 0..300_usize, -1..60_i64, prop::option::of(producer)).prop_map(
-        |(more_records, value_bytes, created_at, producer)| Make {
+    let origin = prop::option::weighted(0.2, 0..LANES);
+    let make = (0..5_i32, 0..300_usize, -1..60_i64, prop::option::of(producer), origin).prop_map(
+        |(more_records, value_bytes, created_at, producer, origin)| Make {
             more_records,
             value_bytes,
             created_at,
             producer,
+            origin,
             ..Make::default()
         },
     );
@@ -80,9 +82,17 @@ struct Plain {
 
 impl Plain {
     fn append(&mut self, block: Block) {
+        if block.origin.is_none() {
+            self.remember(&block, Some(block.batch.header().base_offset));
+        }
+        self.extent.next = block.batch.header().next_offset();
+        self.blocks.push(block);
+    }
+
+    fn remember(&mut self, block: &Block, base: Option<Offset>) {
         let header = block.batch.header();
         if let Some(stamp) = header.producer {
-            let (records, base, at) = (header.records, header.base_offset, block.arrived_at);
+            let (records, at) = (header.records, block.arrived_at);
             match self.producers.entry(stamp.id) {
                 Entry::Vacant(entry) => {
                     entry.insert(ProducerWindow::open(stamp, records, base, at));
@@ -90,8 +100,6 @@ impl Plain {
                 Entry::Occupied(mut entry) => entry.get_mut().record(stamp, records, base, at),
             }
         }
-        self.extent.next = header.next_offset();
-        self.blocks.push(block);
     }
 
     fn live(&self) -> impl DoubleEndedIterator<Item = &Block> {
@@ -174,8 +182,13 @@ impl Model {
     }
 
     fn append(&mut self, engine: &Engine, lane: LaneId, make: Make) {
-        let block = Make { base: self.extent(lane).next.0, arrived_at: self.now, ..make }.block();
+        // A removed lane is never written to again, by way of another one either.
+        let origin = make.origin.filter(|origin| *origin != lane.lane.0 && self.lane(*origin).stream == lane.stream);
+        let block = Make { base: self.extent(lane).next.0, arrived_at: self.now, origin, ..make }.block();
         append(engine, lane, block.clone()).unwrap();
+        if block.origin.is_some() && block.batch.header().producer.is_some() {
+            self.lanes.entry(block.origin_in(lane)).or_default().remember(&block, None);
+        }
         self.lanes.entry(lane).or_default().append(block);
     }
 

@@ -244,11 +244,32 @@ pub(crate) fn producers_are_remembered_by_lane_and_id(open: Open) {
     engine.lasting(|engine| {
         let window = engine.journal.producer(lane(1, 0), 5).unwrap();
         assert_eq!(window.judge(stamp(5, 70), 3), Verdict::New);
-        assert_eq!(window.judge(stamp(5, 60), 10), Verdict::Duplicate { base: Offset(60) });
-        assert_eq!(window.judge(stamp(5, 20), 10), Verdict::Duplicate { base: Offset(20) });
+        assert_eq!(window.judge(stamp(5, 60), 10), Verdict::Duplicate { base: Some(Offset(60)) });
+        assert_eq!(window.judge(stamp(5, 20), 10), Verdict::Duplicate { base: Some(Offset(20)) });
         assert_eq!(window.judge(stamp(5, 10), 10), Verdict::OutOfOrder { expected: 70 });
         assert_eq!(engine.journal.producer(lane(1, 0), 6).unwrap().judge(stamp(6, 1), 1), Verdict::New);
         assert!(engine.journal.producer(lane(1, 0), 7).is_none() && engine.journal.producer(lane(1, 1), 5).is_none());
+    });
+}
+
+pub(crate) fn a_forwarded_block_counts_for_the_producers_of_the_lane_it_was_written_to(open: Open) {
+    let engine = open();
+    let stamp = |first_sequence| ProducerStamp { id: 5, epoch: 1, first_sequence };
+    let sent = |sequence, origin| Make { more_records: 9, producer: Some(stamp(sequence)), origin, ..Make::default() };
+    filled(&engine, lane(1, 1), [sent(0, None)]);
+    let blocks = filled(&engine, lane(1, 0), [sent(500, None), sent(10, Some(1)), sent(20, Some(1)), sent(0, Some(2))]);
+    // What was written by way of another lane is remembered when it is gone, and when its segment is.
+    engine.journal.trim(lane(1, 0), Offset(30));
+    filled(&engine, lane(1, 3), (0..20).map(|_| Make { value_bytes: 1_000, ..Make::default() }));
+    engine.lasting(|engine| {
+        let window = |number| engine.journal.producer(lane(1, number), 5).unwrap();
+        assert_eq!(window(0).judge(stamp(510), 1), Verdict::New);
+        assert_eq!(window(1).judge(stamp(30), 1), Verdict::New);
+        assert_eq!(window(1).judge(stamp(0), 10), Verdict::Duplicate { base: Some(Offset(0)) });
+        assert_eq!(window(1).judge(stamp(20), 10), Verdict::Duplicate { base: None });
+        assert_eq!(window(2).judge(stamp(0), 10), Verdict::Duplicate { base: None });
+        assert_eq!(read(engine, 30, usize::MAX), blocks[3..]);
+        assert_eq!((engine.journal.extent(lane(1, 1)), engine.journal.extent(lane(1, 2))), (extent(0, 10), extent(0, 0)));
     });
 }
 

@@ -297,7 +297,7 @@ impl Workload {
                 let header = block.batch.header();
                 let (stamp, base) = (header.producer.unwrap(), header.base_offset);
                 let window = store.producer(*lane, stamp.id).expect("the last producer is known");
-                assert_eq!(window.judge(stamp, header.records), Verdict::Duplicate { base });
+                assert_eq!(window.judge(stamp, header.records), Verdict::Duplicate { base: Some(base) });
             }
         }
         let found = ledger(store);
@@ -486,7 +486,7 @@ fn a_client_cannot_write_an_entry_into_the_log() {
     let [crashed, _closed] = crashed_and_closed(|store| {
         let value = [entry, &[0; 100]].concat();
         let batch = Builder::default().record(Draft { value: Some(&value), ..Draft::default() }).build().unwrap();
-        let block = Block { batch: Batch::check(batch.bytes().clone()).unwrap(), arrived_at: Timestamp(0) };
+        let block = Block { batch: Batch::check(batch.bytes().clone()).unwrap(), arrived_at: Timestamp(0), origin: None };
         done(|done| store.append(lane(1, 0), block, done)).unwrap();
     });
     let path = newest(crashed.path());
@@ -637,10 +637,10 @@ fn a_directory_of_another_version_or_in_use_is_refused_in_words() {
     let Err(Error::Failed(why)) = open(directory.path()) else { panic!("opened twice") };
     assert!(why.contains("in use by another process") && why.contains(directory.path().to_str().unwrap()), "{why}");
     drop(store);
-    for found in [&b"shardgate data, format 99\n"[..], b"", &[0xff; 3]] {
+    for found in [&b"shardgate data, format 1\n"[..], b"shardgate data, format 99\n", b"", &[0xff; 3]] {
         fs::write(directory.path().join("FORMAT"), found).unwrap();
         let Err(Error::Failed(why)) = open(directory.path()) else { panic!("opened") };
-        assert!(why.contains("FORMAT") && why.contains("format 1"), "{why}");
+        assert!(why.contains("FORMAT") && why.contains("format 2"), "{why}");
     }
 }
 

@@ -147,12 +147,7 @@ impl Committer {
                     return None;
                 }
                 cell.written_next = header.next_offset();
-                put(&Entry::Block {
-                    lane: *lane,
-                    arrived_at: block.arrived_at,
-                    moved: false,
-                    batch: block.batch.bytes().clone(),
-                });
+                put(&block_entry(*lane, block, false));
             }
             Command::Commit { writes, .. } => put(&Entry::Writes(writes.clone())),
             Command::Trim { lane, before } => put(&Entry::Trim { lane: *lane, before: *before }),
@@ -165,12 +160,7 @@ impl Committer {
             }
             Command::Move(blocks) => {
                 for (lane, block) in blocks {
-                    put(&Entry::Block {
-                        lane: *lane,
-                        arrived_at: block.arrived_at,
-                        moved: true,
-                        batch: block.batch.bytes().clone(),
-                    });
+                    put(&block_entry(*lane, block, true));
                 }
             }
             Command::Close => {} // Written once everything before it is on disk.
@@ -242,6 +232,9 @@ impl Committer {
         self.current.live.fetch_add(i64::from(bytes), Ordering::Relaxed);
         let cell = self.shared.cell(lane);
         let full = cell.lock().take_in(block, self.current.number, written(block, position, bytes));
+        if let Some(origin) = block.forwarded_from(lane) {
+            self.shared.cell(origin).lock().head.apply_forwarded(block);
+        }
         if full {
             self.close_run(lane);
         } else {
@@ -362,6 +355,11 @@ impl Committer {
             Err(error) => tracing::warn!(%error, "the commit log could not be marked as closed in order"),
         }
     }
+}
+
+fn block_entry(lane: LaneId, block: &Block, moved: bool) -> Entry {
+    let (origin, batch) = (block.origin_in(lane).lane, block.batch.bytes().clone());
+    Entry::Block { lane, origin, arrived_at: block.arrived_at, moved, batch }
 }
 
 fn entry_bytes(entries: &[(Range<usize>, Option<Bytes>)]) -> u32 {

@@ -22,12 +22,12 @@ use crate::model::{Lane, LaneId, Offset, StreamId, Timestamp};
 use crate::store::Write;
 
 /// The version of this format; a directory of another one is refused.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 pub(super) const HEADER_BYTES: u64 = 44;
 /// Bytes of an entry before its body.
 pub(super) const PREFIX_BYTES: usize = 16;
 /// Bytes of a block entry before the batch.
-pub(super) const BLOCK_PREFIX_BYTES: usize = PREFIX_BYTES + 1 + LANE_BYTES + 8;
+pub(super) const BLOCK_PREFIX_BYTES: usize = PREFIX_BYTES + 1 + LANE_BYTES + 8 + 4;
 
 const HEADER_MAGIC: [u8; 8] = *b"SHGATE01";
 const LANE_BYTES: usize = 20;
@@ -47,7 +47,8 @@ impl Mark {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Entry {
     /// A batch, new in its lane, or (`moved`) copied forward from a segment that is to be unlinked.
-    Block { lane: LaneId, arrived_at: Timestamp, moved: bool, batch: Bytes },
+    /// `origin`: the lane that its producer wrote to, which may be `lane` itself.
+    Block { lane: LaneId, origin: Lane, arrived_at: Timestamp, moved: bool, batch: Bytes },
     /// Changes of the ledger, carried out together.
     Writes(Vec<Write>),
     /// Nothing before the offset is kept.
@@ -127,10 +128,11 @@ impl Entry {
         out.extend_from_slice(&[0; PREFIX_BYTES]);
         let mut behind: &[u8] = &[];
         match self {
-            Self::Block { lane, arrived_at, moved, batch } => {
+            Self::Block { lane, origin, arrived_at, moved, batch } => {
                 out.push(if *moved { MOVED } else { BLOCK });
                 put_lane(out, *lane);
                 out.extend_from_slice(&arrived_at.0.to_le_bytes());
+                out.extend_from_slice(&origin.0.to_le_bytes());
                 behind = batch;
             }
             Self::Writes(writes) => {
@@ -185,6 +187,7 @@ impl Entry {
                 moved: kind == MOVED,
                 lane: rest.lane()?,
                 arrived_at: Timestamp(rest.i64()?),
+                origin: Lane(rest.u32()?),
                 batch: rest.take_all(),
             },
             WRITES => Self::Writes(rest.writes()?),
@@ -341,6 +344,10 @@ mod tests {
         LaneId { stream: StreamId(uuid::Uuid::from_u128(7)), lane: Lane(3) }
     }
 
+    fn block(origin: Lane, arrived_at: i64, moved: bool, batch: &'static [u8]) -> Entry {
+        Entry::Block { lane: lane(), origin, arrived_at: Timestamp(arrived_at), moved, batch: Bytes::from_static(batch) }
+    }
+
     fn written(entry: &Entry, synced: u32) -> Vec<u8> {
         let mut out = Vec::new();
         entry.encode(MARK, synced, &mut out);
@@ -358,8 +365,8 @@ mod tests {
             Write::Delete { key: Bytes::from_static(b"gone") },
         ];
         for entry in [
-            Entry::Block { lane: lane(), arrived_at: Timestamp(-5), moved: false, batch: Bytes::from_static(b"batch") },
-            Entry::Block { lane: lane(), arrived_at: Timestamp(9), moved: true, batch: Bytes::new() },
+            block(Lane(3), -5, false, b"batch"),
+            block(Lane(9), 9, true, b""),
             Entry::Writes(writes.clone()),
             Entry::LedgerSnapshot(writes),
             Entry::Trim { lane: lane(), before: Offset(12) },
@@ -410,8 +417,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_flipped_bit_is_always_noticed(at in 0usize..60, bit in 0u8..8) {
-            let bytes = written(&Entry::Block { lane: lane(), arrived_at: Timestamp(1), moved: false, batch: Bytes::from_static(b"0123456789") }, 5);
+        fn one_flipped_bit_is_always_noticed(at in 0usize..64, bit in 0u8..8) {
+            let bytes = written(&block(Lane(3), 1, false, b"0123456789"), 5);
             let mut flipped = bytes.clone();
             let at = at % flipped.len();
             flipped[at] ^= 1 << bit;

@@ -197,12 +197,12 @@ fn read_stretch(segment: &Segment, of: LaneId, places: &[Place], blocks: &mut Ve
     for place in places {
         let position = u64::from(place.position);
         match segment.entry_in(&mut rest, position)? {
-            Entry::Block { lane, arrived_at, batch, .. } => {
+            Entry::Block { lane, origin, arrived_at, batch, .. } => {
                 let batch = Batch::stored(batch).map_err(|_| segment.damaged_at(position))?;
                 if lane != of || batch.header().base_offset != place.base {
                     return Err(segment.damaged_at(position));
                 }
-                blocks.push(Block { batch, arrived_at });
+                blocks.push(Block { batch, arrived_at, origin: Some(origin).filter(|origin| *origin != lane.lane) });
             }
             _ => return Err(segment.damaged_at(position)),
         }
@@ -344,7 +344,7 @@ impl Drop for SegmentStore {
 
 impl Journal for SegmentStore {
     fn lanes(&self) -> Vec<LaneId> {
-        let written = |(lane, cell): (LaneId, Arc<Mutex<Cell>>)| (cell.lock().head.extent() != Extent::default()).then_some(lane);
+        let written = |(lane, cell): (LaneId, Arc<Mutex<Cell>>)| (cell.lock().head != LaneHead::default()).then_some(lane);
         self.shared.cells().into_iter().filter_map(written).collect()
     }
 

@@ -372,9 +372,9 @@ impl Replay {
 
     fn apply(&mut self, segment: &Segment, Scanned { position, entry_bytes, entry }: Scanned) -> Result<(), Error> {
         match entry {
-            Entry::Block { lane, arrived_at, moved, batch } => {
+            Entry::Block { lane, origin, arrived_at, moved, batch } => {
                 let batch = Batch::stored(batch).map_err(|_| segment.damaged_at(position))?;
-                let block = Block { batch, arrived_at };
+                let block = Block { batch, arrived_at, origin: Some(origin).filter(|origin| *origin != lane.lane) };
                 let written = written(&block, position, entry_bytes);
                 if moved {
                     self.moved.insert((lane, written.place.base), (segment.number, written));
@@ -394,6 +394,9 @@ impl Replay {
                 }
                 if cell.take_in(&block, segment.number, written) {
                     self.runs.extend(cell.growing.take().map(|run| (lane, run)));
+                }
+                if let Some(origin) = block.forwarded_from(lane) {
+                    self.lanes.entry(origin).or_default().head.apply_forwarded(&block);
                 }
             }
             Entry::Writes(writes) | Entry::LedgerSnapshot(writes) => {
@@ -545,7 +548,7 @@ impl Replay {
                     let Entry::Block { lane, arrived_at, batch, .. } = entry else { continue };
                     let Some(cell) = self.lanes.get(&lane) else { continue };
                     let batch = Batch::stored(batch).map_err(|_| segment.damaged_at(position))?;
-                    let written = written(&Block { batch, arrived_at }, position, entry_bytes);
+                    let written = written(&Block { batch, arrived_at, origin: None }, position, entry_bytes);
                     if written.next > cell.head.extent().horizon {
                         found.insert((lane, written.place.base), (segment.number, written));
                     }
