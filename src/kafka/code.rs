@@ -24,7 +24,9 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         Error::WriteThroughput { .. } => ResponseError::NotEnoughReplicas,
         // Never asked for by this door, whose readers wait.
         Error::ReadThroughput { .. } => ResponseError::RequestTimedOut,
-        Error::Lanes(_) => ResponseError::InvalidPartitions,
+        Error::Lanes(_) | Error::SplitKey { .. } | Error::NotAdjacent { .. } => ResponseError::InvalidPartitions,
+        // No Kafka request names a shard.
+        Error::UnknownShard { .. } | Error::ShardClosed { .. } => ResponseError::UnknownTopicOrPartition,
         // Retriable everywhere: the client sends again after the store has recovered.
         Error::Store(StoreError::Fenced { .. } | StoreError::Failed(_)) => ResponseError::KafkaStorageError,
         Error::Store(StoreError::Damaged(_)) => ResponseError::CorruptMessage,

@@ -8,12 +8,13 @@ use tokio::task::block_in_place;
 use tokio::time::Instant;
 
 use crate::batch::{Batch, Codec, ProducerWindow, Verdict};
-use crate::model::{LaneId, Offset, Settings, Timestamp};
+use crate::model::{Lane, LaneId, Offset, Settings, ShardId, StreamId, Timestamp};
 use crate::store::{self, Block, Journal};
 
 use super::catalog::Stream;
 use super::handle::settled;
-use super::tail::{Busy, LaneCell, LaneState, Numbering};
+use super::route::Takes;
+use super::tail::{self, Busy, LaneCell, LaneState, Numbering};
 use super::throughput::{Cost, Patience, Writes};
 use super::{Error, Log};
 
@@ -22,40 +23,93 @@ use super::{Error, Log};
 const KEY_CHECK_BYTES_MAX: usize = 8 << 20;
 
 /// A batch that is on its way to the disk, or there already.
-pub struct Appending {
+pub struct Appending(Progress);
+
+enum Progress {
+    Placed(Placed),
+    /// It waits for its place until the shards have been changed.
+    Parked(oneshot::Receiver<Result<Placed, Error>>),
+}
+
+/// A batch that has its place.
+struct Placed {
     cell: Arc<LaneCell>,
-    base: Offset,
+    base: Option<Offset>,
     arrived_at: Timestamp,
     /// When its shard has paid for it.
     paid_at: Instant,
     /// `None` if it is durable.
-    durable: Option<oneshot::Receiver<Result<(), store::Error>>>,
+    durable: Option<tail::End>,
+}
+
+/// A batch that waits until its lane's shards have been changed.
+pub(super) struct Parked {
+    target: Target,
+    batch: Batch,
+    patience: Patience,
+    answer: oneshot::Sender<Result<Placed, Error>>,
+}
+
+/// What somebody wants to write.
+struct Write<'a> {
+    stream: &'a Stream,
+    target: Target,
+    batch: &'a Batch,
+    patience: Patience,
+}
+
+/// Where somebody wants to write.
+#[derive(Clone, Copy)]
+enum Target {
+    /// To this lane, or to the one that took over.
+    Lane(Lane),
+    /// To this shard, or not at all.
+    Shard(Lane, ShardId),
+}
+
+impl Target {
+    /// The lane that the writer named: its producers' sequences belong there.
+    fn lane(self) -> Lane {
+        match self {
+            Self::Lane(lane) | Self::Shard(lane, _) => lane,
+        }
+    }
 }
 
 impl Appending {
-    /// When the batch may be answered so that the shard's throughput is kept.
+    /// When the batch may be answered so that the shard's throughput is kept. While the shards are being changed, nothing is
+    /// owed yet; what comes next pays for it.
     pub fn paid_at(&self) -> Instant {
-        self.paid_at
+        match &self.0 {
+            Progress::Placed(placed) => placed.paid_at,
+            Progress::Parked(_) => Instant::now(),
+        }
     }
 
     /// Returns when it is durable, however much is owed for it.
     ///
     /// # Errors
-    /// [`Error::Store`] if it could not be made durable: it is not there then, and nor is what was begun behind it.
+    /// [`Error::Store`] if it could not be made durable: it is not there then, and nor is what was begun behind it. While the
+    /// shards were being changed, also everything that [`Log::append`] refuses.
     pub async fn durable(self) -> Result<Appended, Error> {
-        if let Some(durable) = self.durable {
+        let placed = match self.0 {
+            Progress::Placed(placed) => placed,
+            Progress::Parked(place) => place.await.unwrap_or_else(|_| Err(stopped().into()))?,
+        };
+        if let Some(durable) = placed.durable {
             settled(durable).await?;
         }
-        let horizon = self.cell.state.lock().horizon;
-        Ok(Appended { base: self.base, arrived_at: self.arrived_at, horizon })
+        let horizon = placed.cell.state.lock().horizon;
+        Ok(Appended { base: placed.base, arrived_at: placed.arrived_at, horizon })
     }
 }
 
 /// Where a batch went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Appended {
-    /// Offset of its first record; for a repeated batch, the one it got the first time.
-    pub base: Offset,
+    /// Offset of its first record; for a repeated batch, the one it got the first time. `None` if it lies in another lane than
+    /// the one that was written to.
+    pub base: Option<Offset>,
     /// When it arrived; for a repeated batch, now.
     pub arrived_at: Timestamp,
     /// The first offset of the lane that can be read.
@@ -67,42 +121,111 @@ enum Judged {
     /// It did not; what is known of its producer.
     New(Option<ProducerWindow>),
     /// It did, and has this place; `end` hears when it is durable, and is `None` if it is.
-    Repeated { base: Offset, end: Option<oneshot::Receiver<Result<(), store::Error>>> },
+    Repeated { base: Option<Offset>, end: Option<tail::End> },
 }
 
 impl Log {
     /// Begins to append a batch that `Batch::check` found good. Calls are appended in their order.
     ///
-    /// An idempotent producer's repeated batch gets its first offset and is not appended again. Where throughput is limited, a
+    /// What is written to a sealed lane goes to the one whose open shard has its keys now, and has no offset for the writer. An
+    /// idempotent producer's repeated batch gets its first offset and is not appended again. Where throughput is limited, a
     /// batch that its shard cannot carry yet is treated as `patience` says.
     ///
     /// # Errors
     /// What the log refuses is refused here, and nothing is written then.
     pub fn append(&self, lane: LaneId, batch: &Batch, patience: Patience) -> Result<Appending, Error> {
         let (stream, cell) = self.lane(lane)?;
-        let settings = stream.settings();
-        self.admit(&settings, batch)?;
-        let now = self.inner.env.clock.now();
-        let mut numbering = cell.numbering.lock();
+        self.begin(&cell, &Write { stream: &stream, target: Target::Lane(lane.lane), batch, patience })
+    }
+
+    /// The same for a shard, and for nothing else: who was told which shard a hash key belongs to writes to that one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownShard`]; [`Error::ShardClosed`] if it was split or merged meanwhile, so that the keys are to be routed anew.
+    pub fn append_to_shard(
+        &self,
+        stream: StreamId,
+        shard: ShardId,
+        batch: &Batch,
+        patience: Patience,
+    ) -> Result<Appending, Error> {
+        let stream = self.stream_by_id(stream).ok_or_else(|| Error::UnknownStream(stream.to_string()))?;
+        let unknown = || Error::UnknownShard { stream: stream.name().clone(), shard };
+        let lane = stream.shard(shard).ok_or_else(unknown)?.lane;
+        let cell = stream.cell(lane.0).ok_or_else(unknown)?;
+        self.begin(&cell, &Write { stream: &stream, target: Target::Shard(lane, shard), batch, patience })
+    }
+
+    fn begin(&self, cell: &Arc<LaneCell>, write: &Write<'_>) -> Result<Appending, Error> {
+        self.admit(&write.stream.settings(), write.batch)?;
+        self.place(cell, &mut cell.numbering.lock(), write).map(Appending)
+    }
+
+    /// Gives a batch its place in the lane whose `numbering` is held, or in the one that took over, or a turn to get one.
+    ///
+    /// A sealed lane's lock is held while that of the lane that took over is taken. That one is open, and takes no further lock.
+    fn place(&self, cell: &Arc<LaneCell>, numbering: &mut Numbering, write: &Write<'_>) -> Result<Progress, Error> {
+        let Write { stream, target, batch, patience } = *write;
         if numbering.sealed {
             return Err(Error::UnknownStream(stream.name().to_string()));
         }
-        let mut state = cell.state.lock();
-        let (base, arrived_at, paid_at, durable) = match self.judge(&cell, &mut state, batch)? {
-            Judged::Repeated { base, end } => {
-                drop(state);
-                (base, now, Instant::now(), end)
+        if let Some(parked) = &mut numbering.parked {
+            let (answer, place) = oneshot::channel();
+            parked.push_back(Parked { target, batch: batch.clone(), patience, answer });
+            return Ok(Progress::Parked(place));
+        }
+        match (numbering.takes, target) {
+            (Takes::Open(open), Target::Shard(_, shard)) if open != shard => Err(closed(stream, shard)),
+            (Takes::Forwarded(_), Target::Shard(_, shard)) => Err(closed(stream, shard)),
+            (Takes::Open(open), _) => self.place_in(cell, numbering, open, write).map(Progress::Placed),
+            (Takes::Forwarded(lane), Target::Lane(_)) => {
+                let next = stream.cell(lane.0).ok_or_else(|| unknown_lane(stream, lane))?;
+                let mut numbering = next.numbering.lock();
+                self.place(&next, &mut numbering, write)
             }
+        }
+    }
+
+    /// Gives a batch its place in `cell`, whose open shard is `open`.
+    fn place_in(
+        &self,
+        cell: &Arc<LaneCell>,
+        numbering: &mut Numbering,
+        open: ShardId,
+        write: &Write<'_>,
+    ) -> Result<Placed, Error> {
+        let now = self.inner.env.clock.now();
+        let origin = Some(write.target.lane()).filter(|origin| *origin != cell.id.lane);
+        let mut state = cell.state.lock();
+        let (base, arrived_at, paid_at, durable) = match self.judge(cell, &mut state, origin, write.batch)? {
+            Judged::Repeated { base, end } => (base, now, Instant::now(), end),
             Judged::New(window) => {
-                let paid_at = self.pay(&stream, &mut numbering, batch, patience)?;
-                let (block, generation) = number(&mut state, &settings, batch, window, now);
+                let paid_at = self.pay(write, numbering, open)?;
+                let (block, generation) = number(&mut state, cell.id, write, origin, window, now);
                 drop(state);
                 let (base, arrived_at) = (block.batch.header().base_offset, block.arrived_at);
-                (base, arrived_at, paid_at, Some(self.hand_over(&cell, block, generation)))
+                let base = Some(base).filter(|_| origin.is_none());
+                (base, arrived_at, paid_at, Some(self.hand_over(cell, block, generation)))
             }
         };
-        drop(numbering);
-        Ok(Appending { cell, base, arrived_at, paid_at, durable })
+        Ok(Placed { cell: cell.clone(), base, arrived_at, paid_at, durable })
+    }
+
+    /// Has a lane go on that was paused, beginning with what was parked. A lane that forwards goes on after the one that it
+    /// forwards to.
+    pub(super) fn unpark(&self, stream: &Stream, cell: &Arc<LaneCell>) {
+        let mut numbering = cell.numbering.lock();
+        for Parked { target, batch, patience, answer } in numbering.parked.take().unwrap_or_default() {
+            let placed = match self.place(cell, &mut numbering, &Write { stream, target, batch: &batch, patience }) {
+                Ok(Progress::Placed(placed)) => Ok(placed),
+                Ok(Progress::Parked(_)) => {
+                    Err(store::Error::Failed("the lane that took over is being changed".to_owned()).into())
+                }
+                Err(error) => Err(error),
+            };
+            // Who hung up meanwhile does not want to know.
+            let _ = answer.send(placed);
+        }
     }
 
     /// Whether the stream takes such a batch at all.
@@ -125,14 +248,15 @@ impl Log {
     }
 
     /// Whether the batch's producer has sent it before, or may not send it now.
-    fn judge(&self, cell: &LaneCell, state: &mut LaneState, batch: &Batch) -> Result<Judged, Error> {
+    fn judge(&self, cell: &LaneCell, state: &mut LaneState, origin: Option<Lane>, batch: &Batch) -> Result<Judged, Error> {
         let header = batch.header();
         let Some(stamp) = header.producer else { return Ok(Judged::New(None)) };
-        let committed = || self.inner.journal.producer(cell.id, stamp.id);
-        let window = state.producers.get(&stamp.id).map(|busy| busy.window.clone()).or_else(committed);
+        let written_to = LaneId { lane: origin.unwrap_or(cell.id.lane), ..cell.id };
+        let committed = || self.inner.journal.producer(written_to, stamp.id);
+        let window = state.producers.get(&(written_to.lane, stamp.id)).map(|busy| busy.window.clone()).or_else(committed);
         match window.as_ref().map_or(Verdict::New, |window| window.judge(stamp, header.records)) {
             Verdict::New => Ok(Judged::New(window)),
-            Verdict::Duplicate { base } => Ok(Judged::Repeated { base, end: state.follow(base) }),
+            Verdict::Duplicate { base } => Ok(Judged::Repeated { base, end: state.follow(origin, stamp) }),
             Verdict::OutOfOrder { expected } => {
                 Err(Error::OutOfOrder { producer: stamp.id, expected, found: stamp.first_sequence })
             }
@@ -140,14 +264,14 @@ impl Log {
         }
     }
 
-    /// Meters the batch where throughput is limited; when it is paid for.
-    fn pay(&self, stream: &Stream, numbering: &mut Numbering, batch: &Batch, patience: Patience) -> Result<Instant, Error> {
+    /// Meters the batch where throughput is limited; when `shard` has paid for it.
+    fn pay(&self, write: &Write<'_>, numbering: &mut Numbering, shard: ShardId) -> Result<Instant, Error> {
+        let Write { stream, batch, patience, .. } = *write;
         let now = Instant::now();
         let Some(rates) = self.inner.env.limits.get().throughput else {
             numbering.writes = None;
             return Ok(now);
         };
-        let shard = numbering.open;
         let records = u64::try_from(batch.header().records).unwrap_or(0);
         let cost = Cost { bytes: batch.bytes().len() as u64, records };
         let writes = numbering.writes.get_or_insert_with(|| Writes::new(shard, now));
@@ -191,8 +315,16 @@ impl End {
 impl Drop for End {
     /// A store that stops answers nobody; those who wait for this append must not wait for ever.
     fn drop(&mut self) {
-        self.settle(Err(store::Error::Failed("the store stopped before the write was durable".to_owned())));
+        self.settle(Err(stopped()));
     }
+}
+
+fn closed(stream: &Stream, shard: ShardId) -> Error {
+    Error::ShardClosed { stream: stream.name().clone(), shard }
+}
+
+fn unknown_lane(stream: &Stream, lane: Lane) -> Error {
+    Error::UnknownLane { stream: stream.name().clone(), lane: lane.0 }
 }
 
 /// Whether every record has a key.
@@ -214,34 +346,40 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Gives the batch its offsets; the generation it belongs to.
+/// Gives the batch its offsets in `lane`; the generation it belongs to.
 fn number(
     state: &mut LaneState,
-    settings: &Settings,
-    batch: &Batch,
+    lane: LaneId,
+    write: &Write<'_>,
+    origin: Option<Lane>,
     window: Option<ProducerWindow>,
     now: Timestamp,
 ) -> (Block, u64) {
-    remember(state, batch, window, now);
     let arrived_at = now.max(state.last_arrived);
-    let placed = batch.placed_at(state.next);
-    let batch = if settings.arrival_stamped { placed.stamped(arrived_at) } else { placed };
-    let block = Block { batch, arrived_at };
+    let placed = write.batch.placed_at(state.next);
+    let batch = if write.stream.settings().arrival_stamped { placed.stamped(arrived_at) } else { placed };
+    let block = Block { batch, arrived_at, origin };
+    remember(state, lane, &block, window);
     (block.clone(), state.start(block))
 }
 
-/// Notes a stamped batch that is about to be numbered.
-fn remember(state: &mut LaneState, batch: &Batch, window: Option<ProducerWindow>, now: Timestamp) {
-    let header = batch.header();
+/// Notes a stamped batch that was numbered.
+fn remember(state: &mut LaneState, cell: LaneId, block: &Block, window: Option<ProducerWindow>) {
+    let header = block.batch.header();
     let Some(stamp) = header.producer else { return };
-    let base = state.next;
+    let (base, at) = (Some(header.base_offset).filter(|_| block.origin.is_none()), block.arrived_at);
     let window = match window {
         Some(mut window) => {
-            window.record(stamp, header.records, base, now);
+            window.record(stamp, header.records, base, at);
             window
         }
-        None => ProducerWindow::open(stamp, header.records, base, now),
+        None => ProducerWindow::open(stamp, header.records, base, at),
     };
-    let appends = state.producers.get(&stamp.id).map_or(0, |busy| busy.appends) + 1;
-    state.producers.insert(stamp.id, Busy { window, appends });
+    let producer = (block.origin_in(cell).lane, stamp.id);
+    let appends = state.producers.get(&producer).map_or(0, |busy| busy.appends) + 1;
+    state.producers.insert(producer, Busy { window, appends });
+}
+
+fn stopped() -> store::Error {
+    store::Error::Failed("the store stopped before the write was durable".to_owned())
 }

@@ -11,12 +11,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::model::{Lane, LaneId, Offset, Settings, Shard, StreamId, StreamName, Timestamp};
+use crate::model::{HashKey, Lane, LaneId, Settings, Shard, ShardId, StreamId, StreamName, Timestamp};
 use crate::store::{self, Journal, Ledger, Write};
 
 use super::handle::{Streams, settled, ticket};
+use super::route::Routes;
 use super::tail::{LaneCell, Tails};
-use super::{Error, Log, reshard};
+use super::{Error, Log, lineage, reshard};
 
 const STREAMS: &str = "stream/";
 const SHARDS: &str = "shard/";
@@ -28,6 +29,7 @@ pub struct Stream {
     created_at: Timestamp,
     settings: RwLock<Arc<Settings>>,
     shards: RwLock<Arc<Vec<Shard>>>,
+    routes: RwLock<Arc<Routes>>,
     lanes: RwLock<Vec<Arc<LaneCell>>>,
 }
 
@@ -65,6 +67,36 @@ impl Stream {
         self.shards.read().clone()
     }
 
+    /// One of its shards.
+    pub fn shard(&self, id: ShardId) -> Option<Shard> {
+        lineage::find(&self.shards(), id).cloned()
+    }
+
+    /// The shards that one of its shards was split or merged into, by number; none while it is open.
+    pub fn children(&self, id: ShardId) -> Vec<Shard> {
+        lineage::children(&self.shards(), id).cloned().collect()
+    }
+
+    /// Its shards that are open, or whose records can still be within the retention at `now`, by number: Kinesis lists no others.
+    pub fn listed_shards(&self, now: Timestamp) -> Vec<Shard> {
+        let retention = self.settings().retention();
+        self.shards().iter().filter(|shard| !lineage::is_expired(shard, retention, now)).cloned().collect()
+    }
+
+    /// How many of its shards are open.
+    pub fn open_shards(&self) -> u32 {
+        u32::try_from(self.routes.read().open().len()).unwrap_or(u32::MAX)
+    }
+
+    /// The open shard that takes records with this hash key.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`] if the stream has no shards, as one never does.
+    pub fn route(&self, key: HashKey) -> Result<Shard, Error> {
+        let routes = self.routes.read().clone();
+        routes.owner(key).cloned().ok_or_else(|| Error::UnknownStream(self.name.to_string()))
+    }
+
     /// How many lanes it has; they never go away.
     pub fn lanes(&self) -> u32 {
         u32::try_from(self.lanes.read().len()).unwrap_or(u32::MAX)
@@ -90,7 +122,8 @@ impl Stream {
             name: stored.name,
             created_at: stored.created_at,
             settings: RwLock::new(Arc::new(stored.settings)),
-            shards: RwLock::new(Arc::new(Vec::new())),
+            shards: RwLock::default(),
+            routes: RwLock::new(Arc::new(Routes::of(&[]))),
             lanes: RwLock::new(Vec::new()),
         };
         stream.set_shards(shards, journal, tails);
@@ -98,25 +131,31 @@ impl Stream {
     }
 
     /// Takes the shards over, and opens the lanes that are new with them.
-    fn set_shards(&self, shards: Vec<Shard>, journal: &dyn Journal, tails: &Arc<Tails>) {
-        let wanted = shards.iter().map(|shard| shard.lane.0 + 1).max().unwrap_or(0);
+    pub(super) fn set_shards(&self, shards: Vec<Shard>, journal: &dyn Journal, tails: &Arc<Tails>) {
+        let routes = Routes::of(&shards);
+        let takers = routes.takers(&shards);
+        let wanted = u32::try_from(takers.len()).unwrap_or(u32::MAX);
         let mut lanes = self.lanes.write();
         for number in self.count(&lanes)..wanted {
             let lane = self.lane(number);
             let extent = journal.extent(lane);
             lanes.push(Arc::new(LaneCell::new(lane, extent.horizon, extent.next, tails.clone())));
         }
-        for shard in shards.iter().filter(|shard| shard.is_open()) {
-            if let Some(cell) = lanes.get(shard.lane.0 as usize) {
-                cell.numbering.lock().open = shard.id;
+        for (cell, takes) in lanes.iter().zip(takers) {
+            cell.numbering.lock().takes = takes;
+        }
+        let mut spans = vec![Vec::new(); lanes.len()];
+        // By number, which is the order in which a lane's shards follow each other.
+        for shard in &shards {
+            if let Some(spans) = spans.get_mut(shard.lane.0 as usize) {
+                spans.push((shard.first, shard.id));
             }
         }
-        for cell in lanes.iter() {
-            // By number, which is the order in which a lane's shards follow each other.
-            let own = shards.iter().filter(|shard| shard.lane == cell.id.lane);
-            *cell.spans.write() = own.map(|shard| (shard.first, shard.id)).collect();
+        for (cell, spans) in lanes.iter().zip(spans) {
+            *cell.spans.write() = spans;
         }
         *self.shards.write() = Arc::new(shards);
+        *self.routes.write() = Arc::new(routes);
     }
 
     fn count(&self, lanes: &[Arc<LaneCell>]) -> u32 {
@@ -128,11 +167,11 @@ impl Stream {
     }
 }
 
-fn shard_key(id: StreamId, shard: &Shard) -> String {
+pub(super) fn shard_key(id: StreamId, shard: &Shard) -> String {
     format!("{SHARDS}{id}/{:010}", shard.id.0)
 }
 
-fn put(key: String, value: &impl Serialize) -> Result<Write, Error> {
+pub(super) fn put(key: String, value: &impl Serialize) -> Result<Write, Error> {
     let value =
         serde_json::to_vec(value).map_err(|error| store::Error::Failed(format!("{key} cannot be written as JSON: {error}")))?;
     Ok(Write::Put { key: key.into(), value: value.into() })
@@ -270,29 +309,9 @@ impl Log {
         self.change(changing, writes, move || *stream.settings.write() = Arc::new(settings)).await
     }
 
-    /// Splits the widest open shards until the stream has `lanes` lanes. Durable when it returns.
-    pub async fn open_lanes(&self, id: StreamId, lanes: u32) -> Result<(), Error> {
-        let changing = self.inner.changing.clone().lock_owned().await;
-        let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
-        let before = stream.shards();
-        let next = |lane: Lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next);
-        let changed = reshard::split_until(&before, lanes, self.inner.env.clock.now(), next)?;
-        let mut writes = Vec::new();
-        for shard in &changed {
-            writes.push(put(shard_key(id, shard), shard)?);
-        }
-        let mut shards: HashMap<_, _> = before.iter().map(|shard| (shard.id, shard.clone())).collect();
-        shards.extend(changed.into_iter().map(|shard| (shard.id, shard)));
-        let mut shards: Vec<_> = shards.into_values().collect();
-        shards.sort_by_key(|shard| shard.id);
-        let log = self.clone();
-        let open = move || stream.set_shards(shards, log.inner.journal.as_ref(), &log.inner.tails);
-        self.change(changing, writes, open).await
-    }
-
     /// Commits `writes`, and carries out `apply` when they are durable, also if nobody waits for that any more: what the
     /// ledger says and what is seen must not part because a client hung up.
-    async fn change(
+    pub(super) async fn change(
         &self,
         changing: OwnedMutexGuard<()>,
         writes: Vec<Write>,
@@ -302,6 +321,9 @@ impl Log {
         let carry_out = move |result: Result<(), store::Error>| {
             if result.is_ok() {
                 apply();
+            } else {
+                // What it holds goes before the next change may begin.
+                drop(apply);
             }
             drop(changing);
             let _ = done.send(result);

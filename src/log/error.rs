@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch;
-use crate::model::{Offset, ShardId, StreamName, Throughput};
+use crate::model::{HashKey, HashKeyRange, Offset, ShardId, StreamName, Throughput};
 use crate::store;
 
 /// Why the log did not do what it was asked for.
@@ -19,6 +19,47 @@ pub enum Error {
         stream: StreamName,
         /// The lane asked for.
         lane: u32,
+    },
+    /// The stream never had such a shard, or has it no more.
+    #[error("stream {stream} has no shard {shard}")]
+    UnknownShard {
+        /// The stream.
+        stream: StreamName,
+        /// The shard asked for.
+        shard: ShardId,
+    },
+    /// The shard takes no records any more: it was split or merged.
+    #[error("{shard} of stream {stream} is closed")]
+    ShardClosed {
+        /// The stream.
+        stream: StreamName,
+        /// The shard.
+        shard: ShardId,
+    },
+    /// A shard cannot be split there.
+    #[error(
+        "{shard} of stream {stream} cannot be split at {key}: that must be greater than one plus its first key {} and less than \
+         its last key {}", keys.start, keys.end
+    )]
+    SplitKey {
+        /// The stream.
+        stream: StreamName,
+        /// The shard.
+        shard: ShardId,
+        /// Where its second child would begin.
+        key: HashKey,
+        /// The shard's own keys.
+        keys: HashKeyRange,
+    },
+    /// Two shards cannot be merged: the second one's keys do not follow the first one's.
+    #[error("{first} and {second} of stream {stream} are no neighbours that could be merged")]
+    NotAdjacent {
+        /// The stream.
+        stream: StreamName,
+        /// The shard with the lower keys.
+        first: ShardId,
+        /// The shard with the higher keys.
+        second: ShardId,
     },
     /// The name is taken.
     #[error("stream {0} already exists")]

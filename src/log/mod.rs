@@ -8,11 +8,14 @@ mod arrival;
 mod catalog;
 mod error;
 mod handle;
+mod lineage;
 mod position;
 mod producers;
 mod read;
 mod reshard;
 mod retention;
+mod route;
+mod shards;
 mod tail;
 mod throughput;
 

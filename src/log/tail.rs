@@ -7,10 +7,12 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, oneshot};
 
-use crate::batch::ProducerWindow;
-use crate::model::{LaneId, Offset, ShardId, Timestamp};
+use crate::batch::{ProducerStamp, ProducerWindow};
+use crate::model::{Lane, LaneId, Offset, ShardId, Timestamp};
 use crate::store::{self, Block};
 
+use super::append::Parked;
+use super::route::Takes;
 use super::throughput::{Reads, Writes};
 
 /// What a block costs in memory beside its bytes.
@@ -36,8 +38,10 @@ pub(super) struct LaneCell {
 pub(super) struct Numbering {
     /// The stream is being deleted: nothing is appended any more.
     pub(super) sealed: bool,
-    /// The shard that takes the lane's records.
-    pub(super) open: ShardId,
+    /// Who takes what is written to the lane.
+    pub(super) takes: Takes,
+    /// What is written while the lane's shards are changed, in order; `None` while they are not.
+    pub(super) parked: Option<VecDeque<Parked>>,
     /// What was written to the open shard lately; `None` while nothing is metered.
     pub(super) writes: Option<Writes>,
 }
@@ -53,8 +57,8 @@ pub(super) struct LaneState {
     pub(super) oldest: Option<Timestamp>,
     /// Arrival of the last batch numbered: arrivals never go back.
     pub(super) last_arrived: Timestamp,
-    /// Windows of producers with appends under way; of others the journal knows.
-    pub(super) producers: HashMap<i64, Busy>,
+    /// Windows of producers with appends under way, by the lane they wrote to; of others the journal knows.
+    pub(super) producers: HashMap<(Lane, i64), Busy>,
     /// Appends under way, in order.
     under_way: VecDeque<UnderWay>,
     /// Raised when an append fails: appends numbered before that have failed too.
@@ -70,10 +74,21 @@ pub(super) struct Busy {
     pub(super) appends: usize,
 }
 
+/// Hears how an append ended.
+pub(super) type End = oneshot::Receiver<Result<(), store::Error>>;
+
 struct UnderWay {
     block: Block,
-    /// Repetitions of this append that wait for its end.
+    /// Those who wait for the end of this append beside its caller.
     followers: Vec<oneshot::Sender<Result<(), store::Error>>>,
+}
+
+impl UnderWay {
+    fn follow(&mut self) -> End {
+        let (follower, end) = oneshot::channel();
+        self.followers.push(follower);
+        end
+    }
 }
 
 impl LaneCell {
@@ -91,7 +106,7 @@ impl LaneCell {
             bells: HashMap::new(),
         };
         // The shard is told by the catalog, which knows it.
-        let numbering = Numbering { sealed: false, open: ShardId(id.lane.0), writes: None };
+        let numbering = Numbering { sealed: false, takes: Takes::Open(ShardId(id.lane.0)), parked: None, writes: None };
         let (numbering, state) = (Mutex::new(numbering), Mutex::new(state));
         Self { id, numbering, state, spans: RwLock::default(), reads: Mutex::default(), tails }
     }
@@ -118,12 +133,13 @@ impl LaneCell {
             Ok(()) => {
                 let Some(UnderWay { block, followers }) = state.under_way.pop_front() else { return };
                 state.tip = block.batch.header().next_offset();
+                let origin = block.origin_in(self.id).lane;
                 if let Some(stamp) = block.batch.header().producer
-                    && let Some(busy) = state.producers.get_mut(&stamp.id)
+                    && let Some(busy) = state.producers.get_mut(&(origin, stamp.id))
                 {
                     busy.appends -= 1;
                     if busy.appends == 0 {
-                        state.producers.remove(&stamp.id);
+                        state.producers.remove(&(origin, stamp.id));
                     }
                 }
                 if state.oldest.is_none() && state.horizon >= block.batch.header().base_offset {
@@ -174,12 +190,17 @@ impl LaneState {
         self.generation
     }
 
-    /// Waits with the append under way that begins at `base`; `None` if there is no such append, so that it is durable.
-    pub(super) fn follow(&mut self, base: Offset) -> Option<oneshot::Receiver<Result<(), store::Error>>> {
-        let append = self.under_way.iter_mut().find(|append| append.block.batch.header().base_offset == base)?;
-        let (follower, end) = oneshot::channel();
-        append.followers.push(follower);
-        Some(end)
+    /// Waits with the append under way that has the stamp and was written to `origin`, `None` for the lane itself; `None` if
+    /// there is no such append, so that it is durable.
+    pub(super) fn follow(&mut self, origin: Option<Lane>, stamp: ProducerStamp) -> Option<End> {
+        let is_meant =
+            |append: &&mut UnderWay| append.block.origin == origin && append.block.batch.header().producer == Some(stamp);
+        self.under_way.iter_mut().find(is_meant).map(UnderWay::follow)
+    }
+
+    /// Waits with the last append under way; `None` if there is none.
+    pub(super) fn follow_last(&mut self) -> Option<End> {
+        self.under_way.back_mut().map(UnderWay::follow)
     }
 
     /// Has `bell` rung at the next change.
@@ -296,7 +317,7 @@ mod tests {
     fn append(cell: &Arc<LaneCell>) {
         let batch = Builder::default().record(Draft { value: Some(&[0; 1_000]), ..Draft::default() }).build().unwrap();
         let next = cell.state.lock().next;
-        let generation = cell.state.lock().start(Block { batch: batch.placed_at(next), arrived_at: Timestamp(0) });
+        let generation = cell.state.lock().start(Block { batch: batch.placed_at(next), arrived_at: Timestamp(0), origin: None });
         cell.settle(generation, &Ok(()), || unreachable!());
     }
 

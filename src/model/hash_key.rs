@@ -20,13 +20,12 @@ pub struct HashKeyRange {
 impl HashKeyRange {
     /// The whole space divided evenly in `count` ranges, as CreateStream does; the last one takes the remainder.
     pub fn divide(count: u32) -> Vec<Self> {
-        let Some(width) = (u128::MAX).checked_div(u128::from(count)) else { return Vec::new() };
-        (0..u128::from(count))
-            .map(|i| Self {
-                start: HashKey(width * i),
-                end: HashKey(if i + 1 == u128::from(count) { u128::MAX } else { width * (i + 1) - 1 }),
-            })
-            .collect()
+        let parts = u128::from(count);
+        // The space has one key more than the largest number: 2^128 divided by the parts, rounded down.
+        let (Some(width), Some(rest)) = (u128::MAX.checked_div(parts), u128::MAX.checked_rem(parts)) else { return Vec::new() };
+        let width = if parts > 1 && rest + 1 == parts { width + 1 } else { width };
+        let end = |part| if part + 1 == parts { u128::MAX } else { width * (part + 1) - 1 };
+        (0..parts).map(|part| Self { start: HashKey(width * part), end: HashKey(end(part)) }).collect()
     }
 
     /// Both halves; `None` for a single key.
@@ -77,6 +76,16 @@ mod tests {
             assert!(ranges.windows(2).all(|w| w[0].end.0 + 1 == w[1].start.0));
         }
         assert!(HashKeyRange::divide(0).is_empty());
+    }
+
+    #[test]
+    fn the_even_division_is_that_of_aws() {
+        // Half the space, and the ranges of three shards (kinesalite, `createStream.js`).
+        assert_eq!(HashKeyRange::divide(2)[1].start, HashKey(1 << 127));
+        assert_eq!(HashKeyRange::divide(4)[3].start, HashKey(3 << 126));
+        let third = 113_427_455_640_312_821_154_458_202_477_256_070_485;
+        assert_eq!(HashKeyRange::divide(3)[0].end, HashKey(third - 1));
+        assert_eq!(HashKeyRange::divide(3)[2].start, HashKey(2 * third));
     }
 
     #[test]

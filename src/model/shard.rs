@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HashKeyRange, Lane, Offset, Timestamp};
+use super::{HashKeyRange, Lane, Offset, SequenceNumber, Timestamp};
 
 /// The number in `shardId-000000000007`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -36,14 +36,27 @@ pub struct Shard {
     pub end: Option<Offset>,
     /// When it was opened: part of its sequence numbers.
     pub created_at: Timestamp,
-    /// When it was closed.
+    /// When it was closed, to the second.
     pub closed_at: Option<Timestamp>,
+    /// Whether it was past the retention when that was raised: what is gone does not come back.
+    #[serde(default)]
+    pub expired: bool,
 }
 
 impl Shard {
     /// Whether records can still be written to it.
     pub fn is_open(&self) -> bool {
         self.end.is_none()
+    }
+
+    /// The sequence number before its first record (Kinesis: StartingSequenceNumber).
+    pub fn start(&self) -> SequenceNumber {
+        SequenceNumber::start(self.id, self.created_at)
+    }
+
+    /// The sequence number behind its last record, `None` while it is open (Kinesis: EndingSequenceNumber).
+    pub fn ending(&self) -> Option<SequenceNumber> {
+        self.closed_at.map(|closed_at| SequenceNumber::end(self.id, self.created_at, closed_at))
     }
 
     /// Whether the record at `offset` of the lane is in this shard.

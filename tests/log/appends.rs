@@ -36,7 +36,7 @@ async fn a_repeated_batch_is_answered_with_its_first_offset_now_and_after_reopen
     let check = async |house: &House| {
         for sequence in 1..6 {
             let again = house.append(lane, &stamped(&["x"], 7, 0, sequence)).await.unwrap();
-            assert_eq!(again.base, Offset(i64::from(sequence)));
+            assert_eq!(again.base, Some(Offset(i64::from(sequence))));
         }
         assert_eq!(house.page(lane, 0).await.unwrap().tip, Offset(6));
     };
@@ -67,9 +67,9 @@ async fn a_batch_repeated_while_the_first_is_under_way_waits_for_it(house: House
         if fails {
             // The store never answered: neither is acknowledged, and neither waits for ever.
             assert!(first.is_err() && again.is_err());
-            assert_eq!(house.append(lane, &stamped(&["x"], 7, 0, sequence)).await.unwrap().base, Offset(2));
+            assert_eq!(house.append(lane, &stamped(&["x"], 7, 0, sequence)).await.unwrap().base, Some(Offset(2)));
         } else {
-            assert_eq!((first.unwrap().base, again.unwrap().base), (Offset(1), Offset(1)));
+            assert_eq!((first.unwrap().base, again.unwrap().base), (Some(Offset(1)), Some(Offset(1))));
             assert_eq!(house.values(lane, 1).await, numbered(1, &["x"]));
         }
     }
@@ -88,7 +88,7 @@ async fn a_batch_out_of_order_and_an_old_epoch_are_refused_and_a_new_epoch_begin
     let house = house.reopened();
     check(&house).await;
     assert!(house.append(lane, &stamped(&["b"], 7, 4, 5)).await.is_err());
-    assert_eq!(house.append(lane, &stamped(&["b"], 7, 4, 0)).await.unwrap().base, Offset(1));
+    assert_eq!(house.append(lane, &stamped(&["b"], 7, 4, 0)).await.unwrap().base, Some(Offset(1)));
     assert_eq!(house.values(lane, 0).await, numbered(0, &["a", "b"]));
 }
 
@@ -111,7 +111,7 @@ async fn a_failed_append_of_a_producer_can_be_sent_again(house: House) {
     house.append(lane, &stamped(&["a"], 7, 0, 0)).await.unwrap();
     house.faults.pick(Call::Append, 1, Fault::Fail);
     house.append(lane, &stamped(&["b"], 7, 0, 1)).await.unwrap_err();
-    assert_eq!(house.append(lane, &stamped(&["b"], 7, 0, 1)).await.unwrap().base, Offset(1));
+    assert_eq!(house.append(lane, &stamped(&["b"], 7, 0, 1)).await.unwrap().base, Some(Offset(1)));
     assert_eq!(house.values(lane, 0).await, numbered(0, &["a", "b"]));
 }
 
@@ -163,7 +163,7 @@ async fn appends_at_once_are_numbered_in_their_order(house: House) {
     let sent: Vec<_> = (0..100)
         .map(|number| {
             let log = house.log.clone();
-            tokio::spawn(async move { append(&log, lane, &batch(&[&number.to_string()])).await.unwrap().base.0 })
+            tokio::spawn(async move { append(&log, lane, &batch(&[&number.to_string()])).await.unwrap().base.unwrap().0 })
         })
         .collect();
     for (number, sent) in (0..).zip(sent) {

@@ -5,6 +5,7 @@
 
 mod appends;
 mod reads;
+mod reshard;
 mod retention;
 mod streams;
 
@@ -113,7 +114,7 @@ impl House {
 
     /// Appends a batch of these values, and returns its first offset.
     pub(crate) async fn put(&self, lane: LaneId, values: &[&str]) -> i64 {
-        self.append(lane, &batch(values)).await.unwrap().base.0
+        self.append(lane, &batch(values)).await.unwrap().base.map_or(-1, |base| base.0)
     }
 
     /// What can be read from `from` on at once.

@@ -28,7 +28,7 @@ async fn a_stream_that_was_created_again_has_another_id_and_none_of_the_old_reco
     assert_ne!(new.id(), old.id());
     assert_eq!(house.values(new.lane(0), 0).await, []);
     // A producer goes on with any sequence where it is not known.
-    assert_eq!(house.append(new.lane(0), &stamped(&["new"], 7, 0, 1)).await.unwrap().base, Offset(0));
+    assert_eq!(house.append(new.lane(0), &stamped(&["new"], 7, 0, 1)).await.unwrap().base, Some(Offset(0)));
     let house = house.reopened();
     assert_eq!(house.log.stream("s").unwrap().id(), new.id());
     assert_eq!(house.values(new.lane(0), 0).await, numbered(0, &["new"]));

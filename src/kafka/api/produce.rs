@@ -42,6 +42,8 @@ const TOPIC_IDS: i16 = 13;
 const ZSTD: i16 = 7;
 /// The first version with error messages.
 const MESSAGES: i16 = 8;
+/// The first offset of a batch that went to another partition than the one that was named: its own was merged into that one.
+const UNKNOWN_OFFSET: i64 = -1;
 /// How long one request may keep its thread, which serves other connections too, with starting appends. *Ours*: thousands of
 /// batches are started in less, unless they have to be opened and were made to take long.
 const START_MAX: Duration = Duration::from_millis(50);
@@ -205,7 +207,7 @@ fn answer(cx: &Context, index: i32, outcome: Result<Accepted, Refused>) -> Parti
     let response = PartitionProduceResponse::default().with_index(index);
     match outcome {
         Ok(Accepted { appended, stamped }) => response
-            .with_base_offset(appended.base.0)
+            .with_base_offset(appended.base.map_or(UNKNOWN_OFFSET, |base| base.0))
             .with_log_append_time_ms(if stamped { appended.arrived_at.0 } else { -1 })
             .with_log_start_offset(appended.horizon.0),
         Err(Refused { error, words }) => {

@@ -1,0 +1,122 @@
+//! Changing the shards of a live stream.
+//!
+//! While a change is on its way to the disk, the lanes that it concerns are paused: what is written to them is parked, in order,
+//! until the change is durable or has failed. So a shard's end is exact, nobody sees a change that a crash could undo, and the
+//! batches of one producer never overtake each other on their way from one lane to another. That takes one commit; nobody is
+//! refused.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::model::{HashKey, Lane, Offset, Shard, ShardId, StreamId};
+
+use super::catalog::{Stream, put, shard_key};
+use super::reshard::Reshaping;
+use super::route::Takes;
+use super::tail::LaneCell;
+use super::{Error, Log};
+
+impl Log {
+    /// Splits an open shard in two, of which the second begins at `key`. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::UnknownShard`], [`Error::ShardClosed`], [`Error::SplitKey`], [`Error::Lanes`].
+    pub async fn split_shard(&self, id: StreamId, shard: ShardId, key: HashKey) -> Result<(), Error> {
+        self.reshape(id, |reshaping| reshaping.split(shard, key)).await
+    }
+
+    /// Merges two open shards, of which the second one's keys follow the first one's. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::UnknownShard`], [`Error::ShardClosed`], [`Error::NotAdjacent`].
+    pub async fn merge_shards(&self, id: StreamId, first: ShardId, second: ShardId) -> Result<(), Error> {
+        self.reshape(id, |reshaping| reshaping.merge(first, second)).await
+    }
+
+    /// Changes the open shards of a stream to `target` ones of even ranges. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Lanes`].
+    pub async fn scale(&self, id: StreamId, target: u32) -> Result<(), Error> {
+        self.reshape(id, |reshaping| reshaping.scale(target)).await
+    }
+
+    /// Splits the widest open shards until the stream has `lanes` lanes. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Lanes`] if there are as many already, or there cannot be as many.
+    pub async fn open_lanes(&self, id: StreamId, lanes: u32) -> Result<(), Error> {
+        self.reshape(id, |reshaping| reshaping.open_lanes(lanes)).await
+    }
+
+    async fn reshape(
+        &self,
+        id: StreamId,
+        change: impl Fn(Reshaping<'_>) -> Result<Vec<Shard>, Error> + Send + Sync,
+    ) -> Result<(), Error> {
+        let changing = self.inner.changing.clone().lock_owned().await;
+        let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
+        let (before, now) = (stream.shards(), self.inner.env.clock.now());
+        let planned = |next: &dyn Fn(Lane) -> Offset| change(Reshaping::of(stream.name(), &before, now, next));
+        let draft = planned(&|_| Offset(0))?;
+        let closed = before.iter().zip(&draft).filter(|(old, new)| old.is_open() && !new.is_open());
+        let pause = self.pause(&stream, closed.map(|(old, _)| old.lane).collect()).await;
+        let shards = planned(&|lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next))?;
+        let mut writes = Vec::new();
+        for shard in changed(&before, &shards) {
+            writes.push(put(shard_key(id, shard), shard)?);
+        }
+        let log = self.clone();
+        let apply = move || {
+            pause.stream.set_shards(shards, log.inner.journal.as_ref(), &log.inner.tails);
+            drop(pause);
+        };
+        self.change(changing, writes, apply).await
+    }
+
+    /// Parks what is written to `lanes` and to the sealed lanes that they take over, and returns when nothing is under way there.
+    async fn pause(&self, stream: &Arc<Stream>, lanes: BTreeSet<Lane>) -> Pause {
+        let (mut open, mut forwarding) = (Vec::new(), Vec::new());
+        for cell in stream.cells() {
+            let takes = cell.numbering.lock().takes;
+            match takes {
+                Takes::Open(_) if lanes.contains(&cell.id.lane) => open.push(cell),
+                Takes::Forwarded(lane) if lanes.contains(&lane) => forwarding.push(cell),
+                _ => {}
+            }
+        }
+        // Sealed lanes first: what they still forward finds its lane as it was.
+        for cell in forwarding.iter().chain(&open) {
+            cell.numbering.lock().parked.get_or_insert_default();
+        }
+        let cells = open.iter().chain(&forwarding).cloned().collect();
+        let pause = Pause { log: self.clone(), stream: stream.clone(), cells };
+        for cell in &open {
+            while let Some(end) = { cell.state.lock().follow_last() } {
+                // How it ended does not matter here: it is not under way any more.
+                let _ = end.await;
+            }
+        }
+        pause
+    }
+}
+
+/// The shards of `after` that `before` lacks or has otherwise; both by number.
+fn changed<'a>(before: &'a [Shard], after: &'a [Shard]) -> impl Iterator<Item = &'a Shard> {
+    after.iter().enumerate().filter(|(at, shard)| before.get(*at) != Some(shard)).map(|(_, shard)| shard)
+}
+
+/// Lanes that are paused; they go on when this is dropped.
+struct Pause {
+    log: Log,
+    stream: Arc<Stream>,
+    cells: Vec<Arc<LaneCell>>,
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        let is_open = |cell: &&Arc<LaneCell>| matches!(cell.numbering.lock().takes, Takes::Open(_));
+        let (open, sealed): (Vec<_>, Vec<_>) = self.cells.iter().partition(is_open);
+        open.into_iter().chain(sealed).for_each(|cell| self.log.unpark(&self.stream, cell));
+    }
+}
