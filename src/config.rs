@@ -42,6 +42,14 @@ pub struct Config {
     pub limits: Limits,
     /// How long a consumer group without members keeps its offsets.
     pub offsets_retention: Duration,
+    /// How long a stream is CREATING, UPDATING or DELETING after such a change.
+    pub state_change_delay: Duration,
+    /// Open shards of all provisioned streams together, where limits are in force.
+    pub shard_quota: u32,
+    /// The region in the names of streams.
+    pub region: String,
+    /// The account in the names of streams: 12 digits.
+    pub account_id: String,
     /// Largest request in bytes.
     pub frame_bytes_max: usize,
     /// Kafka connections at once.
@@ -71,6 +79,10 @@ impl Default for Config {
             auto_create_topics: true,
             limits: Limits::kinesis(),
             offsets_retention: Duration::from_secs(10_080 * 60),
+            state_change_delay: Duration::ZERO,
+            shard_quota: limits::SHARD_QUOTA,
+            region: "us-east-1".to_owned(),
+            account_id: "000000000000".to_owned(),
             frame_bytes_max: 104_857_600,
             connections_max: 10_000,
             frames_in_flight_bytes_max: 64 << 20,
@@ -316,6 +328,42 @@ pub const SETTINGS: &[Setting] = &[
                 .map(|minutes| config.offsets_retention = Duration::from_secs(u64::from(minutes) * 60))
         },
         show: |config| vec![(config.offsets_retention.as_secs() / 60).to_string()],
+    },
+    Setting {
+        key: "state-change-delay",
+        env: "SHARDGATE_STATE_CHANGE_DELAY",
+        value_name: "MILLISECONDS",
+        help: "How long a stream is CREATING, UPDATING or DELETING after such a change",
+        kind: Kind::Number,
+        set: |config, text| number(text, 0, 3_600_000).map(|millis| config.state_change_delay = Duration::from_millis(millis)),
+        show: |config| vec![config.state_change_delay.as_millis().to_string()],
+    },
+    Setting {
+        key: "shard-quota",
+        env: "SHARDGATE_SHARD_QUOTA",
+        value_name: "NUMBER",
+        help: "Open shards (partitions) of all streams in mode PROVISIONED together; not counted with --limits off",
+        kind: Kind::Number,
+        set: |config, text| number(text, 1, u32::MAX).map(|shards| config.shard_quota = shards),
+        show: |config| vec![config.shard_quota.to_string()],
+    },
+    Setting {
+        key: "region",
+        env: "SHARDGATE_REGION",
+        value_name: "NAME",
+        help: "The AWS region in the names of streams (ARNs)",
+        kind: Kind::Text,
+        set: |config, text| region(text).map(|region| config.region = region),
+        show: |config| vec![config.region.clone()],
+    },
+    Setting {
+        key: "account-id",
+        env: "SHARDGATE_ACCOUNT_ID",
+        value_name: "DIGITS",
+        help: "The AWS account in the names of streams (ARNs)",
+        kind: Kind::Text,
+        set: |config, text| account(text).map(|account| config.account_id = account),
+        show: |config| vec![config.account_id.clone()],
     },
     Setting {
         key: "max-frame-bytes",
@@ -579,6 +627,24 @@ fn number<N: FromStr + PartialOrd + fmt::Display>(text: &str, min: N, max: N) ->
 
 fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "true and false are accepted".to_owned())
+}
+
+/// What AWS's own regions are made of.
+fn region(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !text.is_empty() && text.len() <= 32 && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 32 lower-case letters, digits and dashes are accepted, such as us-east-1".to_owned())
+    }
+}
+
+fn account(text: &str) -> Result<String, String> {
+    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("12 digits are accepted".to_owned())
+    }
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

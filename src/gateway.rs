@@ -319,7 +319,11 @@ impl Parts {
 
 /// Opens the store and the log over it, where blocking on the disk holds up nobody.
 async fn open_log(config: &Config, env: Env) -> Result<(Kept, Log, Arc<dyn Ledger>), StartError> {
-    let log_options = log::Options { tail_bytes_max: config.tail_bytes_max };
+    let log_options = log::Options {
+        tail_bytes_max: config.tail_bytes_max,
+        state_change_delay: config.state_change_delay,
+        shard_quota: config.shard_quota,
+    };
     if config.ephemeral {
         let store = Arc::new(MemoryStore::default());
         return Ok((None, Log::open(store.clone(), store.clone(), env, log_options)?, store));
@@ -342,6 +346,7 @@ fn door_config(config: &Config, cluster_id: String) -> kafka::Config {
         node_id: config.node_id,
         cluster_id,
         advertised: config.advertised_listener.clone().map(|Address { host, port }| (host, port)),
+        arn_prefix: format!("arn:aws:kinesis:{}:{}:stream/", config.region, config.account_id),
         default_partitions: config.default_partitions,
         auto_create_topics: config.auto_create_topics,
         frame_bytes_max: config.frame_bytes_max,

@@ -25,6 +25,12 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         // Never asked for by this door, whose readers wait.
         Error::ReadThroughput { .. } => ResponseError::RequestTimedOut,
         Error::Lanes(_) | Error::SplitKey { .. } | Error::NotAdjacent { .. } => ResponseError::InvalidPartitions,
+        Error::NotActive { .. } => ResponseError::ReassignmentInProgress,
+        Error::WrongMode { .. } | Error::ShardQuota { .. } | Error::OnDemandStreams { .. } | Error::ModeSwitchRate { .. } => {
+            ResponseError::PolicyViolation
+        }
+        // No Kafka request scales a stream.
+        Error::ScaleTarget { .. } | Error::ScalingRate { .. } => ResponseError::PolicyViolation,
         // No Kafka request names a shard.
         Error::UnknownShard { .. } | Error::ShardClosed { .. } => ResponseError::UnknownTopicOrPartition,
         // Retriable everywhere: the client sends again after the store has recovered.

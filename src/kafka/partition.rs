@@ -7,7 +7,7 @@ use kafka_protocol::messages::TopicName;
 use uuid::Uuid;
 
 use crate::log::{Log, Stream};
-use crate::model::{Lane, LaneId, StreamId};
+use crate::model::{Lane, LaneId, Status, StreamId};
 
 /// The leader epoch of every partition. Leadership never moves, and clients ignore metadata whose epoch went back, so it is
 /// constant (KIP-320).
@@ -28,10 +28,31 @@ impl Topic<'_> {
     /// Its stream; UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID if there is none.
     pub(crate) fn stream(self, log: &Log) -> Result<Arc<Stream>, ResponseError> {
         match self {
-            Self::Named(name) => log.stream(name.as_str()).ok_or(ResponseError::UnknownTopicOrPartition),
-            Self::Identified(id) => log.stream_by_id(StreamId(id)).ok_or(ResponseError::UnknownTopicId),
+            Self::Named(name) => topic(log, name.as_str()).ok_or(ResponseError::UnknownTopicOrPartition),
+            Self::Identified(id) => topic_by_id(log, id).ok_or(ResponseError::UnknownTopicId),
         }
     }
+}
+
+/// The stream of the topic `name`. One that is being deleted is a topic no more, and one that is being created is one already.
+pub(crate) fn topic(log: &Log, name: &str) -> Option<Arc<Stream>> {
+    log.stream(name).filter(|stream| is_topic(log, stream))
+}
+
+/// The same by its id.
+pub(crate) fn topic_by_id(log: &Log, id: Uuid) -> Option<Arc<Stream>> {
+    log.stream_by_id(StreamId(id)).filter(|stream| is_topic(log, stream))
+}
+
+/// The streams of all topics, by name.
+pub(crate) fn topics(log: &Log) -> Vec<Arc<Stream>> {
+    let mut topics = log.streams();
+    topics.retain(|stream| is_topic(log, stream));
+    topics
+}
+
+fn is_topic(log: &Log, stream: &Stream) -> bool {
+    stream.status(log.env().clock.now()) != Status::Deleting
 }
 
 /// The lane of a partition; UNKNOWN_TOPIC_OR_PARTITION if the topic has no such partition.

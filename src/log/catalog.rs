@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -11,10 +12,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::model::{HashKey, Lane, LaneId, Settings, Shard, ShardId, StreamId, StreamName, Timestamp};
-use crate::store::{self, Journal, Ledger, Write};
+use crate::model::{HashKey, Lane, LaneId, Mode, Settings, Shard, ShardId, Status, StreamId, StreamName, Timestamp, limits};
+use crate::store::{self, Done, Journal, Ledger, Write};
 
 use super::handle::{Streams, settled, ticket};
+use super::history::History;
 use super::route::Routes;
 use super::tail::{LaneCell, Tails};
 use super::{Error, Log, lineage, reshard};
@@ -28,6 +30,9 @@ pub struct Stream {
     name: StreamName,
     created_at: Timestamp,
     settings: RwLock<Arc<Settings>>,
+    history: RwLock<Arc<History>>,
+    /// When it is gone, in milliseconds since the epoch: asked with every append.
+    gone_at: AtomicI64,
     shards: RwLock<Arc<Vec<Shard>>>,
     routes: RwLock<Arc<Routes>>,
     lanes: RwLock<Vec<Arc<LaneCell>>>,
@@ -39,6 +44,8 @@ struct Stored {
     name: StreamName,
     created_at: Timestamp,
     settings: Settings,
+    #[serde(default)]
+    history: History,
 }
 
 impl Stream {
@@ -60,6 +67,12 @@ impl Stream {
     /// Its settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.read().clone()
+    }
+
+    /// What it is doing at `now`.
+    pub fn status(&self, now: Timestamp) -> Status {
+        // Who still holds a stream that is gone sees it go.
+        self.history().status(now).unwrap_or(Status::Deleting)
     }
 
     /// All its shards, open and closed, by number.
@@ -115,6 +128,19 @@ impl Stream {
         self.lanes.read().clone()
     }
 
+    pub(super) fn history(&self) -> Arc<History> {
+        self.history.read().clone()
+    }
+
+    pub(super) fn set_history(&self, history: History) {
+        self.gone_at.store(history.gone_at().map_or(i64::MAX, |at| at.0), Ordering::Release);
+        *self.history.write() = Arc::new(history);
+    }
+
+    fn is_gone(&self, now: Timestamp) -> bool {
+        self.gone_at.load(Ordering::Acquire) <= now.0
+    }
+
     fn new(id: StreamId, stored: Stored, mut shards: Vec<Shard>, journal: &dyn Journal, tails: &Arc<Tails>) -> Self {
         shards.sort_by_key(|shard| shard.id);
         let stream = Self {
@@ -122,10 +148,13 @@ impl Stream {
             name: stored.name,
             created_at: stored.created_at,
             settings: RwLock::new(Arc::new(stored.settings)),
+            history: RwLock::default(),
+            gone_at: AtomicI64::new(i64::MAX),
             shards: RwLock::default(),
             routes: RwLock::new(Arc::new(Routes::of(&[]))),
             lanes: RwLock::new(Vec::new()),
         };
+        stream.set_history(stored.history);
         stream.set_shards(shards, journal, tails);
         stream
     }
@@ -162,8 +191,10 @@ impl Stream {
         u32::try_from(lanes.len()).unwrap_or(u32::MAX)
     }
 
-    fn stored(&self, settings: Settings) -> Result<Write, Error> {
-        put(format!("{STREAMS}{}", self.id), &Stored { name: self.name.clone(), created_at: self.created_at, settings })
+    /// What the ledger is to have of it.
+    pub(super) fn stored(&self, settings: Settings, history: History) -> Result<Write, Error> {
+        let stored = Stored { name: self.name.clone(), created_at: self.created_at, settings, history };
+        put(format!("{STREAMS}{}", self.id), &stored)
     }
 }
 
@@ -221,12 +252,14 @@ pub(super) fn load(journal: &dyn Journal, ledger: &dyn Ledger, tails: &Arc<Tails
 impl Log {
     /// The stream of that name.
     pub fn stream(&self, name: &str) -> Option<Arc<Stream>> {
-        self.inner.streams.read().by_name.get(name).cloned()
+        let found = self.inner.streams.read().by_name.get(name).cloned();
+        found.filter(|stream| !stream.is_gone(self.inner.env.clock.now()))
     }
 
     /// The incarnation of that id.
     pub fn stream_by_id(&self, id: StreamId) -> Option<Arc<Stream>> {
-        self.inner.streams.read().by_id.get(&id).cloned()
+        let found = self.inner.streams.read().by_id.get(&id).cloned();
+        found.filter(|stream| !stream.is_gone(self.inner.env.clock.now()))
     }
 
     /// How many lanes all streams have together.
@@ -236,45 +269,95 @@ impl Log {
 
     /// All streams, by name.
     pub fn streams(&self) -> Vec<Arc<Stream>> {
-        let mut all: Vec<_> = self.inner.streams.read().by_name.values().cloned().collect();
+        let now = self.inner.env.clock.now();
+        let mut all: Vec<_> = self.inner.streams.read().by_name.values().filter(|stream| !stream.is_gone(now)).cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
 
     /// Creates a stream of `lanes` lanes, 1 to [`SHARDS_MAX`](crate::model::limits::SHARDS_MAX). Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::StreamExists`], [`Error::Lanes`]; where limits are in force, [`Error::ShardQuota`], [`Error::OnDemandStreams`].
     pub async fn create_stream(&self, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Error> {
         reshard::check(lanes)?;
         let changing = self.inner.changing.clone().lock_owned().await;
-        if self.stream(name.as_str()).is_some() {
+        let (id, now) = (StreamId(self.inner.env.entropy.uuid()), self.inner.env.clock.now());
+        let before = self.inner.streams.read().by_name.get(&name).cloned();
+        if before.as_ref().is_some_and(|stream| !stream.is_gone(now)) {
             return Err(Error::StreamExists(name));
         }
-        let (id, now) = (StreamId(self.inner.env.entropy.uuid()), self.inner.env.clock.now());
-        let stored = Stored { name, created_at: now, settings };
+        self.check_mode(settings.mode)?;
+        self.check_quota(settings.mode, lanes)?;
+        // Nobody came by since its deletion was over.
+        let (mut writes, leave) = before.map(|stream| self.removal(stream)).unzip();
+        let history = History::default().changing(Status::Creating, now, self.inner.options.state_change_delay);
+        let stored = Stored { name, created_at: now, settings: settings.clone(), history: history.clone() };
         let stream = Stream::new(id, stored, reshard::first_shards(lanes, now), self.inner.journal.as_ref(), &self.inner.tails);
-        let mut writes = vec![stream.stored(stream.settings().as_ref().clone())?];
+        let writes = writes.get_or_insert_default();
+        writes.push(stream.stored(settings, history)?);
         for shard in stream.shards().iter() {
             writes.push(put(shard_key(id, shard), shard)?);
         }
         let stream = Arc::new(stream);
         let (log, created) = (self.clone(), stream.clone());
         let enter = move || {
+            if let Some(leave) = leave {
+                leave(Box::new(|_| {}));
+            }
             let mut streams = log.inner.streams.write();
             streams.by_name.insert(created.name.clone(), created.clone());
             streams.by_id.insert(id, created);
         };
-        self.change(changing, writes, enter).await?;
+        self.change(changing, std::mem::take(writes), enter).await?;
         Ok(stream)
     }
 
-    /// Deletes an incarnation and all its records. Durable when it returns.
+    /// Deletes an incarnation and all its records: at once, or after the delay of changes of state, if there is one. Durable
+    /// when it returns.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::NotActive`].
     pub async fn delete_stream(&self, id: StreamId) -> Result<(), Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
+        self.check_active(&stream)?;
+        let delay = self.inner.options.state_change_delay;
+        if delay.is_zero() {
+            return self.remove(changing, stream).await;
+        }
+        let history = stream.history().changing(Status::Deleting, self.inner.env.clock.now(), delay);
+        let writes = vec![stream.stored(stream.settings().as_ref().clone(), history.clone())?];
+        self.change(changing, writes, move || stream.set_history(history)).await
+    }
+
+    /// Removes streams whose deletion is over.
+    pub(super) async fn bury(&self) {
+        let now = self.inner.env.clock.now();
+        let gone: Vec<_> = self.inner.streams.read().by_id.values().filter(|stream| stream.is_gone(now)).cloned().collect();
+        for stream in gone {
+            let changing = self.inner.changing.clone().lock_owned().await;
+            let is_there = self.inner.streams.read().by_id.contains_key(&stream.id);
+            if is_there && let Err(error) = self.remove(changing, stream.clone()).await {
+                tracing::warn!(%error, stream = %stream.name, "a deleted stream could not be removed; it is tried again");
+            }
+        }
+    }
+
+    async fn remove(&self, changing: OwnedMutexGuard<()>, stream: Arc<Stream>) -> Result<(), Error> {
+        let (done, removed) = ticket();
+        let (writes, leave) = self.removal(stream);
+        self.change(changing, writes, move || leave(done)).await?;
+        removed.await
+    }
+
+    /// What removes a stream from the ledger, and then from everywhere else.
+    fn removal(&self, stream: Arc<Stream>) -> (Vec<Write>, impl FnOnce(Done) + Send + 'static) {
+        let id = stream.id;
         let mut writes = vec![Write::Delete { key: format!("{STREAMS}{id}").into() }];
         writes.extend(stream.shards().iter().map(|shard| Write::Delete { key: Bytes::from(shard_key(id, shard)) }));
-        let (done, removed) = ticket();
         let log = self.clone();
-        let leave = move || {
+        let leave = move |done: Done| {
             {
                 let mut streams = log.inner.streams.write();
                 streams.by_name.remove(stream.name());
@@ -289,24 +372,83 @@ impl Log {
             let lanes: Vec<_> = cells.iter().map(|cell| cell.id).collect();
             log.inner.journal.remove(&lanes, done);
         };
-        self.change(changing, writes, leave).await?;
-        removed.await
+        (writes, leave)
     }
 
     /// Changes a stream's settings: `change` gets what they are and leaves what they shall be. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::NotActive`]; where limits are in force, [`Error::ModeSwitchRate`],
+    /// [`Error::OnDemandStreams`], [`Error::ShardQuota`].
     pub async fn change_settings(&self, id: StreamId, change: impl FnOnce(&mut Settings) + Send) -> Result<(), Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
-        let mut settings = stream.settings().as_ref().clone();
+        self.check_active(&stream)?;
+        let (before, now) = (stream.settings(), self.inner.env.clock.now());
+        let (mut settings, mut history) = (before.as_ref().clone(), stream.history().as_ref().clone());
         change(&mut settings);
-        if settings.retention_hours > stream.settings().retention_hours {
+        if settings.mode != before.mode {
+            self.check_mode(settings.mode)?;
+            self.check_quota(settings.mode, stream.open_shards())?;
+            let (stream, max) = (stream.name.clone(), limits::MODE_SWITCHES_PER_DAY);
+            if self.is_limited() && history.switched.within_a_day(now) >= max {
+                return Err(Error::ModeSwitchRate { stream, max });
+            }
+            history.switched.note(now);
+            history = history.changing(Status::Updating, now, self.inner.options.state_change_delay);
+        }
+        let mut writes = vec![stream.stored(settings.clone(), history.clone())?];
+        let mut shards = stream.shards().as_ref().clone();
+        if settings.retention_hours > before.retention_hours {
             // What is over by the old retention stays over.
             for cell in stream.cells() {
                 self.horizon(&stream, &cell).await?;
             }
+            for shard in shards.iter_mut().filter(|shard| lineage::is_expired(shard, before.retention(), now)) {
+                shard.expired = true;
+                writes.push(put(shard_key(id, shard), shard)?);
+            }
         }
-        let writes = vec![stream.stored(settings.clone())?];
-        self.change(changing, writes, move || *stream.settings.write() = Arc::new(settings)).await
+        let apply = move || {
+            *stream.settings.write() = Arc::new(settings);
+            stream.set_history(history);
+            *stream.shards.write() = Arc::new(shards);
+        };
+        self.change(changing, writes, apply).await
+    }
+
+    /// Whether a stream may be changed now.
+    pub(super) fn check_active(&self, stream: &Stream) -> Result<(), Error> {
+        match stream.status(self.inner.env.clock.now()) {
+            Status::Active => Ok(()),
+            status => Err(Error::NotActive { stream: stream.name.clone(), status }),
+        }
+    }
+
+    /// Whether `more` shards of a stream in `mode` may be opened: the quota is one of provisioned streams.
+    pub(super) fn check_quota(&self, mode: Mode, more: u32) -> Result<(), Error> {
+        if mode != Mode::Provisioned || !self.is_limited() {
+            return Ok(());
+        }
+        let max = self.inner.options.shard_quota;
+        let open = self.streams_in(mode).map(|stream| stream.open_shards()).fold(0, u32::saturating_add);
+        if open.saturating_add(more) > max { Err(Error::ShardQuota { open, max, more }) } else { Ok(()) }
+    }
+
+    /// Whether another stream may be in `mode`.
+    fn check_mode(&self, mode: Mode) -> Result<(), Error> {
+        let max = limits::ON_DEMAND_STREAMS_MAX;
+        let is_full = mode == Mode::OnDemand && self.is_limited() && self.streams_in(mode).count() >= max;
+        if is_full { Err(Error::OnDemandStreams { max }) } else { Ok(()) }
+    }
+
+    fn streams_in(&self, mode: Mode) -> impl Iterator<Item = Arc<Stream>> {
+        self.streams().into_iter().filter(move |stream| stream.settings().mode == mode)
+    }
+
+    /// Whether Kinesis's limits on counts are in force.
+    pub(super) fn is_limited(&self) -> bool {
+        self.inner.env.limits.get().throughput.is_some()
     }
 
     /// Commits `writes`, and carries out `apply` when they are durable, also if nobody waits for that any more: what the

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch;
-use crate::model::{HashKey, HashKeyRange, Offset, ShardId, StreamName, Throughput};
+use crate::model::{HashKey, HashKeyRange, Mode, Offset, ShardId, Status, StreamName, Throughput};
 use crate::store;
 
 /// Why the log did not do what it was asked for.
@@ -60,6 +60,66 @@ pub enum Error {
         first: ShardId,
         /// The shard with the higher keys.
         second: ShardId,
+    },
+    /// The stream is still busy with the last change.
+    #[error("stream {stream} is {status}; it can be changed when it is ACTIVE")]
+    NotActive {
+        /// The stream.
+        stream: StreamName,
+        /// What it is doing.
+        status: Status,
+    },
+    /// A stream in this mode does not have its shards changed by its owner.
+    #[error("stream {stream} is in mode {mode}, in which its traffic decides how many shards it has")]
+    WrongMode {
+        /// The stream.
+        stream: StreamName,
+        /// Its mode.
+        mode: Mode,
+    },
+    /// All provisioned streams would have too many open shards together.
+    #[error("{more} more shards were asked for; {open} are open in all, and at most {max} may be (--shard-quota)")]
+    ShardQuota {
+        /// How many are open.
+        open: u32,
+        /// How many may be.
+        max: u32,
+        /// How many were asked for on top.
+        more: u32,
+    },
+    /// There are as many streams in on-demand mode as there may be.
+    #[error("there are {max} streams in mode ON_DEMAND, and no more may be")]
+    OnDemandStreams {
+        /// How many may be.
+        max: usize,
+    },
+    /// A stream cannot be scaled by so much at once.
+    #[error(
+        "stream {stream} has {open} open shards and can be scaled to at least half and at most double of that; {target} were asked for"
+    )]
+    ScaleTarget {
+        /// The stream.
+        stream: StreamName,
+        /// How many shards are open.
+        open: u32,
+        /// How many were asked for.
+        target: u32,
+    },
+    /// The stream was scaled too often.
+    #[error("stream {stream} was scaled {max} times within 24 hours, and cannot be scaled more often")]
+    ScalingRate {
+        /// The stream.
+        stream: StreamName,
+        /// How often it may be.
+        max: usize,
+    },
+    /// The stream's mode was switched too often.
+    #[error("the mode of stream {stream} was switched {max} times within 24 hours, and cannot be switched more often")]
+    ModeSwitchRate {
+        /// The stream.
+        stream: StreamName,
+        /// How often it may be.
+        max: usize,
     },
     /// The name is taken.
     #[error("stream {0} already exists")]

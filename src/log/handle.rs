@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
 
 use crate::env::Env;
-use crate::model::{LaneId, StreamId, StreamName};
+use crate::model::{LaneId, StreamId, StreamName, limits};
 use crate::store::{self, Done, Journal, Ledger, Volume};
 
 use super::catalog::{self, Stream};
@@ -29,11 +30,15 @@ const READS_MAX: usize = 16;
 pub struct Options {
     /// Bytes of the newest batches kept in memory, all lanes together.
     pub tail_bytes_max: usize,
+    /// How long a stream is CREATING, UPDATING or DELETING after such a change.
+    pub state_change_delay: Duration,
+    /// Open shards of all provisioned streams together, where limits are in force.
+    pub shard_quota: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tail_bytes_max: 32 << 20 }
+        Self { tail_bytes_max: 32 << 20, state_change_delay: Duration::ZERO, shard_quota: limits::SHARD_QUOTA }
     }
 }
 
@@ -41,6 +46,7 @@ pub(super) struct Inner {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) env: Env,
+    pub(super) options: Options,
     pub(super) streams: RwLock<Streams>,
     /// Held while the catalog is changed: changes are rare and wait for the disk.
     pub(super) changing: Arc<AsyncMutex<()>>,
@@ -72,6 +78,7 @@ impl Log {
             journal,
             ledger,
             env,
+            options,
             streams,
             changing,
             tails,

@@ -8,6 +8,7 @@ mod arrival;
 mod catalog;
 mod error;
 mod handle;
+mod history;
 mod lineage;
 mod position;
 mod producers;

@@ -39,8 +39,10 @@ impl Log {
         Ok(state.horizon)
     }
 
-    /// Gives up everything in all streams that is past its retention, so that its space can be used again.
+    /// Gives up everything in all streams that is past its retention, and streams whose deletion is over, so that their space
+    /// can be used again.
     pub async fn sweep(&self) {
+        self.bury().await;
         for stream in self.streams() {
             for cell in stream.cells() {
                 if let Err(error) = self.horizon(&stream, &cell).await {

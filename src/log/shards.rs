@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{HashKey, Lane, Offset, Shard, ShardId, StreamId};
+use crate::model::{HashKey, Lane, Mode, Offset, Shard, ShardId, Status, StreamId, limits};
 
 use super::catalog::{Stream, put, shard_key};
 use super::reshard::Reshaping;
@@ -16,62 +16,103 @@ use super::route::Takes;
 use super::tail::LaneCell;
 use super::{Error, Log};
 
+/// Who wants shards changed.
+#[derive(Clone, Copy)]
+enum Why {
+    /// Somebody, these very shards.
+    Asked,
+    /// Somebody, to so many.
+    Scaled(u32),
+}
+
 impl Log {
     /// Splits an open shard in two, of which the second begins at `key`. Durable when it returns.
     ///
     /// # Errors
-    /// [`Error::UnknownShard`], [`Error::ShardClosed`], [`Error::SplitKey`], [`Error::Lanes`].
+    /// [`Error::UnknownShard`], [`Error::ShardClosed`], [`Error::SplitKey`], and what [`Log::open_lanes`] refuses.
     pub async fn split_shard(&self, id: StreamId, shard: ShardId, key: HashKey) -> Result<(), Error> {
-        self.reshape(id, |reshaping| reshaping.split(shard, key)).await
+        self.reshape(id, Why::Asked, |reshaping| reshaping.split(shard, key)).await
     }
 
     /// Merges two open shards, of which the second one's keys follow the first one's. Durable when it returns.
     ///
     /// # Errors
-    /// [`Error::UnknownShard`], [`Error::ShardClosed`], [`Error::NotAdjacent`].
+    /// [`Error::UnknownShard`], [`Error::ShardClosed`], [`Error::NotAdjacent`], [`Error::NotActive`], [`Error::WrongMode`].
     pub async fn merge_shards(&self, id: StreamId, first: ShardId, second: ShardId) -> Result<(), Error> {
-        self.reshape(id, |reshaping| reshaping.merge(first, second)).await
+        self.reshape(id, Why::Asked, |reshaping| reshaping.merge(first, second)).await
     }
 
     /// Changes the open shards of a stream to `target` ones of even ranges. Durable when it returns.
     ///
     /// # Errors
-    /// [`Error::Lanes`].
+    /// What [`Log::open_lanes`] refuses; where limits are in force, [`Error::ScaleTarget`] and [`Error::ScalingRate`].
     pub async fn scale(&self, id: StreamId, target: u32) -> Result<(), Error> {
-        self.reshape(id, |reshaping| reshaping.scale(target)).await
+        self.reshape(id, Why::Scaled(target), |reshaping| reshaping.scale(target)).await
     }
 
-    /// Splits the widest open shards until the stream has `lanes` lanes. Durable when it returns.
+    /// Splits the widest open shards until the stream has `lanes` lanes, sealed ones counted. Durable when it returns.
     ///
     /// # Errors
-    /// [`Error::Lanes`] if there are as many already, or there cannot be as many.
+    /// [`Error::Lanes`] if there are as many already, or there cannot be as many; [`Error::NotActive`]; [`Error::WrongMode`];
+    /// where limits are in force, [`Error::ShardQuota`].
     pub async fn open_lanes(&self, id: StreamId, lanes: u32) -> Result<(), Error> {
-        self.reshape(id, |reshaping| reshaping.open_lanes(lanes)).await
+        self.reshape(id, Why::Asked, |reshaping| reshaping.open_lanes(lanes)).await
     }
 
     async fn reshape(
         &self,
         id: StreamId,
+        why: Why,
         change: impl Fn(Reshaping<'_>) -> Result<Vec<Shard>, Error> + Send + Sync,
     ) -> Result<(), Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
+        self.check_active(&stream)?;
+        self.check_reason(&stream, why)?;
         let (before, now) = (stream.shards(), self.inner.env.clock.now());
         let planned = |next: &dyn Fn(Lane) -> Offset| change(Reshaping::of(stream.name(), &before, now, next));
         let draft = planned(&|_| Offset(0))?;
+        let open = u32::try_from(draft.iter().filter(|shard| shard.is_open()).count()).unwrap_or(u32::MAX);
+        if let Some(more) = open.checked_sub(stream.open_shards()).filter(|more| *more > 0) {
+            self.check_quota(stream.settings().mode, more)?;
+        }
         let closed = before.iter().zip(&draft).filter(|(old, new)| old.is_open() && !new.is_open());
         let pause = self.pause(&stream, closed.map(|(old, _)| old.lane).collect()).await;
         let shards = planned(&|lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next))?;
-        let mut writes = Vec::new();
+        let mut history = stream.history().changing(Status::Updating, now, self.inner.options.state_change_delay);
+        if let Why::Scaled(_) = why {
+            history.scaled.note(now);
+        }
+        let mut writes = vec![stream.stored(stream.settings().as_ref().clone(), history.clone())?];
         for shard in changed(&before, &shards) {
             writes.push(put(shard_key(id, shard), shard)?);
         }
         let log = self.clone();
         let apply = move || {
             pause.stream.set_shards(shards, log.inner.journal.as_ref(), &log.inner.tails);
+            pause.stream.set_history(history);
             drop(pause);
         };
         self.change(changing, writes, apply).await
+    }
+
+    /// Whether the stream may be changed for this reason.
+    fn check_reason(&self, stream: &Stream, why: Why) -> Result<(), Error> {
+        let (name, mode, open) = (|| stream.name().clone(), stream.settings().mode, stream.open_shards());
+        match why {
+            Why::Asked | Why::Scaled(_) if mode == Mode::OnDemand => Err(Error::WrongMode { stream: name(), mode }),
+            Why::Scaled(target) if self.is_limited() => {
+                if target > open.saturating_mul(2) || target.saturating_mul(2) < open {
+                    return Err(Error::ScaleTarget { stream: name(), open, target });
+                }
+                let max = limits::SCALINGS_PER_DAY;
+                match stream.history().scaled.within_a_day(self.inner.env.clock.now()) {
+                    times if times >= max => Err(Error::ScalingRate { stream: name(), max }),
+                    _ => Ok(()),
+                }
+            }
+            Why::Asked | Why::Scaled(_) => Ok(()),
+        }
     }
 
     /// Parks what is written to `lanes` and to the sealed lanes that they take over, and returns when nothing is under way there.

@@ -105,6 +105,18 @@ pub const BATCH_BYTES_MAX: u32 = 10 * 1_048_576 + 12;
 /// Records that a compressed batch may claim: 128 MiB of the smallest records, which take 7 bytes each. *Ours*.
 pub const COMPRESSED_RECORDS_MAX: usize = (128 << 20) / 7;
 
+/// Default of the open shards that all provisioned streams may have together. Kinesis developer guide, "Quotas and limits": 500
+/// in most regions until 2025; since then 1,000 to 20,000 (2026-11). Kept small, so that programs meet the quota in tests.
+pub const SHARD_QUOTA: u32 = 500;
+/// Streams in on-demand mode. Kinesis developer guide, "Quotas and limits", 2026-11.
+pub const ON_DEMAND_STREAMS_MAX: usize = 50;
+/// Shards of a new stream in on-demand mode. Kinesis developer guide, "Capacity modes": 4 MB/s of writes, 2026-11.
+pub const ON_DEMAND_SHARDS: u32 = 4;
+/// How often a stream may be scaled in 24 hours. Kinesis API reference, UpdateShardCount, 2026-11.
+pub const SCALINGS_PER_DAY: usize = 10;
+/// How often a stream's mode may be switched in 24 hours. Kinesis API reference, UpdateStreamMode, 2026-11.
+pub const MODE_SWITCHES_PER_DAY: usize = 2;
+
 /// Shards in one stream. *Ours*: AWS has no fixed limit within the account quota; this one bounds memory.
 pub const SHARDS_MAX: u32 = 10_000;
 

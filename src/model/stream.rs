@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,63 @@ impl fmt::Display for Offset {
     }
 }
 
+/// What a stream is doing (Kinesis API reference, `StreamStatus`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// It was created just now.
+    Creating,
+    /// Nothing: only then it can be changed.
+    Active,
+    /// Its shards or its mode were changed just now.
+    Updating,
+    /// It goes.
+    Deleting,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Creating => "CREATING",
+            Self::Active => "ACTIVE",
+            Self::Updating => "UPDATING",
+            Self::Deleting => "DELETING",
+        })
+    }
+}
+
+/// Who decides how many shards a stream has (Kinesis API reference, `StreamMode`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Mode {
+    /// Its owner.
+    #[default]
+    Provisioned,
+    /// Its traffic.
+    OnDemand,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Provisioned => "PROVISIONED",
+            Self::OnDemand => "ON_DEMAND",
+        })
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "PROVISIONED" => Ok(Self::Provisioned),
+            "ON_DEMAND" => Ok(Self::OnDemand),
+            _ => Err("PROVISIONED and ON_DEMAND are accepted".to_owned()),
+        }
+    }
+}
+
 /// What can be set on a stream.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -60,6 +118,9 @@ pub struct Settings {
     pub batch_bytes_max: u32,
     /// Whether the log overwrites the records' timestamps with their arrival (Kafka's `LogAppendTime`).
     pub arrival_stamped: bool,
+    /// Who decides how many shards it has.
+    #[serde(default)]
+    pub mode: Mode,
     /// Whether a record without a key is refused (Kafka: topics with `cleanup.policy=compact`).
     pub keys_required: bool,
     /// Consumers registered for fan-out: each has read throughput of its own. At most [`limits::FAN_OUT_CONSUMERS_MAX`].
@@ -77,6 +138,7 @@ impl Default for Settings {
             batch_bytes_max: limits::BATCH_BYTES_DEFAULT,
             arrival_stamped: false,
             keys_required: false,
+            mode: Mode::Provisioned,
             fan_out: BTreeSet::new(),
             notes: BTreeMap::new(),
         }

@@ -7,6 +7,7 @@ mod appends;
 mod reads;
 mod reshard;
 mod retention;
+mod states;
 mod streams;
 
 use std::future::Future;

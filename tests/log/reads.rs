@@ -23,7 +23,7 @@ fn want(lane: LaneId, from: i64) -> Want {
 
 async fn what_memory_does_not_hold_is_read_from_the_store(mut house: House) {
     for tail_bytes_max in [0, 1_000, 64 << 20] {
-        house = house.reopened_with(Options { tail_bytes_max });
+        house = house.reopened_with(Options { tail_bytes_max, ..Options::default() });
         let lane = house.stream(&format!("s{tail_bytes_max}"), 1).await.lane(0);
         for index in 0..40 {
             house.put(lane, &[&index.to_string(), "more"]).await;
@@ -61,7 +61,7 @@ async fn budgets_end_a_page_but_a_reader_always_gets_on(mut house: House) {
     }
     for tail_bytes_max in [64 << 20, 0] {
         if tail_bytes_max == 0 {
-            house = house.reopened_with(Options { tail_bytes_max });
+            house = house.reopened_with(Options { tail_bytes_max, ..Options::default() });
         }
         for (bytes_max, batches) in [(0, 1), (1, 1), (size, 1), (2 * size - 1, 1), (2 * size, 2), (usize::MAX, 5)] {
             assert_eq!(house.page_of(stream.lane(0), 0, bytes_max).await.unwrap().batches.len(), batches, "{bytes_max}");

@@ -105,7 +105,7 @@ async fn what_is_over_is_over_on_a_cold_lane_too(house: House) {
         house.put(lane, &["x"]).await;
         advance(HOUR).await;
     }
-    let house = house.reopened_with(Options { tail_bytes_max: 0 });
+    let house = house.reopened_with(Options { tail_bytes_max: 0, ..Options::default() });
     assert_eq!(house.horizon(lane).await, 0);
     advance(14 * HOUR + HOUR / 2).await;
     assert_eq!(house.horizon(lane).await, 1);

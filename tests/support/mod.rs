@@ -53,6 +53,7 @@ impl Gateway {
             node_id: 0,
             cluster_id: "shardgate-tests-000000".to_owned(),
             advertised: None,
+            arn_prefix: "arn:aws:kinesis:us-east-1:000000000000:stream/".to_owned(),
             default_partitions: 2,
             auto_create_topics: true,
             frame_bytes_max: 100 << 20,

@@ -165,6 +165,8 @@ pub struct Config {
     pub cluster_id: String,
     /// Host and port told to clients; `None`: the address their connection arrived at.
     pub advertised: Option<(String, u16)>,
+    /// What comes before a topic's name in the name that Kinesis clients know its stream by: `arn:aws:kinesis:…:stream/`.
+    pub arn_prefix: String,
     /// Partitions of a topic created without a number.
     pub default_partitions: u32,
     /// Whether Metadata creates missing topics. Produce never does, as in Kafka: a client asks for metadata first.

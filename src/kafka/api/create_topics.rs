@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Config;
 use crate::kafka::translate::{self, Refusal, Shown};
-use crate::model::{Limits, Settings, StreamName};
+use crate::model::{Limits, Mode, Settings, StreamName, limits};
 
 /// Partitions that one request can create, all its topics together (Apache Kafka, `ReplicationControlManager`, 4.4).
 const PARTITIONS_PER_REQUEST_MAX: i64 = 10_000;
@@ -65,7 +65,7 @@ struct Plan {
 async fn create(cx: &Context, topic: &CreatableTopic, validate_only: bool) -> Result<CreatableTopicResult, Refusal> {
     let exists = cx.door.log.stream(topic.name.as_str()).is_some();
     let plan = plan(topic, &cx.door.config, exists)?;
-    let result = created(&plan, cx.door.log.env().limits.get());
+    let result = created(&plan, &cx.door.config, cx.door.log.env().limits.get());
     if validate_only {
         return Ok(result);
     }
@@ -82,10 +82,10 @@ fn plan(topic: &CreatableTopic, config: &Config, exists: bool) -> Result<Plan, R
     let configs = topic.configs.iter().map(|config| (config.name.as_str(), config.value.as_deref()));
     let configs = translate::with_values(configs, ResponseError::InvalidConfig)?;
     let settings = translate::replaced(&Settings::default(), configs)?;
-    Ok(Plan { name, lanes: lanes(topic, config)?, settings })
+    Ok(Plan { name, lanes: lanes(topic, config, settings.mode)?, settings })
 }
 
-fn lanes(topic: &CreatableTopic, config: &Config) -> Result<u32, Refusal> {
+fn lanes(topic: &CreatableTopic, config: &Config, mode: Mode) -> Result<u32, Refusal> {
     if !topic.assignments.is_empty() {
         return assigned_lanes(topic, config.node_id);
     }
@@ -96,6 +96,7 @@ fn lanes(topic: &CreatableTopic, config: &Config) -> Result<u32, Refusal> {
         ));
     }
     match topic.num_partitions {
+        -1 if mode == Mode::OnDemand => Ok(limits::ON_DEMAND_SHARDS),
         -1 => Ok(config.default_partitions),
         count => translate::lanes(count, "the number of partitions (-1 for the default)"),
     }
@@ -140,10 +141,9 @@ fn check_total(topics: &[CreatableTopic], config: &Config) -> Result<(), Refusal
     ))
 }
 
-fn created(plan: &Plan, limits: Limits) -> CreatableTopicResult {
-    let open_shards = usize::try_from(plan.lanes).unwrap_or(usize::MAX);
-    let configs =
-        translate::show_topic(plan.name.as_str(), &plan.settings, open_shards, limits).into_iter().map(config_result).collect();
+fn created(plan: &Plan, config: &Config, limits: Limits) -> CreatableTopicResult {
+    let arn = format!("{}{}", config.arn_prefix, plan.name);
+    let configs = translate::show_topic(&arn, &plan.settings, plan.lanes, limits).into_iter().map(config_result).collect();
     CreatableTopicResult::default()
         .with_name(TopicName(plan.name.as_str().to_owned().into()))
         .with_topic_id(Uuid::nil())
@@ -172,7 +172,6 @@ fn refused(name: TopicName, refusal: Refusal) -> CreatableTopicResult {
 mod tests {
     use super::*;
     use crate::kafka::translate::tests::config;
-    use crate::model::limits;
     use bytes::BytesMut;
     use kafka_protocol::messages::BrokerId;
     use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopicConfig};
@@ -267,7 +266,7 @@ mod tests {
         let plan = plan(&with_config("cleanup.policy", Some("compact")), &config(), false).unwrap();
         let refusal = Refusal::topic_exists("b");
         let response = CreateTopicsResponse::default()
-            .with_topics(vec![created(&plan, Limits::off()), refused(StrBytes::from("b").into(), refusal)]);
+            .with_topics(vec![created(&plan, &config(), Limits::off()), refused(StrBytes::from("b").into(), refusal)]);
         for version in CreateTopics::VERSIONS {
             let mut bytes = BytesMut::new();
             response.encode(&mut bytes, version).unwrap();

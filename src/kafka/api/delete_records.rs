@@ -13,6 +13,7 @@ use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use kafka_protocol::messages::{ApiKey, DeleteRecordsRequest, DeleteRecordsResponse};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::partition;
 
 /// What a low watermark is if there is none (Apache Kafka, `DeleteRecordsResponse.INVALID_LOW_WATERMARK`).
 const NO_LOW_WATERMARK: i64 = -1;
@@ -32,7 +33,7 @@ impl Api for DeleteRecords {
             client = %cx.client_id,
             "DeleteRecords refused with POLICY_VIOLATION: records cannot be deleted, they go when the topic's retention.ms ends"
         );
-        let lanes = |name: &str| cx.door.log.stream(name).map(|stream| stream.lanes());
+        let lanes = |name: &str| partition::topic(&cx.door.log, name).map(|stream| stream.lanes());
         let topics = request.topics.into_iter().map(|topic| {
             let lanes = lanes(topic.name.as_str());
             refused(topic, lanes)

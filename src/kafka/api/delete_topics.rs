@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Door;
+use crate::kafka::partition;
 use crate::kafka::translate::{self, Refusal};
 use crate::log::Stream;
-use crate::model::StreamId;
 
 /// DeleteTopics.
 pub(crate) struct DeleteTopics;
@@ -84,7 +84,7 @@ fn named(topic: &DeleteTopicState) -> Result<Named<'_>, Refusal> {
 
 fn by_id(door: &Door, id: Uuid) -> Result<Arc<Stream>, Refusal> {
     let unknown = || Refusal::new(ResponseError::UnknownTopicId, format!("there is no topic with the id {id}"));
-    door.log.stream_by_id(StreamId(id)).ok_or_else(unknown)
+    partition::topic_by_id(&door.log, id).ok_or_else(unknown)
 }
 
 fn refused(name: Option<TopicName>, id: Uuid, refusal: Refusal) -> DeletableTopicResult {

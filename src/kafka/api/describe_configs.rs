@@ -17,7 +17,7 @@ use kafka_protocol::messages::{ApiKey, DescribeConfigsRequest, DescribeConfigsRe
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::translate::{self, Refusal, ResourceType, Shown, Synonym};
-use crate::model::{Shard, StreamName};
+use crate::model::StreamName;
 
 /// DescribeConfigs.
 pub(crate) struct DescribeConfigs;
@@ -65,8 +65,8 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Show
         ResourceType::Topic => {
             StreamName::new(name)?;
             let stream = translate::topic(&cx.door, name)?;
-            let open_shards = stream.shards().iter().filter(|shard| Shard::is_open(shard)).count();
-            Ok(translate::show_topic(name, &stream.settings(), open_shards, cx.door.log.env().limits.get()))
+            let arn = format!("{}{name}", config.arn_prefix);
+            Ok(translate::show_topic(&arn, &stream.settings(), stream.open_shards(), cx.door.log.env().limits.get()))
         }
         // What all brokers have in common is what was set for all at run time: nothing.
         ResourceType::Broker if name.is_empty() => Ok(Vec::new()),

@@ -19,6 +19,7 @@ use kafka_protocol::messages::{ApiKey, DescribeLogDirsRequest, DescribeLogDirsRe
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::code;
+use crate::kafka::partition;
 use crate::log::{Error, Log, Stream};
 
 /// Space that is not known (Apache Kafka, `DescribeLogDirsResponse.UNKNOWN_VOLUME_BYTES`).
@@ -38,11 +39,11 @@ impl Api for DescribeLogDirs {
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
         let log = &cx.door.log;
         let wanted: Vec<(Arc<Stream>, Vec<u32>)> = match &request.topics {
-            None => log.streams().into_iter().map(all_lanes).collect(),
+            None => partition::topics(log).into_iter().map(all_lanes).collect(),
             Some(topics) => asked(topics)
                 .into_iter()
                 .filter_map(|(name, partitions)| {
-                    let stream = log.stream(name)?;
+                    let stream = partition::topic(log, name)?;
                     let lanes = known(&partitions, stream.lanes()).collect();
                     Some((stream, lanes))
                 })

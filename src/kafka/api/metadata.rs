@@ -23,7 +23,7 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::partition::{LEADER_EPOCH, Topic};
+use crate::kafka::partition::{LEADER_EPOCH, Topic, topic, topics};
 use crate::kafka::translate::create_default;
 use crate::log::Stream;
 use crate::model::StreamName;
@@ -57,7 +57,7 @@ impl Api for Metadata {
         let operations = request.include_topic_authorized_operations.then_some(TOPIC_OPERATIONS);
         let asked = request.topics.filter(|topics| cx.version >= ABSENT_IS_ALL || !topics.is_empty());
         let topics = match asked {
-            None => cx.door.log.streams().iter().map(|stream| describe(cx, stream, operations)).collect(),
+            None => topics(&cx.door.log).iter().map(|stream| describe(cx, stream, operations)).collect(),
             Some(asked) => {
                 let create =
                     cx.door.config.auto_create_topics && (cx.version < CREATION_CHOICE || request.allow_auto_topic_creation);
@@ -100,7 +100,7 @@ async fn some(
         }
         let found = match named {
             Some(name) => {
-                let is_missing = cx.door.log.stream(name.as_str()).is_none();
+                let is_missing = topic(&cx.door.log, name.as_str()).is_none();
                 let found = by_name(cx, &name, create && left > 0).await;
                 left -= usize::from(create && left > 0 && is_missing);
                 found

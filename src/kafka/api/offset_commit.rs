@@ -15,6 +15,7 @@ use kafka_protocol::messages::{ApiKey, OffsetCommitRequest, OffsetCommitResponse
 use super::contract::{Api, Context, Reply};
 use crate::kafka::code;
 use crate::kafka::group::{Commit, Membership, NewOffset, Refusal};
+use crate::kafka::partition;
 
 pub(crate) struct OffsetCommit;
 
@@ -28,7 +29,7 @@ impl Api for OffsetCommit {
     async fn handle(cx: &Context, request: OffsetCommitRequest) -> Reply<OffsetCommitResponse> {
         let (mut offsets, mut topics) = (Vec::new(), Vec::new());
         for OffsetCommitRequestTopic { name, partitions, .. } in request.topics {
-            let lanes = cx.door.log.stream(&name).map_or(0, |stream| stream.lanes());
+            let lanes = partition::topic(&cx.door.log, &name).map_or(0, |stream| stream.lanes());
             let answers = partitions.iter().map(|partition| answer(partition, lanes)).collect::<Vec<_>>();
             let known = partitions.into_iter().zip(&answers).filter(|(_, answer)| answer.error_code == 0);
             offsets.extend(known.map(|(partition, _)| new_offset(&name, partition)));

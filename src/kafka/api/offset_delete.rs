@@ -10,6 +10,7 @@ use kafka_protocol::messages::{ApiKey, OffsetDeleteRequest, OffsetDeleteResponse
 use super::contract::{Api, Context, Reply};
 use crate::kafka::code;
 use crate::kafka::group::Partitions;
+use crate::kafka::partition;
 
 pub(crate) struct OffsetDelete;
 
@@ -23,7 +24,7 @@ impl Api for OffsetDelete {
     async fn handle(cx: &Context, request: OffsetDeleteRequest) -> Reply<OffsetDeleteResponse> {
         let (mut wanted, mut topics) = (Partitions::new(), Vec::new());
         for topic in request.topics {
-            let exists = cx.door.log.stream(&topic.name).is_some();
+            let exists = partition::topic(&cx.door.log, &topic.name).is_some();
             let indexes = topic.partitions.into_iter().map(|partition| partition.partition_index).collect::<Vec<_>>();
             let code = if exists { 0 } else { ResponseError::UnknownTopicOrPartition.code() };
             let answer =

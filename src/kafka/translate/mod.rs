@@ -16,7 +16,7 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 
-use crate::kafka::{Door, code};
+use crate::kafka::{Door, code, partition};
 use crate::log::{self, Stream};
 use crate::model::{InvalidName, Settings, StreamName, limits};
 
@@ -144,7 +144,7 @@ pub(crate) fn check_replicas<'a>(node_id: i32, partitions: impl IntoIterator<Ite
 
 /// The stream of the topic `name`.
 pub(crate) fn topic(door: &Door, name: &str) -> Result<Arc<Stream>, Refusal> {
-    door.log.stream(name).ok_or_else(|| Refusal::unknown_topic(name))
+    partition::topic(&door.log, name).ok_or_else(|| Refusal::unknown_topic(name))
 }
 
 /// Creates a topic. Every way to a new topic ends here.
@@ -203,6 +203,7 @@ pub(crate) mod tests {
             node_id: 7,
             cluster_id: "0123456789012345678901".to_owned(),
             advertised: None,
+            arn_prefix: "arn:aws:kinesis:us-east-1:000000000000:stream/".to_owned(),
             default_partitions: 3,
             log_dir: "/data".to_owned(),
             auto_create_topics: false,

@@ -15,9 +15,6 @@ use super::topic_config::{
 use super::{Refusal, quoted};
 use crate::model::{Limits, Settings, limits};
 
-/// What comes before a stream's name in its ARN, until region and account are settings.
-const ARN_PREFIX: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/";
-
 /// The configs that are set, with their values as they are shown.
 type Set = BTreeMap<&'static str, String>;
 
@@ -116,6 +113,7 @@ fn value(config: &TopicConfig, settings: &Settings) -> String {
         RETENTION_MS => retention_ms(settings.retention_hours),
         MAX_MESSAGE_BYTES => settings.batch_bytes_max.to_string(),
         FAN_OUT_CONSUMERS => settings.fan_out.iter().cloned().collect::<Vec<_>>().join(","),
+        STREAM_MODE => settings.mode.to_string(),
         TIMESTAMP_TYPE if settings.arrival_stamped => LOG_APPEND_TIME.to_owned(),
         TIMESTAMP_TYPE => config.default.to_owned(),
         name => settings.notes.get(name).map_or(config.default, String::as_str).to_owned(),
@@ -155,6 +153,7 @@ fn build(before: &Settings, set: Set) -> Result<Settings, Refusal> {
             .unwrap_or(defaults.batch_bytes_max),
         arrival_stamped: set.get(TIMESTAMP_TYPE).is_some_and(|kind| kind == LOG_APPEND_TIME),
         keys_required: compacted,
+        mode: set.get(STREAM_MODE).and_then(|mode| mode.parse().ok()).unwrap_or_default(),
         fan_out: set
             .get(FAN_OUT_CONSUMERS)
             .map(|names| TopicConfig::items(names))
@@ -181,8 +180,9 @@ fn check_together(set: &Set) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Every config of the topic `name` as it is shown: those that can be set, in name order, then the stream behind it.
-pub(crate) fn show(name: &str, settings: &Settings, open_shards: usize, limits: Limits) -> Vec<Shown> {
+/// Every config of a topic as it is shown: those that can be set, in name order, then the stream behind it, whose name for
+/// Kinesis clients is `arn`.
+pub(crate) fn show(arn: &str, settings: &Settings, open_shards: u32, limits: Limits) -> Vec<Shown> {
     let set: BTreeSet<&str> = collect(settings).into_keys().collect();
     let configs = TABLE.iter().map(|config| {
         let (value, default) = (value(config, settings), default_value(config, settings));
@@ -201,10 +201,10 @@ pub(crate) fn show(name: &str, settings: &Settings, open_shards: usize, limits: 
             documentation: config.documentation,
         }
     });
-    configs.chain(show_stream(name, open_shards, limits)).collect()
+    configs.chain(show_stream(arn, open_shards, limits)).collect()
 }
 
-fn show_stream(name: &str, open_shards: usize, limits: Limits) -> [Shown; 4] {
+fn show_stream(arn: &str, open_shards: u32, limits: Limits) -> [Shown; 3] {
     let fact = |name, value, kind, documentation| Shown {
         name,
         value,
@@ -217,8 +217,7 @@ fn show_stream(name: &str, open_shards: usize, limits: Limits) -> [Shown; 4] {
     [
         fact(LIMITS_PROFILE, limits.to_string(), Kind::String, "The limits in force for every stream; a config of the broker."),
         fact(OPEN_SHARDS, open_shards.to_string(), Kind::Int, "Shards of the stream that take records now."),
-        fact(STREAM_ARN, format!("{ARN_PREFIX}{name}"), Kind::String, "The name by which Kinesis clients know the stream."),
-        fact(STREAM_MODE, "PROVISIONED".to_owned(), Kind::String, "Whether the stream's capacity is set or follows the traffic."),
+        fact(STREAM_ARN, arn.to_owned(), Kind::String, "The name by which Kinesis clients know the stream."),
     ]
 }
 
@@ -237,6 +236,7 @@ pub(crate) fn with_values<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Mode;
     use kafka_protocol::ResponseError;
 
     fn created(configs: &[(&str, &str)]) -> Settings {
@@ -313,6 +313,14 @@ mod tests {
     }
 
     #[test]
+    fn the_mode_is_one_of_kinesis() {
+        let settings = created(&[("kinesis.stream.mode", "ON_DEMAND")]);
+        assert_eq!(settings.mode, Mode::OnDemand);
+        assert_eq!(shown(&settings, "kinesis.stream.mode"), ("ON_DEMAND".to_owned(), Source::Topic));
+        assert_eq!(changed(&settings, &[Change::Delete("kinesis.stream.mode")]).unwrap().mode, Mode::Provisioned);
+    }
+
+    #[test]
     fn notes_of_others_stay() {
         let mut settings = Settings::default();
         settings.notes.insert("kinesis.tags".to_owned(), "a=b".to_owned());
@@ -357,7 +365,7 @@ mod tests {
             (Change::Subtract("segment.ms", "1"), "segment.ms is no list"),
             (Change::Append("retention.sm", "1"), "nearest one is retention.ms"),
             (Change::Delete("retention.sm"), "nearest one is retention.ms"),
-            (Change::Set("kinesis.stream.mode", "ON_DEMAND"), "read-only"),
+            (Change::Set("kinesis.shard.count.open", "9"), "read-only"),
             (Change::Delete("kinesis.stream.arn"), "read-only"),
         ] {
             let refusal = changed(&Settings::default(), &[change]).unwrap_err();
@@ -378,10 +386,9 @@ mod tests {
 
     #[test]
     fn the_stream_behind_the_topic_is_shown_read_only() {
-        let all = show("orders", &Settings::default(), 2, Limits::off());
+        let all = show("arn:aws:kinesis:us-east-1:000000000000:stream/orders", &Settings::default(), 2, Limits::off());
         for (name, value) in [
             ("kinesis.stream.arn", "arn:aws:kinesis:us-east-1:000000000000:stream/orders"),
-            ("kinesis.stream.mode", "PROVISIONED"),
             ("kinesis.shard.count.open", "2"),
             ("kinesis.limits.profile", "off"),
         ] {
@@ -389,7 +396,7 @@ mod tests {
             assert_eq!(found.value, value);
             assert!(found.read_only);
         }
-        assert_eq!(all.iter().filter(|shown| shown.read_only).count(), 4);
+        assert_eq!(all.iter().filter(|shown| shown.read_only).count(), 3);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 pub(super) const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 /// Name of the consumers that have read throughput of their own.
 pub(super) const FAN_OUT_CONSUMERS: &str = "kinesis.fanout.consumers";
+/// Name of who decides how many shards there are.
+pub(super) const STREAM_MODE: &str = "kinesis.stream.mode";
 /// Name of the compaction delay.
 pub(super) const MIN_COMPACTION_LAG: &str = "min.compaction.lag.ms";
 /// Name of the longest compaction delay.
@@ -182,6 +184,15 @@ pub(super) const TABLE: &[TopicConfig] = &[
         accepts: Accepts::Consumers,
         broker_name: None,
         documentation: "Consumers, by their client.id, that have read throughput of their own from each shard (enhanced fan-out).",
+    },
+    TopicConfig {
+        name: STREAM_MODE,
+        kind: Kind::String,
+        default: "PROVISIONED",
+        accepts: Accepts::OneOf(&["PROVISIONED", "ON_DEMAND"]),
+        broker_name: None,
+        documentation: "Who decides how many shards the stream has: its owner, or its traffic. A topic created with ON_DEMAND and \
+                        without a number of partitions has 4, and gets more as its shards are split. At most 2 changes a day.",
     },
     TopicConfig {
         name: "leader.replication.throttled.replicas",
@@ -383,11 +394,9 @@ pub(super) const TABLE: &[TopicConfig] = &[
 ];
 
 /// What is shown of the stream under a topic, and can be set by no Kafka request.
-pub(super) const READ_ONLY: [&str; 4] = [STREAM_ARN, STREAM_MODE, OPEN_SHARDS, LIMITS_PROFILE];
+pub(super) const READ_ONLY: [&str; 3] = [STREAM_ARN, OPEN_SHARDS, LIMITS_PROFILE];
 /// The stream's name for Kinesis clients.
 pub(super) const STREAM_ARN: &str = "kinesis.stream.arn";
-/// Whether its capacity is set or follows the traffic.
-pub(super) const STREAM_MODE: &str = "kinesis.stream.mode";
 /// How many shards take records.
 pub(super) const OPEN_SHARDS: &str = "kinesis.shard.count.open";
 
@@ -554,7 +563,7 @@ mod tests {
     fn every_topic_config_of_kafka_is_known_and_no_other_but_our_own() {
         let (ours, kafkas): (Vec<_>, Vec<_>) =
             TABLE.iter().map(|config| config.name).partition(|name| name.starts_with("kinesis."));
-        assert_eq!((kafkas, ours), (KAFKA_4_4.to_vec(), vec![FAN_OUT_CONSUMERS]));
+        assert_eq!((kafkas, ours), (KAFKA_4_4.to_vec(), vec![FAN_OUT_CONSUMERS, STREAM_MODE]));
     }
 
     #[test]
@@ -590,6 +599,7 @@ mod tests {
             ("follower.replication.throttled.replicas", "*", "*"),
             ("kinesis.fanout.consumers", "", ""),
             ("kinesis.fanout.consumers", "a, B_c.d-9", "a,B_c.d-9"),
+            ("kinesis.stream.mode", "ON_DEMAND", "ON_DEMAND"),
             ("leader.replication.throttled.replicas", "0:1, 2:3", "0:1,2:3"),
             ("leader.replication.throttled.replicas", "", ""),
             ("local.retention.ms", "-2", "-2"),
@@ -633,6 +643,7 @@ mod tests {
             ("flush.messages", "0", "1 to "),
             ("follower.replication.throttled.replicas", "*,0:1", "partition:broker"),
             ("kinesis.fanout.consumers", "a,b,a", "each once"),
+            ("kinesis.stream.mode", "on-demand", "PROVISIONED, ON_DEMAND"),
             ("kinesis.fanout.consumers", "a b", "at most 20 names of 1 to 128 characters"),
             ("leader.replication.throttled.replicas", "0-1", "partition:broker"),
             ("leader.replication.throttled.replicas", "0:", "partition:broker"),
