@@ -26,9 +26,11 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         Error::ReadThroughput { .. } => ResponseError::RequestTimedOut,
         Error::Lanes(_) | Error::SplitKey { .. } | Error::NotAdjacent { .. } => ResponseError::InvalidPartitions,
         Error::NotActive { .. } => ResponseError::ReassignmentInProgress,
-        Error::WrongMode { .. } | Error::ShardQuota { .. } | Error::OnDemandStreams { .. } | Error::ModeSwitchRate { .. } => {
-            ResponseError::PolicyViolation
-        }
+        Error::LaneQuota { .. }
+        | Error::WrongMode { .. }
+        | Error::ShardQuota { .. }
+        | Error::OnDemandStreams { .. }
+        | Error::ModeSwitchRate { .. } => ResponseError::PolicyViolation,
         // No Kafka request scales a stream.
         Error::ScaleTarget { .. } | Error::ScalingRate { .. } => ResponseError::PolicyViolation,
         // No Kafka request names a shard.

@@ -262,9 +262,18 @@ impl Log {
         found.filter(|stream| !stream.is_gone(self.inner.env.clock.now()))
     }
 
-    /// How many lanes all streams have together.
+    /// How many lanes all streams have together, counting those that are being deleted.
     pub fn lanes(&self) -> u64 {
         self.inner.streams.read().by_name.values().map(|stream| u64::from(stream.lanes())).sum()
+    }
+
+    /// Whether there may be `more` lanes than all streams have together.
+    ///
+    /// # Errors
+    /// [`Error::LaneQuota`] if not.
+    pub fn check_lanes(&self, more: u64) -> Result<(), Error> {
+        let count = self.lanes();
+        if more > limits::LANES_MAX.saturating_sub(count) { Err(Error::LaneQuota { count, more }) } else { Ok(()) }
     }
 
     /// All streams, by name.
@@ -278,7 +287,7 @@ impl Log {
     /// Creates a stream of `lanes` lanes, 1 to [`SHARDS_MAX`](crate::model::limits::SHARDS_MAX). Durable when it returns.
     ///
     /// # Errors
-    /// [`Error::StreamExists`], [`Error::Lanes`]; where limits are in force, [`Error::ShardQuota`], [`Error::OnDemandStreams`].
+    /// [`Error::StreamExists`], [`Error::Lanes`], [`Error::LaneQuota`]; where limits are in force, [`Error::ShardQuota`], [`Error::OnDemandStreams`].
     pub async fn create_stream(&self, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Error> {
         reshard::check(lanes)?;
         let changing = self.inner.changing.clone().lock_owned().await;
@@ -289,6 +298,7 @@ impl Log {
         }
         self.check_mode(settings.mode)?;
         self.check_quota(settings.mode, lanes)?;
+        self.check_lanes(lanes.into())?;
         // Nobody came by since its deletion was over.
         let (mut writes, leave) = before.map(|stream| self.removal(stream)).unzip();
         let history = History::default().changing(Status::Creating, now, self.inner.options.state_change_delay);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::batch;
+use crate::model::limits::LANES_MAX;
 use crate::model::{HashKey, HashKeyRange, Mode, Offset, ShardId, Status, StreamName, Throughput};
 use crate::store;
 
@@ -86,6 +87,14 @@ pub enum Error {
         max: u32,
         /// How many were asked for on top.
         more: u32,
+    },
+    /// All streams would have too many lanes together.
+    #[error("there are {count} lanes and {more} more were asked for; at most {LANES_MAX} in all are kept")]
+    LaneQuota {
+        /// How many there are.
+        count: u64,
+        /// How many were asked for on top.
+        more: u64,
     },
     /// There are as many streams in on-demand mode as there may be.
     #[error("there are {max} streams in mode ON_DEMAND, and no more may be")]

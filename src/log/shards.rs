@@ -76,6 +76,10 @@ impl Log {
         if let Some(more) = open.checked_sub(stream.open_shards()).filter(|more| *more > 0) {
             self.check_quota(stream.settings().mode, more)?;
         }
+        let lanes = draft.iter().map(|shard| shard.lane.0 + 1).max().unwrap_or(0);
+        if let Some(more) = lanes.checked_sub(stream.lanes()).filter(|more| *more > 0) {
+            self.check_lanes(more.into())?;
+        }
         let closed = before.iter().zip(&draft).filter(|(old, new)| old.is_open() && !new.is_open());
         let pause = self.pause(&stream, closed.map(|(old, _)| old.lane).collect()).await;
         let shards = planned(&|lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next))?;

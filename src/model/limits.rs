@@ -120,6 +120,9 @@ pub const MODE_SWITCHES_PER_DAY: usize = 2;
 /// Shards in one stream. *Ours*: AWS has no fixed limit within the account quota; this one bounds memory.
 pub const SHARDS_MAX: u32 = 10_000;
 
+/// Lanes of all streams together. *Ours*: each takes some 4 KiB of memory, and clients make topics by asking for names.
+pub const LANES_MAX: u64 = 12_000;
+
 /// Idempotent batches remembered per producer and lane. Apache Kafka, `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, 4.4.
 pub const PRODUCER_BATCHES: usize = 5;
 /// Producers remembered per lane before the longest silent one is forgotten. *Ours*.

@@ -13,6 +13,7 @@ cases! {
     a_change_whose_caller_hung_up_is_either_whole_or_not_at_all
     a_change_that_failed_has_not_happened
     producer_ids_are_never_given_out_twice
+    requests_at_once_do_not_pass_the_bound_of_all_lanes_together
 }
 
 async fn a_stream_that_was_created_again_has_another_id_and_none_of_the_old_records(house: House) {
@@ -139,4 +140,17 @@ async fn producer_ids_are_never_given_out_twice(house: House) {
         polled_once_and_dropped(house.log.new_producer());
         house = house.reopened();
     }
+}
+
+async fn requests_at_once_do_not_pass_the_bound_of_all_lanes_together(house: House) {
+    let create =
+        |number: u32| house.log.create_stream(StreamName::new(&format!("s{number}")).unwrap(), 5_000, Settings::default());
+    let (a, b, c, d) = still(async { tokio::join!(create(0), create(1), create(2), create(3)) }).await;
+    let made = [&a, &b, &c, &d].into_iter().flatten().count();
+    let refused =
+        [&a, &b, &c, &d].into_iter().filter(|result| matches!(result, Err(Error::LaneQuota { count: 10_000, more: 5_000 })));
+    assert_eq!((made, refused.count()), (2, 2));
+    let stream = a.or(b).or(c).or(d).unwrap();
+    assert!(matches!(still(house.log.open_lanes(stream.id(), 7_001)).await, Err(Error::LaneQuota { more: 2_001, .. })));
+    still(house.log.open_lanes(stream.id(), 7_000)).await.unwrap();
 }

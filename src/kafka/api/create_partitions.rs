@@ -43,7 +43,7 @@ impl Api for CreatePartitions {
 async fn open(door: &Door, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
     let stream = translate::topic(door, topic.name.as_str())?;
     let lanes = wanted(topic, stream.lanes(), door.config.node_id)?;
-    translate::check_room(door, lanes - stream.lanes())?;
+    door.log.check_lanes((lanes - stream.lanes()).into())?;
     if !validate_only {
         door.log.open_lanes(stream.id(), lanes).await?;
     }

@@ -25,8 +25,6 @@ pub(crate) use resource::{ResourceType, alter, check_broker};
 pub(crate) use settings::{Change, changed, replaced, show as show_topic, with_values};
 pub(crate) use shown::{Shown, Synonym};
 
-/// Partitions of all topics together. *Ours*: each takes memory, and clients make topics by asking for names.
-const PARTITIONS_MAX: u64 = 12_000;
 /// Longest part of a client's own text repeated in an error message, in characters. *Ours.*
 const QUOTED_CHARS_MAX: usize = 100;
 
@@ -149,22 +147,8 @@ pub(crate) fn topic(door: &Door, name: &str) -> Result<Arc<Stream>, Refusal> {
 
 /// Creates a topic. Every way to a new topic ends here.
 pub(crate) async fn create(door: &Door, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Refusal> {
-    check_room(door, lanes)?;
     warn_of_compaction(&name, &Settings::default(), &settings);
     Ok(door.log.create_stream(name, lanes, settings).await?)
-}
-
-/// Whether there may be `more` partitions than there are; POLICY_VIOLATION if not. Requests that are served at the same time
-/// may together exceed the bound by as much as they add.
-pub(crate) fn check_room(door: &Door, more: u32) -> Result<(), Refusal> {
-    let count = door.log.lanes();
-    if count + u64::from(more) <= PARTITIONS_MAX {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        ResponseError::PolicyViolation,
-        format!("there are {count} partitions and {more} were asked for; at most {PARTITIONS_MAX} in all are kept"),
-    ))
 }
 
 /// The topic `name`, created with the defaults if nobody else creates it at the same time (Metadata's automatic creation).
