@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -49,6 +50,8 @@ struct Shared {
     http: Option<SocketAddr>,
     cluster_id: String,
     limits: LimitsInForce,
+    /// `None` once it was shut down: it holds the data open.
+    log: Mutex<Option<Log>>,
     /// Turned true, or dropped, it ends everything.
     stop: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
@@ -236,9 +239,18 @@ impl Gateway {
         self.shared.limits.set(limits);
     }
 
+    /// The log under both doors: what Kinesis can do to a stream and Kafka cannot, such as splitting and merging its shards, can
+    /// be done there without a client. `None` after [`shutdown`](Self::shutdown).
+    ///
+    /// Whoever holds it holds the data open; drop it before the data directory is opened again.
+    pub fn log(&self) -> Option<Log> {
+        self.shared.log.lock().clone()
+    }
+
     /// Ends the gateway, whoever else holds it; returns when its data directory can be opened again.
     pub async fn shutdown(&self) {
         self.shared.stop.send_replace(true);
+        self.shared.log.lock().take();
         // An error means that the supervisor went down with its runtime.
         let _ = self.shared.ended.clone().wait_for(|ended| *ended).await;
     }
@@ -273,11 +285,12 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
         tasks.spawn(http::serve(listener, parts.clone(), stopping.clone()));
     }
     tasks.spawn(keep_house(parts.log.clone(), stopping));
+    let log = Mutex::new(Some(parts.log.clone()));
     drop(parts);
     let (ending, ended) = watch::channel(false);
     tokio::spawn(supervise(tasks, store, ending));
     let (kafka, http) = addresses;
-    Ok(Gateway { shared: Arc::new(Shared { kafka, http, cluster_id, limits, stop, ended }) })
+    Ok(Gateway { shared: Arc::new(Shared { kafka, http, cluster_id, limits, log, stop, ended }) })
 }
 
 async fn bind(setting: &'static str, address: &Address) -> Result<(SocketAddr, TcpListener), StartError> {

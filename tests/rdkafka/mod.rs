@@ -5,6 +5,7 @@
 mod admin;
 mod consume;
 mod produce;
+mod reshard;
 mod restart;
 
 use std::net::SocketAddr;
