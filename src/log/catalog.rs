@@ -271,7 +271,7 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::LaneQuota`] if not.
-    pub fn check_lanes(&self, more: u64) -> Result<(), Error> {
+    pub(super) fn check_lanes(&self, more: u64) -> Result<(), Error> {
         let count = self.lanes();
         if more > limits::LANES_MAX.saturating_sub(count) { Err(Error::LaneQuota { count, more }) } else { Ok(()) }
     }
@@ -289,16 +289,13 @@ impl Log {
     /// # Errors
     /// [`Error::StreamExists`], [`Error::Lanes`], [`Error::LaneQuota`]; where limits are in force, [`Error::ShardQuota`], [`Error::OnDemandStreams`].
     pub async fn create_stream(&self, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Error> {
-        reshard::check(lanes)?;
         let changing = self.inner.changing.clone().lock_owned().await;
         let (id, now) = (StreamId(self.inner.env.entropy.uuid()), self.inner.env.clock.now());
         let before = self.inner.streams.read().by_name.get(&name).cloned();
         if before.as_ref().is_some_and(|stream| !stream.is_gone(now)) {
             return Err(Error::StreamExists(name));
         }
-        self.check_mode(settings.mode)?;
-        self.check_quota(settings.mode, lanes)?;
-        self.check_lanes(lanes.into())?;
+        self.check_stream(settings.mode, lanes)?;
         // Nobody came by since its deletion was over.
         let (mut writes, leave) = before.map(|stream| self.removal(stream)).unzip();
         let history = History::default().changing(Status::Creating, now, self.inner.options.state_change_delay);
@@ -433,6 +430,17 @@ impl Log {
             Status::Active => Ok(()),
             status => Err(Error::NotActive { stream: stream.name.clone(), status }),
         }
+    }
+
+    /// Whether a stream of `lanes` lanes in `mode` could be created now, but for its name.
+    ///
+    /// # Errors
+    /// What [`create_stream`](Self::create_stream) refuses for that.
+    pub fn check_stream(&self, mode: Mode, lanes: u32) -> Result<(), Error> {
+        reshard::check(lanes)?;
+        self.check_mode(mode)?;
+        self.check_quota(mode, lanes)?;
+        self.check_lanes(lanes.into())
     }
 
     /// Whether `more` shards of a stream in `mode` may be opened: the quota is one of provisioned streams.

@@ -59,6 +59,18 @@ impl Log {
         self.reshape(id, Why::Asked, |reshaping| reshaping.open_lanes(lanes)).await
     }
 
+    /// Whether [`open_lanes`](Self::open_lanes) would be carried out now.
+    ///
+    /// # Errors
+    /// What it refuses.
+    pub fn check_open_lanes(&self, id: StreamId, lanes: u32) -> Result<(), Error> {
+        let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
+        self.check_reason(&stream, Why::Asked)?;
+        let draft =
+            Reshaping::of(stream.name(), &stream.shards(), self.inner.env.clock.now(), &|_| Offset(0)).open_lanes(lanes)?;
+        self.check_growth(&stream, &draft)
+    }
+
     async fn reshape(
         &self,
         id: StreamId,
@@ -67,19 +79,11 @@ impl Log {
     ) -> Result<(), Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
-        self.check_active(&stream)?;
         self.check_reason(&stream, why)?;
         let (before, now) = (stream.shards(), self.inner.env.clock.now());
         let planned = |next: &dyn Fn(Lane) -> Offset| change(Reshaping::of(stream.name(), &before, now, next));
         let draft = planned(&|_| Offset(0))?;
-        let open = u32::try_from(draft.iter().filter(|shard| shard.is_open()).count()).unwrap_or(u32::MAX);
-        if let Some(more) = open.checked_sub(stream.open_shards()).filter(|more| *more > 0) {
-            self.check_quota(stream.settings().mode, more)?;
-        }
-        let lanes = draft.iter().map(|shard| shard.lane.0 + 1).max().unwrap_or(0);
-        if let Some(more) = lanes.checked_sub(stream.lanes()).filter(|more| *more > 0) {
-            self.check_lanes(more.into())?;
-        }
+        self.check_growth(&stream, &draft)?;
         let closed = before.iter().zip(&draft).filter(|(old, new)| old.is_open() && !new.is_open());
         let pause = self.pause(&stream, closed.map(|(old, _)| old.lane).collect()).await;
         let shards = planned(&|lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next))?;
@@ -100,8 +104,23 @@ impl Log {
         self.change(changing, writes, apply).await
     }
 
-    /// Whether the stream may be changed for this reason.
+    /// Whether the stream may have so many open shards, and so many lanes.
+    fn check_growth(&self, stream: &Stream, after: &[Shard]) -> Result<(), Error> {
+        let open = u32::try_from(after.iter().filter(|shard| shard.is_open()).count()).unwrap_or(u32::MAX);
+        match open.saturating_sub(stream.open_shards()) {
+            0 => {}
+            more => self.check_quota(stream.settings().mode, more)?,
+        }
+        let lanes = after.iter().map(|shard| shard.lane.0 + 1).max().unwrap_or(0);
+        match lanes.saturating_sub(stream.lanes()) {
+            0 => Ok(()),
+            more => self.check_lanes(more.into()),
+        }
+    }
+
+    /// Whether the stream may be changed now, for this reason.
     fn check_reason(&self, stream: &Stream, why: Why) -> Result<(), Error> {
+        self.check_active(stream)?;
         let (name, mode, open) = (|| stream.name().clone(), stream.settings().mode, stream.open_shards());
         match why {
             Why::Asked | Why::Scaled(_) if mode == Mode::OnDemand => Err(Error::WrongMode { stream: name(), mode }),

@@ -58,5 +58,6 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sasl;
+mod shards;
 mod sync_group;
 mod throughput;

@@ -38,6 +38,7 @@ pub(crate) struct Gateway {
     store: Arc<MemoryStore>,
     env: Env,
     config: Config,
+    options: Options,
     stop: watch::Sender<bool>,
 }
 
@@ -47,8 +48,17 @@ impl Gateway {
         Self::with(|_| {})
     }
 
-    /// One whose settings `change` has changed. The only place where tests put the parts together.
+    /// One whose settings `change` has changed.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::open(change, Options::default())
+    }
+
+    /// One whose log is opened with these options.
+    pub(crate) fn with_options(options: Options) -> Self {
+        Self::open(|_| {}, options)
+    }
+
+    fn open(change: impl FnOnce(&mut Config), options: Options) -> Self {
         let mut config = Config {
             node_id: 0,
             cluster_id: "shardgate-tests-000000".to_owned(),
@@ -68,20 +78,21 @@ impl Gateway {
             entropy: Arc::new(SeededEntropy::new(1)),
             limits: LimitsInForce::new(Limits::off()),
         };
-        Self::over(Arc::new(MemoryStore::default()), env, config)
+        Self::over(Arc::new(MemoryStore::default()), env, config, options)
     }
 
-    fn over(store: Arc<MemoryStore>, env: Env, config: Config) -> Self {
-        let log = Log::open(store.clone(), store.clone(), env.clone(), Options::default()).unwrap();
+    /// The only place where tests put the parts together.
+    fn over(store: Arc<MemoryStore>, env: Env, config: Config, options: Options) -> Self {
+        let log = Log::open(store.clone(), store.clone(), env.clone(), options).unwrap();
         let door =
             Arc::new(Door::open(log.clone(), Notebook::new(store.clone(), "kafka"), Meter::default(), config.clone()).unwrap());
-        Self { log, door, store, env, config, stop: watch::channel(false).0 }
+        Self { log, door, store, env, config, options, stop: watch::channel(false).0 }
     }
 
     /// The gateway after a restart: nothing but what was stored is left.
     pub(crate) fn restarted(self) -> Self {
         self.stop();
-        Self::over(self.store, self.env, self.config)
+        Self::over(self.store, self.env, self.config, self.options)
     }
 
     /// A new connection to the Kafka door.

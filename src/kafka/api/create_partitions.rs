@@ -2,7 +2,8 @@
 //!
 //! How we differ from Kafka: partitions may already be more than a topic was created with, because a Kinesis client split its
 //! shards; the count asked for is compared with all lanes ever opened. A manual assignment can only name this broker. The
-//! request's timeout is ignored.
+//! request's timeout is ignored. A stream on demand, one that is still being changed, and one that would exceed the shard quota
+//! are refused.
 //!
 //! Versions: 2 is flexible · 3 allows 89 (THROTTLING_QUOTA_EXCEEDED), which is never sent, since there are no mutation quotas.
 
@@ -43,11 +44,10 @@ impl Api for CreatePartitions {
 async fn open(door: &Door, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
     let stream = translate::topic(door, topic.name.as_str())?;
     let lanes = wanted(topic, stream.lanes(), door.config.node_id)?;
-    door.log.check_lanes((lanes - stream.lanes()).into())?;
-    if !validate_only {
-        door.log.open_lanes(stream.id(), lanes).await?;
+    if validate_only {
+        return Ok(door.log.check_open_lanes(stream.id(), lanes)?);
     }
-    Ok(())
+    Ok(door.log.open_lanes(stream.id(), lanes).await?)
 }
 
 /// How many lanes the topic will have, if it has `current` of them now.

@@ -67,6 +67,7 @@ async fn create(cx: &Context, topic: &CreatableTopic, validate_only: bool) -> Re
     let plan = plan(topic, &cx.door.config, exists)?;
     let result = created(&plan, &cx.door.config, cx.door.log.env().limits.get());
     if validate_only {
+        cx.door.log.check_stream(plan.settings.mode, plan.lanes)?;
         return Ok(result);
     }
     let stream = translate::create(&cx.door, plan.name, plan.lanes, plan.settings).await?;
