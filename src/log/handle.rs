@@ -38,7 +38,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tail_bytes_max: 32 << 20, state_change_delay: Duration::ZERO, shard_quota: limits::SHARD_QUOTA }
+        Self { tail_bytes_max: 24 << 20, state_change_delay: Duration::ZERO, shard_quota: limits::SHARD_QUOTA }
     }
 }
 

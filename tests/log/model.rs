@@ -419,7 +419,7 @@ impl Pair {
         // Any two, but mostly neighbours.
         let first = first % self.plain.shards.len();
         let neighbour = self.plain.shards[first].keys.1.checked_add(1).map(|key| self.plain.owner(key));
-        let second = if second % 4 == 0 { second % self.plain.shards.len() } else { neighbour.unwrap_or(first) };
+        let second = if second.is_multiple_of(4) { second % self.plain.shards.len() } else { neighbour.unwrap_or(first) };
         let ids = [first, second].map(|shard| ShardId(u32::try_from(shard).unwrap()));
         let result = still(self.house.log.merge_shards(self.stream.id(), ids[0], ids[1])).await;
         assert_eq!(result.is_ok(), self.plain.merge(first, second), "{result:?}");

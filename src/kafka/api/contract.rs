@@ -24,7 +24,7 @@ use crate::metrics::Meter;
 use crate::notebook::Notebook;
 
 /// Memory for answers that their clients have not taken, all together. *Ours*.
-const ANSWERS_BYTES: usize = 20 << 20;
+const ANSWERS_BYTES: usize = 32 << 20;
 /// The largest answer. *Ours*: a Fetch is bounded before, so only requests that ask for everything of everything come here.
 const ANSWER_BYTES_MAX: usize = ANSWERS_BYTES;
 /// Copies of what a Fetch answers: what was read, each partition's batches in one piece, the whole answer.
