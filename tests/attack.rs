@@ -162,7 +162,8 @@ impl Server {
             .arg("serve")
             .arg("--data-dir")
             .arg(home.join("data"))
-            .args(["--kafka-listener", "127.0.0.1:0", "--http-listener", "127.0.0.1:0", "--ports-file"])
+            // The honest client reads every record that it writes: far more than a shard's five reads a second.
+            .args(["--limits", "off", "--kafka-listener", "127.0.0.1:0", "--http-listener", "127.0.0.1:0", "--ports-file"])
             .arg(&ports)
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
             .stdout(Stdio::null())
