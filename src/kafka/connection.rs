@@ -8,31 +8,34 @@
 //!
 //! Differs from Kafka, which handles one request of a connection at a time, in one way: while everything in flight is
 //! pipelined (Produce), the next pipelined request is started without waiting. The order of what they do is the order in
-//! which they came, because everything up to a handler's first wait happens when it is started. A request that may not start
-//! yet stays in the socket, so a client that floods us waits in its own send buffer.
-//!
-//! Left out on purpose: throttling by muting (the log delays the answer, which holds the connection all the same).
+//! which they came, because everything up to a handler's first wait happens when it is started; but writes to a shard that is
+//! over its throughput wait for their turn (`turn.rs`), and let those to other shards pass. A request that may not start yet stays
+//! in the socket, so a client that floods us waits in its own send buffer.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::api::contract::{Answer, Call, Reply};
 use super::frame::{Broken, FrameReader, Head, SMALL_FRAME_BYTES};
 use super::listener::{Shutdown, stopped};
 use super::memory::{Hold, Pool};
 use super::started::Started;
+use super::turn::{self, REQUEST_BYTES, Tab, Turn};
 
 /// Pipelined requests of one connection at once. *Ours*: clients keep 5 (Java, librdkafka's idempotent producer) to a few dozen.
 const PIPELINE_MAX: usize = 64;
+/// What a connection that owes something may have in flight, in bytes, so that its writes to other shards come through. *Ours*:
+/// librdkafka sends whatever is in its queue, by default 100,000 records, before the first answer.
+const OWING_BYTES_MAX: usize = 12 << 20;
 /// An answer of this size may wait for its client at no one else's cost.
 const SMALL_ANSWER_BYTES: usize = 16 << 10;
 /// Answers that are ready together are written together, up to about this many bytes.
@@ -46,24 +49,8 @@ const DRAIN: Duration = Duration::from_millis(800);
 pub(crate) trait Service {
     /// How requests with this head are treated, or why the connection has to be closed.
     fn terms(&self, head: &Head) -> Result<Terms, String>;
-    /// Serves one request, which may apply the brake before its first wait.
-    fn call(&self, head: Head, frame: Bytes, brake: Brake) -> Call;
-}
-
-/// With it a request stops its connection from reading on until it is answered.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Brake(Arc<AtomicBool>);
-
-impl Brake {
-    /// Stops the connection, if the request has not waited for anything yet.
-    pub(crate) fn apply(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was applied since this was asked.
-    fn release(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
-    }
+    /// Serves one request.
+    fn call(&self, head: Head, frame: Bytes, turn: Turn) -> Call;
 }
 
 /// How requests of a kind are treated.
@@ -92,6 +79,8 @@ pub(crate) struct Bounds {
     pub(crate) records: Arc<Pool>,
     /// All connections' memory for other requests.
     pub(crate) requests: Arc<Pool>,
+    /// All connections' memory for requests behind a write that is not paid for.
+    pub(crate) owing: Arc<Pool>,
     /// All connections' memory for answers that their clients have not taken.
     pub(crate) answers: Arc<Pool>,
     /// How long nothing may be asked before the connection is closed (Kafka: `connections.max.idle.ms`); `None`: for ever.
@@ -139,9 +128,9 @@ where
         sleep(DRAIN).await;
     };
     let frames = FrameReader::new(reader, bounds.frame_bytes_max);
-    let intake =
-        Intake { frames, service, memory: Memory { records: bounds.records, requests: bounds.requests, state: State::Nothing } };
-    let connection = Connection { intake, in_flight: VecDeque::new(), writer, answers: bounds.answers, brake: Brake::default() };
+    let Bounds { records, requests, owing, answers, .. } = bounds;
+    let intake = Intake { frames, service, memory: Memory { records, requests, owing, state: State::Nothing } };
+    let connection = Connection { intake, in_flight: VecDeque::new(), writer, answers, tab: Tab::default() };
     tokio::select! {
         biased;
         end = connection.serve(bounds.idle_max, shutdown.clone()) => end,
@@ -154,17 +143,26 @@ struct Connection<'s, R, W, S> {
     in_flight: VecDeque<InFlight>,
     writer: W,
     answers: Arc<Pool>,
-    brake: Brake,
+    tab: Tab,
 }
 
 /// A request between its start and its answer.
 struct InFlight {
     reply: Started<dyn Future<Output = Reply<Answer>> + Send>,
     terms: Terms,
-    /// Whether nothing may be read before it is answered.
-    is_braking: bool,
-    /// Its frame's memory; given back with it.
-    _memory: Option<Hold>,
+    /// Whether it has done nothing yet, because it is not its turn.
+    waits: bool,
+    /// Whether its memory is of that for clients that owe something.
+    is_owing: bool,
+    /// Its frame's memory; given back with it, or before.
+    memory: turn::Memory,
+}
+
+impl InFlight {
+    /// Bytes that it has in memory, of those for clients that owe something.
+    fn owing_bytes(&self) -> usize {
+        if self.is_owing { self.memory.lock().as_ref().map_or(0, Hold::num_permits) } else { 0 }
+    }
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, W, S> {
@@ -173,14 +171,16 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
         let mut idle = pin!(sleep(idle_max.unwrap_or_default()));
         let mut busy_at = Instant::now();
         loop {
-            let busy = Busy::of(&self.in_flight);
+            let busy = Busy::of(&self.in_flight, self.tab.is_open());
+            let due = self.tab.due();
             tokio::select! {
                 biased;
                 () = &mut stop => return self.finish().await,
-                reply = answer(&mut self.in_flight), if !self.in_flight.is_empty() => {
+                reply = answer(&mut self.in_flight) => {
                     self.write(reply).await?;
                     busy_at = Instant::now();
                 }
+                () = sleep_until(due.unwrap_or(busy_at)), if due.is_some() => self.ask().await,
                 next = self.intake.next(busy) => match next? {
                     Next::Request(accepted) => {
                         self.start(accepted).await;
@@ -203,15 +203,34 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
     }
 
     async fn start(&mut self, accepted: Accepted) {
-        let call = self.intake.service.call(accepted.head, accepted.frame, self.brake.clone());
-        let reply = Started::begin(call).await;
-        let is_braking = self.brake.release();
-        let memory = accepted.memory.filter(|_| !accepted.terms.is_handed_over);
-        self.in_flight.push_back(InFlight { reply, terms: accepted.terms, is_braking, _memory: memory });
+        let Accepted { head, frame, terms, memory, is_owing } = accepted;
+        let memory = turn::Memory::new(Mutex::new(memory));
+        let turn = Turn::new(self.tab.clone(), memory.clone());
+        let reply = Started::begin(self.intake.service.call(head, frame, turn)).await;
+        if terms.is_handed_over {
+            memory.lock().take();
+        }
+        let waits = self.tab.waits();
+        self.in_flight.push_back(InFlight { reply, terms, waits, is_owing, memory });
+    }
+
+    /// Asks the requests that wait for their turn again.
+    async fn ask(&mut self) {
+        self.tab.strike(Instant::now());
+        for request in self.in_flight.iter_mut().filter(|request| request.waits) {
+            poll_fn(|cx| {
+                request.reply.advance(cx);
+                Poll::Ready(())
+            })
+            .await;
+            request.waits = self.tab.waits();
+        }
     }
 
     /// Answers what is in flight, and reads nothing more. Nobody is there to wait with for a request that waits for others.
     async fn finish(mut self) -> Result<(), Closed> {
+        self.tab.close();
+        self.ask().await;
         while let Some(front) = self.in_flight.front() {
             if front.terms.waits {
                 return Ok(());
@@ -274,7 +293,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
 
     /// The reply of the front request, if it is there already.
     fn ready(&mut self) -> Option<Reply<Answer>> {
-        let front = self.in_flight.front_mut()?;
+        let front = self.in_flight.front_mut().filter(|front| !front.waits)?;
         // Who comes to the front later is polled again with the task's own waker, so none is lost here.
         front.reply.advance(&mut Context::from_waker(Waker::noop()));
         front.reply.take()
@@ -282,11 +301,23 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
 }
 
 /// The reply of the front request, when it is there. The request stays in flight until its answer is written.
+///
+/// Those behind it that were let pass go on meanwhile: they give their memory back, and others may come.
 async fn answer(in_flight: &mut VecDeque<InFlight>) -> Reply<Answer> {
-    match in_flight.front_mut() {
-        Some(front) => front.reply.finish().await,
-        None => pending().await,
-    }
+    poll_fn(|cx| {
+        let mut begun = in_flight.iter_mut().filter(|request| !request.waits);
+        for request in begun.by_ref().skip(1).filter(|request| request.owing_bytes() > REQUEST_BYTES) {
+            request.reply.advance(cx);
+        }
+        match in_flight.front_mut() {
+            Some(front) if !front.waits => {
+                front.reply.advance(cx);
+                front.reply.take().map_or(Poll::Pending, Poll::Ready)
+            }
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// What is in flight, as far as it decides what may be started.
@@ -296,7 +327,9 @@ enum Busy {
     No,
     /// Pipelined requests only, and fewer than [`PIPELINE_MAX`].
     Pipelined,
-    /// A request that must be alone or brakes, or as many as there may be.
+    /// The same, some of which are not paid for; the bytes that further ones may take.
+    Owing(usize),
+    /// A request that must be alone, or as many as there may be.
     Yes,
     /// A request that must be alone and is worth nothing without its client.
     Waiting,
@@ -304,10 +337,14 @@ enum Busy {
 
 impl Busy {
     /// Whatever is not pipelined runs alone, so the last request tells.
-    fn of(in_flight: &VecDeque<InFlight>) -> Self {
+    fn of(in_flight: &VecDeque<InFlight>, is_owing: bool) -> Self {
         match in_flight.back() {
             None => Self::No,
-            Some(last) if last.terms.pipelined && !last.is_braking && in_flight.len() < PIPELINE_MAX => Self::Pipelined,
+            Some(last) if last.terms.pipelined && is_owing => {
+                let taken = in_flight.iter().map(InFlight::owing_bytes).sum();
+                Self::Owing(OWING_BYTES_MAX.saturating_sub(taken))
+            }
+            Some(last) if last.terms.pipelined && in_flight.len() < PIPELINE_MAX => Self::Pipelined,
             Some(last) if last.terms.waits => Self::Waiting,
             Some(_) => Self::Yes,
         }
@@ -337,6 +374,8 @@ struct Accepted {
     frame: Bytes,
     terms: Terms,
     memory: Option<Hold>,
+    /// Whether its memory is of that for clients that owe something.
+    is_owing: bool,
 }
 
 impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
@@ -348,22 +387,26 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
             let length = i32::try_from(head.length).unwrap_or(i32::MAX);
             return Err(Broken::Length { length, max: terms.frame_bytes_max }.into());
         }
+        let mut is_owing = false;
         match busy {
             Busy::No => {}
             Busy::Pipelined if terms.pipelined => {}
-            Busy::Pipelined | Busy::Yes => pending().await,
+            // What finds no memory waits in the socket. Each byte is counted once: few requests begin, and are copied, at a time.
+            Busy::Owing(left) if terms.pipelined && self.memory.hold_owing(head.length + REQUEST_BYTES, left) => {
+                is_owing = true;
+            }
+            Busy::Pipelined | Busy::Owing(_) | Busy::Yes => pending().await,
             Busy::Waiting => {
                 self.frames.closed().await?;
                 return Ok(Next::Gone);
             }
         }
         let pool = if terms.has_records { &self.memory.records } else { &self.memory.requests }.clone();
-        self.memory
-            .hold(&pool, head.length.saturating_mul(terms.memory_per_byte), head.length <= SMALL_FRAME_BYTES && busy == Busy::No)
-            .await;
+        let bytes = head.length.saturating_mul(terms.memory_per_byte);
+        self.memory.hold(&pool, bytes, head.length <= SMALL_FRAME_BYTES && busy == Busy::No).await;
         self.frames.hurry_for(&pool);
         let frame = self.frames.body(&head).await?;
-        Ok(Next::Request(Accepted { head, frame, terms, memory: self.memory.take() }))
+        Ok(Next::Request(Accepted { head, frame, terms, memory: self.memory.take(), is_owing }))
     }
 }
 
@@ -371,6 +414,7 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
 struct Memory {
     records: Arc<Pool>,
     requests: Arc<Pool>,
+    owing: Arc<Pool>,
     state: State,
 }
 
@@ -383,6 +427,18 @@ enum State {
 }
 
 impl Memory {
+    /// Takes `bytes` bytes of those for clients that owe something, if they are there and no more than `left`; unless it has
+    /// begun to take others.
+    fn hold_owing(&mut self, bytes: usize, left: usize) -> bool {
+        if matches!(self.state, State::Nothing)
+            && bytes <= left
+            && let Some(hold) = self.owing.try_hold(bytes)
+        {
+            self.state = State::Granted(Some(hold));
+        }
+        !matches!(self.state, State::Nothing)
+    }
+
     /// Returns when there are `bytes` bytes in the pool; at once, if the frame is small.
     async fn hold(&mut self, pool: &Arc<Pool>, bytes: usize, is_small: bool) {
         if matches!(self.state, State::Nothing) {
@@ -408,12 +464,13 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Lane, LaneId, StreamId};
     use std::collections::HashMap;
     use std::sync::Mutex;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::sync::{Notify, watch};
     use tokio::task::{JoinHandle, yield_now};
-    use tokio::time::advance;
+    use tokio::time::{advance, timeout_at};
 
     // Keys of the test's own API: the first is pipelined, the last waits for others.
     const PIPELINED: i16 = 0;
@@ -421,7 +478,8 @@ mod tests {
     const WAITING: i16 = 2;
     const SILENT: i16 = 3;
     const REFUSED: i16 = 4;
-    const BRAKING: i16 = 5;
+    /// Pipelined, and owes a second for the lane whose number is its id's last digit.
+    const OWING: i16 = 5;
 
     /// Answers with the correlation id once the test lets it.
     #[derive(Clone, Default)]
@@ -454,7 +512,7 @@ mod tests {
     impl Service for Fake {
         fn terms(&self, head: &Head) -> Result<Terms, String> {
             match head.key {
-                PIPELINED | SILENT | BRAKING => Ok(Terms {
+                PIPELINED | SILENT | OWING => Ok(Terms {
                     frame_bytes_max: usize::MAX,
                     memory_per_byte: 1,
                     has_records: true,
@@ -482,13 +540,19 @@ mod tests {
             }
         }
 
-        fn call(&self, head: Head, _frame: Bytes, brake: Brake) -> Call {
+        fn call(&self, head: Head, _frame: Bytes, turn: Turn) -> Call {
             let fake = self.clone();
             Box::pin(async move {
-                if head.key == BRAKING {
-                    brake.apply();
-                }
                 let id = head.correlation_id;
+                if head.key == OWING {
+                    let lane = LaneId { stream: StreamId(uuid::Uuid::nil()), lane: Lane(id.unsigned_abs() % 10) };
+                    turn.comes(&[lane]).await;
+                    let paid_at = Instant::now() + Duration::from_secs(1);
+                    turn.owe(lane, paid_at);
+                    fake.started.lock().unwrap().push(id);
+                    let _ = timeout_at(paid_at, fake.gate(id).notified()).await;
+                    return Reply::Send(BytesMut::from(&id.to_be_bytes()[..]).into());
+                }
                 fake.started.lock().unwrap().push(id);
                 let mut mark = DropMark(fake.clone(), id, false);
                 fake.gate(id).notified().await;
@@ -525,6 +589,7 @@ mod tests {
                 frame_bytes_max: 8 << 20,
                 records: memory.clone(),
                 requests: memory.clone(),
+                owing: Pool::of(MEMORY),
                 answers: Pool::of(MEMORY),
                 idle_max,
             };
@@ -582,20 +647,49 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_started_behind_a_request_that_brakes_until_it_is_answered() {
+    async fn who_owes_for_a_lane_waits_with_what_goes_there_and_with_nothing_else() {
         let mut rig = Rig::new();
-        for (key, id) in [(PIPELINED, 1), (BRAKING, 2), (PIPELINED, 3), (PIPELINED, 4)] {
-            rig.send(key, id).await;
+        for id in [10, 20, 11, 30, 12, 21] {
+            rig.send(OWING, id).await;
         }
-        assert_eq!(rig.fake.started(), [1, 2]);
-        rig.allow(1).await;
-        assert_eq!(rig.answer().await, 1);
+        assert_eq!(rig.fake.started(), [10, 11, 12]);
+        let begun = Instant::now();
+        for (id, seconds, started) in
+            [(10, 1, vec![20, 21]), (20, 2, vec![30]), (11, 2, vec![]), (30, 3, vec![]), (12, 3, vec![]), (21, 3, vec![])]
+        {
+            let before = rig.fake.started().len();
+            assert_eq!((rig.answer().await, begun.elapsed().as_secs()), (id, seconds));
+            settle().await;
+            assert_eq!(rig.fake.started()[before..], started);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_owes_something_has_only_so_much_in_memory() {
+        let mut rig = Rig::with(4 << 20, None);
+        for id in [10, 20, 30, 11, 40, 12] {
+            rig.send_sized(OWING, id, 400_000).await;
+        }
+        // Two behind the first find memory; the others wait in the socket, whatever they are.
+        assert_eq!(rig.fake.started(), [10]);
+        assert_eq!(rig.answer().await, 10);
         settle().await;
-        assert_eq!(rig.fake.started(), [1, 2]);
-        rig.allow(2).await;
-        assert_eq!(rig.answer().await, 2);
+        assert_eq!(rig.fake.started(), [10, 20]);
+        assert_eq!(rig.answer().await, 20);
         settle().await;
-        assert_eq!(rig.fake.started(), [1, 2, 3, 4]);
+        assert_eq!(rig.fake.started(), [10, 20, 30, 11]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_begins_what_waits_for_its_turn() {
+        let mut rig = Rig::new();
+        for id in [10, 20, 30] {
+            rig.send(OWING, id).await;
+            rig.fake.gate(id).notify_one();
+        }
+        rig.stop.send(true).unwrap();
+        assert_eq!([rig.answer().await, rig.answer().await, rig.answer().await], [10, 20, 30]);
+        rig.end.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -809,6 +903,7 @@ mod tests {
             frame_bytes_max: 8 << 20,
             records: memory.clone(),
             requests: memory,
+            owing: Pool::of(MEMORY),
             answers: Pool::of(MEMORY),
             idle_max: None,
         };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -17,14 +18,18 @@ use tokio::time::sleep;
 
 use super::api;
 use super::api::contract::{Call, Door, Origin, Reply};
-use super::connection::{Bounds, Brake, Closed, Service, Terms, run};
+use super::connection::{Bounds, Closed, Service, Terms, run};
 use super::frame::Head;
+use super::turn::Turn;
 
 /// Turns true when the gateway is to stop; so does dropping the sender.
 pub type Shutdown = watch::Receiver<bool>;
 
 /// Kafka's default of `connections.max.idle.ms`. For sockets only: the end of a pipe cannot get lost unnoticed.
 const IDLE_MAX: Duration = Duration::from_secs(600);
+/// What a slowed-down client may send ahead into our side's buffer: less, and what it writes to other shards is sooner at the front.
+/// The system may allow less. *Ours*: half of what a shard takes in a second.
+const SLOW_RECEIVE_BYTES: usize = 512 << 10;
 /// The pause after an error of accept, which means that the process or the machine has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -72,6 +77,10 @@ where
 fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shutdown: &Shutdown) -> Option<impl Future<Output = ()> + use<>> {
     // A connection that fails here is gone already.
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr()).ok()?;
+    if door.log.env().limits.get().throughput.is_some() {
+        // What the system cannot do costs fairness among one client's partitions only.
+        let _ = set_socket_recv_buffer_size(&stream, SLOW_RECEIVE_BYTES);
+    }
     let origin = Origin { door: door.clone(), peer, local, shutdown: shutdown.clone() };
     Some(async move {
         let (reader, writer) = stream.into_split();
@@ -95,6 +104,7 @@ where
         frame_bytes_max: door.config.frame_bytes_max,
         records: door.records.clone(),
         requests: door.requests.clone(),
+        owing: door.owing.clone(),
         answers: door.answers.clone(),
         idle_max,
     };
@@ -130,9 +140,9 @@ impl Service for Origin {
         })
     }
 
-    fn call(&self, head: Head, frame: Bytes, brake: Brake) -> Call {
+    fn call(&self, head: Head, frame: Bytes, turn: Turn) -> Call {
         match api::find(head.key) {
-            Some(entry) => (entry.call)(self, head, frame, brake),
+            Some(entry) => (entry.call)(self, head, frame, turn),
             // Terms has refused it.
             None => Box::pin(async { Reply::HangUp("unknown key".to_owned()) }),
         }

@@ -13,6 +13,7 @@ mod memory;
 mod partition;
 mod started;
 mod translate;
+mod turn;
 
 pub use api::contract::{Config, Door, Unreadable};
 pub use api::{Supported, supported};

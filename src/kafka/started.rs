@@ -26,15 +26,6 @@ impl<F: Future + ?Sized> Started<F> {
         started
     }
 
-    /// The result. It can be dropped while it waits and called again, but not after it has returned.
-    pub(crate) async fn finish(&mut self) -> F::Output {
-        poll_fn(|cx| {
-            self.advance(cx);
-            self.take().map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
-    }
-
     /// The result, if it is there; it is given once.
     pub(crate) fn take(&mut self) -> Option<F::Output> {
         match self {

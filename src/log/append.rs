@@ -77,12 +77,12 @@ impl Target {
 }
 
 impl Appending {
-    /// When the batch may be answered so that the shard's throughput is kept. While the shards are being changed, nothing is
-    /// owed yet; what comes next pays for it.
-    pub fn paid_at(&self) -> Instant {
+    /// When the batch may be answered so that the throughput of its shard is kept, and that shard's lane; `None` if now. While the
+    /// shards are being changed, nothing is owed yet; what comes next pays for it.
+    pub fn owed(&self) -> Option<(LaneId, Instant)> {
         match &self.0 {
-            Progress::Placed(placed) => placed.paid_at,
-            Progress::Parked(_) => Instant::now(),
+            Progress::Placed(placed) if placed.paid_at > Instant::now() => Some((placed.cell.id, placed.paid_at)),
+            Progress::Placed(_) | Progress::Parked(_) => None,
         }
     }
 
@@ -154,6 +154,15 @@ impl Log {
         let lane = stream.shard(shard).ok_or_else(unknown)?.lane;
         let cell = stream.cell(lane.0).ok_or_else(unknown)?;
         self.begin(&cell, &Write { stream: &stream, target: Target::Shard(lane, shard), batch, patience })
+    }
+
+    /// The lane that what is written to `lane` lies in now: another one, if its shard was merged into one there.
+    pub fn taker(&self, lane: LaneId) -> LaneId {
+        let Ok((_, cell)) = self.lane(lane) else { return lane };
+        match cell.numbering.lock().takes {
+            Takes::Open(_) => lane,
+            Takes::Forwarded(other) => LaneId { lane: other, ..lane },
+        }
     }
 
     fn begin(&self, cell: &Arc<LaneCell>, write: &Write<'_>) -> Result<Appending, Error> {

@@ -71,24 +71,53 @@ async fn a_saturated_shard_carries_its_rate_within_two_percent_over_half_a_minut
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_held_answer_is_there_for_readers_and_nothing_behind_it_is_begun() {
+async fn a_held_answer_holds_up_the_same_shard_only_and_the_order_of_answers_stays() {
     let gateway = limited();
     gateway.stream("hot", 1).await;
     gateway.stream("cold", 1).await;
     let (start, mut kafka) = (Instant::now(), gateway.kafka());
     send(&mut kafka, "hot", many(1_000)).await;
+    send(&mut kafka, "hot", many(500)).await;
     send(&mut kafka, "cold", many(1)).await;
     kafka.send(0, &ApiVersionsRequest::default()).await;
     settle().await;
-    assert_eq!((tip(&gateway, "hot", 0).await, tip(&gateway, "cold", 0).await), (Offset(1_000), Offset(0)));
+    assert_eq!((tip(&gateway, "hot", 0).await, tip(&gateway, "cold", 0).await), (Offset(1_000), Offset(1)));
     // Another connection knows nothing of it.
-    assert_eq!(gateway.kafka().produce("cold", 0, many(1)).await.error_code, 0);
+    assert_eq!(gateway.kafka().produce("cold", 0, many(1)).await.base_offset, 1);
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(answer(&mut kafka).await, (0, 0));
     assert_eq!(start.elapsed(), Duration::from_millis(750));
-    assert_eq!(answer(&mut kafka).await, (0, 1));
+    settle().await;
+    assert_eq!(tip(&gateway, "hot", 0).await, Offset(1_500));
+    assert_eq!((answer(&mut kafka).await, answer(&mut kafka).await), ((0, 1_000), (0, 0)));
     assert_eq!(kafka.receive::<ApiVersionsRequest>(0).await.error_code, 0);
-    assert_eq!(start.elapsed(), Duration::from_millis(750));
+    assert_eq!(start.elapsed(), Duration::from_millis(1_250));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hot_partition_leaves_the_others_of_its_producer_their_full_rate() {
+    let gateway = limited();
+    gateway.stream("orders", 4).await;
+    let (start, mut kafka) = (Instant::now(), gateway.kafka());
+    let send = async |kafka: &mut Kafka, lane, records| {
+        let partition = PartitionProduceData::default().with_index(lane).with_records(Some(many(records)));
+        let topic = TopicProduceData::default().with_name(name("orders")).with_partition_data(vec![partition]);
+        kafka.send(9, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic])).await;
+    };
+    // Twenty times as much for the first one, as far as it gets: each tenth of a second 2,000 records, and 100 for each other.
+    for _ in 0..100 {
+        for (lane, records) in [(0, 2_000), (1, 100), (2, 100), (3, 100)] {
+            send(&mut kafka, lane, records).await;
+        }
+        advance(Duration::from_millis(100)).await;
+        settle().await;
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    for lane in 1..4 {
+        assert_eq!(tip(&gateway, "orders", lane).await, Offset(10_000), "partition {lane}");
+    }
+    let hot = tip(&gateway, "orders", 0).await;
+    assert!((10_000..=12_000).contains(&hot.0), "{hot}");
 }
 
 #[tokio::test(start_paused = true)]

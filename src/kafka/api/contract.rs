@@ -14,11 +14,11 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::kafka::connection::Brake;
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::listener::Shutdown;
 use crate::kafka::memory::{Hold, Pool};
+use crate::kafka::turn::Turn;
 use crate::log::Log;
 use crate::metrics::Meter;
 use crate::notebook::Notebook;
@@ -95,8 +95,8 @@ pub(crate) struct Context {
     pub(crate) peer: SocketAddr,
     /// Where its connection arrived: the address Metadata answers with unless another one is advertised.
     pub(crate) local: SocketAddr,
-    /// Stops its connection from reading on before this request is answered.
-    pub(crate) brake: Brake,
+    /// Its place on its connection.
+    pub(crate) turn: Turn,
     /// Says when the gateway stops.
     pub(crate) shutdown: Shutdown,
     /// Memory taken for the answer.
@@ -128,6 +128,8 @@ pub struct Door {
     pub(crate) records: Arc<Pool>,
     /// Memory for all other requests.
     pub(crate) requests: Arc<Pool>,
+    /// Memory for requests behind a write that is not paid for.
+    pub(crate) owing: Arc<Pool>,
     /// One permit per bulky answer in the making.
     bulky: Semaphore,
     /// Memory for answers that their clients have not taken.
@@ -147,12 +149,11 @@ impl Door {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
         let groups = Coordinator::open(notebook, log.env().clone(), groups);
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
-        // A third is plenty for requests without records.
-        let requests = config.frames_in_flight_bytes_max / 3;
-        let (records, requests) = (Pool::of(config.frames_in_flight_bytes_max - requests), Pool::of(requests));
+        let bytes = config.frames_in_flight_bytes_max;
+        let (records, requests, owing) = (Pool::of(bytes / 2), Pool::of(bytes / 6), Pool::of(bytes / 3));
         let (answers, bulky) = (Pool::of(ANSWERS_BYTES), Semaphore::new(BULKY_MAX));
         let connections = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { log, groups, meter, config, records, requests, bulky, answers, connections })
+        Ok(Self { log, groups, meter, config, records, requests, owing, bulky, answers, connections })
     }
 }
 
@@ -237,7 +238,7 @@ pub(crate) struct Entry {
     /// [`Api::IS_HANDED_OVER`].
     pub(crate) is_handed_over: bool,
     /// Decodes, handles and encodes one request.
-    pub(crate) call: fn(&Origin, Head, Bytes, Brake) -> Call,
+    pub(crate) call: fn(&Origin, Head, Bytes, Turn) -> Call,
 }
 
 /// The line of `A`.
@@ -253,13 +254,13 @@ pub(crate) const fn entry<A: Api>() -> Entry {
         memory_per_byte: A::MEMORY_PER_BYTE,
         has_records: A::HAS_RECORDS,
         is_handed_over: A::IS_HANDED_OVER,
-        call: |origin, head, frame, brake| Box::pin(call::<A>(origin.clone(), head, frame, brake)),
+        call: |origin, head, frame, turn| Box::pin(call::<A>(origin.clone(), head, frame, turn)),
     }
 }
 
-async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes, brake: Brake) -> Reply<Answer> {
+async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes, turn: Turn) -> Reply<Answer> {
     let (begun, frame_bytes, door) = (Instant::now(), frame.len(), origin.door.clone());
-    let reply = match serve::<A>(origin, &head, frame, brake).await {
+    let reply = match serve::<A>(origin, &head, frame, turn).await {
         Ok(Reply::Send(answer)) => Reply::Send(answer),
         Ok(Reply::Silent) => Reply::Silent,
         Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{:?} version {}: {reason}", A::KEY, head.version)),
@@ -277,7 +278,7 @@ pub(crate) fn name<A: Api>() -> &'static str {
 }
 
 /// Serves one request; an error is a reason to close the connection.
-async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, brake: Brake) -> Result<Reply<Answer>, String> {
+async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, turn: Turn) -> Result<Reply<Answer>, String> {
     let Head { version, correlation_id, .. } = *head;
     if !A::VERSIONS.contains(&version) {
         let (response, version) = A::refuse_version().ok_or("the version is not served")?;
@@ -288,7 +289,7 @@ async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, brake: Brake) 
     // Held until the answer is encoded.
     let _turn = if A::IS_BULKY { door.bulky.acquire().await.ok() } else { None };
     let (door, shutdown) = (door.clone(), shutdown.clone());
-    let cx = Context { door, version, client_id, peer, local, brake, shutdown, answer_memory: Arc::default() };
+    let cx = Context { door, version, client_id, peer, local, turn, shutdown, answer_memory: Arc::default() };
     Ok(match A::handle(&cx, request).await {
         Reply::Send(response) => {
             let bytes = encode(&response, version, correlation_id)?;

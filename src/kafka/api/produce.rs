@@ -6,9 +6,9 @@
 //! Differs from Kafka: acks=1 is as durable as acks=all, since the log has one commit. Requests of one connection are in
 //! flight together. A topic that does not exist is not created here; clients ask Metadata first, which may.
 //!
-//! A batch whose shard is over its throughput is appended, and its answer held until the shard has paid for it; meanwhile nothing
-//! is read from the connection, so that a client owes no more than one request. `throttle_time_ms` stays 0: half of the clients
-//! ignore it, and some do worse. A wait of more than 10 s is refused with NOT_ENOUGH_REPLICAS before anything is written.
+//! A batch whose shard is over its throughput is appended, and its answer held until the shard has paid for it; what the
+//! connection writes to that shard next waits for that. `throttle_time_ms` stays 0: half of the clients ignore it, and some do
+//! worse. A wait of more than 10 s is refused with NOT_ENOUGH_REPLICAS before anything is written.
 //! `kafka-console-producer` gives up on an answer that is held for longer than about 6 s.
 //!
 //! Left out on purpose: transactions (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that every client takes for final),
@@ -32,7 +32,7 @@ use crate::kafka::code;
 use crate::kafka::listener::stopped;
 use crate::kafka::partition::{Topic, lane};
 use crate::log::{self, Patience, Stream};
-use crate::model::limits;
+use crate::model::{LaneId, limits};
 
 pub(crate) struct Produce;
 
@@ -66,13 +66,17 @@ impl Api for Produce {
     const MEMORY_PER_BYTE: usize = 2;
 
     async fn handle(cx: &Context, request: ProduceRequest) -> Reply<ProduceResponse> {
+        if cx.turn.may_wait() {
+            cx.turn.comes(&lanes(cx, &request)).await;
+        }
         let acks = request.acks;
         let until = Instant::now() + START_MAX;
         let started: Vec<_> = request.topic_data.into_iter().map(|topic| start(cx, acks, topic, until)).collect();
         let begun = started.iter().flat_map(|(_, batches)| batches).flat_map(|(_, batch)| batch);
-        let paid_at = begun.map(|batch| batch.appending.paid_at()).max().filter(|paid_at| *paid_at > Instant::now());
-        if paid_at.is_some() {
-            cx.brake.apply();
+        let mut paid_at = None;
+        for (lane, until) in begun.filter_map(|batch| batch.appending.owed()) {
+            cx.turn.owe(lane, until);
+            paid_at = paid_at.max(Some(until));
         }
         let mut responses = Vec::with_capacity(started.len());
         let mut failed = None;
@@ -87,6 +91,7 @@ impl Api for Produce {
             }
             responses.push(response.with_partition_responses(partition_responses));
         }
+        cx.turn.free();
         if let Some(paid_at) = paid_at {
             // What is on the disk need not be paid for when the gateway stops.
             let _ = timeout_at(paid_at, stopped(cx.shutdown.clone())).await;
@@ -141,10 +146,25 @@ impl From<log::Error> for Refused {
 
 type Started = Vec<(i32, Result<Begun, Refused>)>;
 
+/// The lanes that a request's batches will lie in.
+fn lanes(cx: &Context, request: &ProduceRequest) -> Vec<LaneId> {
+    let log = &cx.door.log;
+    let of_topic = |topic: &TopicProduceData| {
+        let stream = named(cx, topic).stream(log).ok()?;
+        let lanes = topic.partition_data.iter().filter_map(|partition| lane(&stream, partition.index).ok());
+        Some(lanes.map(|lane| log.taker(lane)).collect::<Vec<_>>())
+    };
+    request.topic_data.iter().filter_map(of_topic).flatten().collect()
+}
+
+/// How a request of this version names a topic.
+fn named<'a>(cx: &Context, topic: &'a TopicProduceData) -> Topic<'a> {
+    if cx.version >= TOPIC_IDS { Topic::Identified(topic.topic_id) } else { Topic::Named(&topic.name) }
+}
+
 /// Begins the appends of a topic in the order of its partitions.
 fn start(cx: &Context, acks: i16, topic: TopicProduceData, until: Instant) -> (TopicProduceResponse, Started) {
-    let asked = if cx.version >= TOPIC_IDS { Topic::Identified(topic.topic_id) } else { Topic::Named(&topic.name) };
-    let stream = asked.stream(&cx.door.log);
+    let stream = named(cx, &topic).stream(&cx.door.log);
     let begin = |partition: PartitionProduceData| (partition.index, begin(cx, acks, &stream, partition, until));
     let started = topic.partition_data.into_iter().map(begin).collect();
     (TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id), started)
