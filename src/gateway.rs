@@ -408,6 +408,7 @@ async fn keep_house(log: Log, mut stopping: watch::Receiver<bool>) {
         loop {
             sleep(SWEEP_INTERVAL).await;
             log.sweep().await;
+            log.follow_demand().await;
         }
     };
     tokio::select! {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, oneshot};
@@ -15,6 +15,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use crate::model::{HashKey, Lane, LaneId, Mode, Settings, Shard, ShardId, Status, StreamId, StreamName, Timestamp, limits};
 use crate::store::{self, Done, Journal, Ledger, Write};
 
+use super::demand::Watch;
 use super::handle::{Streams, settled, ticket};
 use super::history::History;
 use super::route::Routes;
@@ -31,6 +32,8 @@ pub struct Stream {
     created_at: Timestamp,
     settings: RwLock<Arc<Settings>>,
     history: RwLock<Arc<History>>,
+    /// What was seen of its traffic lately; `None` while its traffic decides nothing.
+    watch: Mutex<Option<Watch>>,
     /// When it is gone, in milliseconds since the epoch: asked with every append.
     gone_at: AtomicI64,
     shards: RwLock<Arc<Vec<Shard>>>,
@@ -137,6 +140,10 @@ impl Stream {
         *self.history.write() = Arc::new(history);
     }
 
+    pub(super) fn watch(&self) -> &Mutex<Option<Watch>> {
+        &self.watch
+    }
+
     fn is_gone(&self, now: Timestamp) -> bool {
         self.gone_at.load(Ordering::Acquire) <= now.0
     }
@@ -149,6 +156,7 @@ impl Stream {
             created_at: stored.created_at,
             settings: RwLock::new(Arc::new(stored.settings)),
             history: RwLock::default(),
+            watch: Mutex::default(),
             gone_at: AtomicI64::new(i64::MAX),
             shards: RwLock::default(),
             routes: RwLock::new(Arc::new(Routes::of(&[]))),

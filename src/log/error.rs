@@ -70,8 +70,8 @@ pub enum Error {
         /// What it is doing.
         status: Status,
     },
-    /// A stream in this mode does not have its shards changed by its owner.
-    #[error("stream {stream} is in mode {mode}, in which its traffic decides how many shards it has")]
+    /// A stream in this mode has its shards changed by somebody else: by its traffic, or by its owner.
+    #[error("stream {stream} is in mode {mode}, in which its {} decides how many shards it has", decider(*mode))]
     WrongMode {
         /// The stream.
         stream: StreamName,
@@ -208,4 +208,12 @@ pub enum Error {
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// Who decides how many shards a stream has.
+fn decider(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Provisioned => "owner",
+        Mode::OnDemand => "traffic",
+    }
 }

@@ -1,10 +1,12 @@
-//! What happened to a stream lately, as far as rules ask for it: its status, and how often it was changed. Pure.
+//! What happened to a stream lately, as far as rules ask for it: its status, how often it was changed, its peaks. Pure.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Status, Timestamp};
+
+use super::demand::Peaks;
 
 /// The span in which changes of capacity are counted (Kinesis API reference, UpdateShardCount and UpdateStreamMode: a rolling
 /// day, 2026-11).
@@ -20,6 +22,8 @@ pub(super) struct History {
     pub(super) scaled: Times,
     /// When its mode was switched, within a day.
     pub(super) switched: Times,
+    /// The highest throughput of the last 30 days, as far as it was in on-demand mode.
+    pub(super) peaks: Peaks,
 }
 
 /// A change of state: how the stream is called while it lasts.

@@ -6,6 +6,7 @@
 mod append;
 mod arrival;
 mod catalog;
+mod demand;
 mod error;
 mod handle;
 mod history;

@@ -110,20 +110,45 @@ impl<'a> Reshaping<'a> {
                 self.lanes
             )));
         }
+        self.split_widest(lanes - self.lanes)?;
+        if self.lanes < lanes {
+            return Err(Error::Lanes(format!("no open shard is left that could be split; {lanes} lanes were asked for")));
+        }
+        Ok(self.shards)
+    }
+
+    /// Splits each of `hot` in its middle, and then the widest open shards until `open` are open (on-demand mode); as far as
+    /// shards can be split and there can be as many lanes.
+    ///
+    /// # Errors
+    /// One of `hot` is unknown or closed.
+    pub(super) fn follow(mut self, hot: &[ShardId], open: u32) -> Result<Vec<Shard>, Error> {
+        for id in hot {
+            if let Some((_, high)) = self.open(*id)?.keys.split().filter(|_| self.lanes < SHARDS_MAX) {
+                self.split_at(*id, high.start)?;
+            }
+        }
+        let count = u32::try_from(self.open_by_key().len()).unwrap_or(u32::MAX);
+        self.split_widest(open.saturating_sub(count).min(SHARDS_MAX - self.lanes))?;
+        Ok(self.shards)
+    }
+
+    /// Splits the widest open shard `times` times, or until none can be split.
+    fn split_widest(&mut self, times: u32) -> Result<(), Error> {
         let open = self.shards.iter().filter(|shard| shard.is_open());
         let mut widest: BinaryHeap<_> =
             open.map(|shard| (shard.keys.width(), Reverse(shard.id), shard.keys)).map(Wide::of).collect();
-        while self.lanes < lanes {
+        for _ in 0..times {
             let Some((Wide { id: Reverse(id), .. }, (low, high))) =
                 widest.pop().and_then(|wide| Some((wide, wide.keys.split()?)))
             else {
-                return Err(Error::Lanes(format!("no open shard is left that could be split; {lanes} lanes were asked for")));
+                break;
             };
             let second = self.split_at(id, high.start)?;
             let first = ShardId(second.0 - 1);
             widest.extend([(low.width(), Reverse(first), low), (high.width(), Reverse(second), high)].map(Wide::of));
         }
-        Ok(self.shards)
+        Ok(())
     }
 
     /// Splits an open shard; the number of the second child.
@@ -382,6 +407,27 @@ mod tests {
         check_all(&most);
         let (full, key) = (open(&most)[0].id, HashKey(open(&most)[0].keys.start.0 + 2));
         assert!(matches!(reshaped(&most, NOW, |_| Offset(0), |it| it.split(full, key)), Err(Error::Lanes(_))));
+    }
+
+    #[test]
+    fn following_the_traffic_splits_hot_shards_in_their_middle_and_then_the_widest() {
+        for (hot, open_after, lanes) in [(&[][..], 4, 4), (&[2], 4, 5), (&[2], 5, 5), (&[1, 3], 8, 8), (&[], 9, 9)] {
+            let hot: Vec<_> = hot.iter().copied().map(ShardId).collect();
+            let next = |lane: Lane| Offset(if lane.0 < 4 { 3 } else { 0 });
+            let shards = reshaped(&first_shards(4, NOW), NOW, next, |it| it.follow(&hot, open_after)).unwrap();
+            check_all(&shards);
+            assert_eq!(open(&shards).len(), lanes, "{hot:?}");
+            for id in hot {
+                let halves: Vec<_> = shards.iter().filter(|shard| shard.parent == Some(id)).map(|shard| shard.keys).collect();
+                let (low, high) = shards[id.0 as usize].keys.split().unwrap();
+                assert_eq!(halves, [low, high]);
+            }
+        }
+        let refused = reshaped(&first_shards(1, NOW), NOW, |_| Offset(0), |it| it.follow(&[ShardId(9)], 1));
+        assert!(matches!(refused, Err(Error::UnknownShard { .. })));
+        let all: Vec<_> = (0..SHARDS_MAX - 1).map(ShardId).collect();
+        let most = reshaped(&first_shards(SHARDS_MAX - 1, NOW), NOW, |_| Offset(0), |it| it.follow(&all, u32::MAX)).unwrap();
+        assert_eq!(open(&most).len(), SHARDS_MAX as usize, "no more than there can be");
     }
 
     #[derive(Clone, Debug)]

@@ -8,21 +8,27 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::model::{HashKey, Lane, Mode, Offset, Shard, ShardId, Status, StreamId, limits};
 
 use super::catalog::{Stream, put, shard_key};
+use super::demand::{Demand, Peaks, Watch};
 use super::reshard::Reshaping;
 use super::route::Takes;
 use super::tail::LaneCell;
+use super::throughput::Writes;
 use super::{Error, Log};
 
 /// Who wants shards changed.
 #[derive(Clone, Copy)]
-enum Why {
+enum Why<'a> {
     /// Somebody, these very shards.
     Asked,
     /// Somebody, to so many.
     Scaled(u32),
+    /// The stream's traffic, which had these peaks.
+    Demanded(&'a Peaks),
 }
 
 impl Log {
@@ -71,10 +77,76 @@ impl Log {
         self.check_growth(&stream, &draft)
     }
 
+    /// Has streams in on-demand mode follow their traffic: to be called every minute or so.
+    ///
+    /// Where limits are in force, every 15 minutes a stream gets as many open shards as carry twice its highest throughput of the
+    /// last 30 days, and its hot shards are split.
+    pub async fn follow_demand(&self) {
+        for stream in self.streams() {
+            match self.follow(&stream).await {
+                // It is tried again, a minute later.
+                Ok(()) | Err(Error::NotActive { .. } | Error::WrongMode { .. }) => {}
+                Err(error) => tracing::warn!(%error, stream = %stream.name(), "shards could not follow their traffic"),
+            }
+        }
+    }
+
+    async fn follow(&self, stream: &Stream) -> Result<(), Error> {
+        let now = Instant::now();
+        let Some(Demand { peaks, hot, open }) = self.demand(stream, now) else { return Ok(()) };
+        if hot.is_empty() && open <= stream.open_shards() {
+            self.note_peaks(stream, peaks).await?;
+        } else {
+            self.reshape(stream.id(), Why::Demanded(&peaks), |reshaping| reshaping.follow(&hot, open)).await?;
+            tracing::info!(stream = %stream.name(), open = stream.open_shards(), "shards followed their traffic");
+        }
+        *stream.watch().lock() = Some(Watch::new(now));
+        Ok(())
+    }
+
+    /// Looks at a stream's traffic; what is to become of the stream, if that is to be decided now.
+    fn demand(&self, stream: &Stream, now: Instant) -> Option<Demand> {
+        let rates = self.inner.env.limits.get().throughput.filter(|_| stream.settings().mode == Mode::OnDemand);
+        let mut watch = stream.watch().lock();
+        let Some(rates) = rates else {
+            *watch = None;
+            return None;
+        };
+        if watch.as_ref().is_some_and(|watch| !watch.is_due(now)) {
+            return None;
+        }
+        let take = |cell: Arc<LaneCell>| cell.numbering.lock().writes.as_mut().map(Writes::take_given);
+        let given: Vec<_> = stream.cells().into_iter().filter_map(take).collect();
+        let watch = match &mut *watch {
+            Some(watch) => watch,
+            nobody => {
+                // What was written before anybody watched took nobody knows how long.
+                *nobody = Some(Watch::new(now));
+                return None;
+            }
+        };
+        watch.see(&given, now);
+        let open: Vec<_> = stream.shards().iter().filter(|shard| shard.is_open()).map(|shard| shard.id).collect();
+        watch.decide(&stream.history().peaks, &open, &rates, (now, self.inner.env.clock.now()))
+    }
+
+    /// Has the ledger remember the peaks of a stream whose shards stay as they are.
+    async fn note_peaks(&self, stream: &Stream, peaks: Peaks) -> Result<(), Error> {
+        if stream.history().peaks == peaks {
+            return Ok(());
+        }
+        let changing = self.inner.changing.clone().lock_owned().await;
+        let stream = self.stream_by_id(stream.id()).ok_or_else(|| Error::UnknownStream(stream.id().to_string()))?;
+        let mut history = stream.history().as_ref().clone();
+        history.peaks = peaks;
+        let writes = vec![stream.stored(stream.settings().as_ref().clone(), history.clone())?];
+        self.change(changing, writes, move || stream.set_history(history)).await
+    }
+
     async fn reshape(
         &self,
         id: StreamId,
-        why: Why,
+        why: Why<'_>,
         change: impl Fn(Reshaping<'_>) -> Result<Vec<Shard>, Error> + Send + Sync,
     ) -> Result<(), Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
@@ -88,8 +160,10 @@ impl Log {
         let pause = self.pause(&stream, closed.map(|(old, _)| old.lane).collect()).await;
         let shards = planned(&|lane| stream.cell(lane.0).map_or(Offset(0), |cell| cell.state.lock().next))?;
         let mut history = stream.history().changing(Status::Updating, now, self.inner.options.state_change_delay);
-        if let Why::Scaled(_) = why {
-            history.scaled.note(now);
+        match why {
+            Why::Asked => {}
+            Why::Scaled(_) => history.scaled.note(now),
+            Why::Demanded(peaks) => history.peaks = peaks.clone(),
         }
         let mut writes = vec![stream.stored(stream.settings().as_ref().clone(), history.clone())?];
         for shard in changed(&before, &shards) {
@@ -119,11 +193,13 @@ impl Log {
     }
 
     /// Whether the stream may be changed now, for this reason.
-    fn check_reason(&self, stream: &Stream, why: Why) -> Result<(), Error> {
+    fn check_reason(&self, stream: &Stream, why: Why<'_>) -> Result<(), Error> {
         self.check_active(stream)?;
         let (name, mode, open) = (|| stream.name().clone(), stream.settings().mode, stream.open_shards());
         match why {
             Why::Asked | Why::Scaled(_) if mode == Mode::OnDemand => Err(Error::WrongMode { stream: name(), mode }),
+            // It was switched just now.
+            Why::Demanded(_) if mode == Mode::Provisioned => Err(Error::WrongMode { stream: name(), mode }),
             Why::Scaled(target) if self.is_limited() => {
                 if target > open.saturating_mul(2) || target.saturating_mul(2) < open {
                     return Err(Error::ScaleTarget { stream: name(), open, target });
@@ -134,7 +210,7 @@ impl Log {
                     _ => Ok(()),
                 }
             }
-            Why::Asked | Why::Scaled(_) => Ok(()),
+            Why::Asked | Why::Scaled(_) | Why::Demanded(_) => Ok(()),
         }
     }
 

@@ -41,7 +41,7 @@ pub enum Patience {
 }
 
 /// What a write takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Cost {
     pub(super) bytes: u64,
     pub(super) records: u64,
@@ -89,12 +89,19 @@ pub(super) struct Writes {
     shard: ShardId,
     bytes: Meter,
     records: Meter,
+    /// What the shard was given since somebody looked.
+    given: Cost,
 }
 
 impl Writes {
     /// Nothing used yet of `shard`.
     pub(super) fn new(shard: ShardId, now: Instant) -> Self {
-        Self { shard, bytes: Meter::new(now), records: Meter::new(now) }
+        Self { shard, bytes: Meter::new(now), records: Meter::new(now), given: Cost::default() }
+    }
+
+    /// What the shard was given since this was asked before.
+    pub(super) fn take_given(&mut self) -> (ShardId, Cost) {
+        (self.shard, std::mem::take(&mut self.given))
     }
 
     /// Meters a write to `shard`, the lane's open one, of a stream whose largest write has `bytes_max` bytes.
@@ -136,6 +143,8 @@ impl Writes {
             (self.bytes, self.records) = (saved_bytes, saved_records);
             return Err(after);
         }
+        self.given.bytes = self.given.bytes.saturating_add(cost.bytes);
+        self.given.records = self.given.records.saturating_add(cost.records);
         Ok(after.min(longest))
     }
 }
@@ -250,6 +259,9 @@ mod tests {
             assert!(put(one, start + millis(leaked) - Duration::from_nanos(50_000)).is_err());
             assert_eq!(put(one, start + millis(leaked)), Ok(Duration::ZERO));
             assert!(put(one, start + millis(leaked)).is_err(), "what was refused was not metered");
+            let given = Cost { bytes: all.bytes + one.bytes, records: all.records + one.records };
+            assert_eq!(writes.take_given(), (SHARD, given));
+            assert_eq!(writes.take_given(), (SHARD, Cost::default()));
         }
     }
 

@@ -112,6 +112,15 @@ pub const SHARD_QUOTA: u32 = 500;
 pub const ON_DEMAND_STREAMS_MAX: usize = 50;
 /// Shards of a new stream in on-demand mode. Kinesis developer guide, "Capacity modes": 4 MB/s of writes, 2026-11.
 pub const ON_DEMAND_SHARDS: u32 = 4;
+/// How many times its peak a stream in on-demand mode carries. Kinesis developer guide, "Choose the right mode", 2026-11.
+pub const ON_DEMAND_HEADROOM: u64 = 2;
+/// How long such a peak counts, in days. Kinesis developer guide, "Choose the right mode", 2026-11.
+pub const ON_DEMAND_PEAK_DAYS: i64 = 30;
+/// How long a stream in on-demand mode takes to follow its traffic. Kinesis developer guide, "Choose the right mode", 2026-11.
+pub const ON_DEMAND_SPAN: Duration = Duration::from_secs(15 * 60);
+/// A shard of a stream in on-demand mode that takes more than this part of what it carries is hot: half. Kinesis developer guide,
+/// "Choose the right mode": 500 KB/s, 2026-11.
+pub const ON_DEMAND_HOT_PART: u64 = 2;
 /// How often a stream may be scaled in 24 hours. Kinesis API reference, UpdateShardCount, 2026-11.
 pub const SCALINGS_PER_DAY: usize = 10;
 /// How often a stream's mode may be switched in 24 hours. Kinesis API reference, UpdateStreamMode, 2026-11.

@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
 };
 use shardgate::log::Options;
 use shardgate::model::{Limits, Mode, Settings, ShardId, Status};
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 use crate::support::{Gateway, Kafka, batch, name, stamped, text};
 
@@ -81,6 +81,33 @@ async fn a_topic_on_demand_has_four_partitions_and_more_are_not_opened_by_hand()
     assert_eq!(gateway.log.stream("orders").unwrap().settings().mode, Mode::OnDemand);
     let (code, words) = open_partitions(&mut kafka, "orders", 5, false).await;
     assert!(code == 44 && words.contains("is in mode ON_DEMAND"), "{code} {words}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_on_demand_gets_partitions_as_its_traffic_grows() {
+    let gateway = Gateway::start();
+    gateway.log.env().limits.set(Limits::kinesis());
+    gateway.stream_with("orders", 4, Settings { mode: Mode::OnDemand, ..Settings::default() }).await;
+    gateway.log.follow_demand().await;
+    let (begun, mut kafka, records) = (Instant::now(), gateway.kafka(), batch(&["x"; 36_000]));
+    // 600 records a second for a minute, in two partitions: each of their shards is hot. Nobody sees an error.
+    for partition in [0, 2] {
+        let answer = kafka.produce("orders", partition, records.clone()).await;
+        assert_eq!((answer.error_code, answer.base_offset), (0, 0));
+    }
+    advance(Duration::from_secs(60) - begun.elapsed()).await;
+    for minute in 1..=15 {
+        assert_eq!(partitions(&mut kafka, "orders").await, Some(4), "minute {minute}");
+        gateway.log.follow_demand().await;
+        advance(Duration::from_secs(60)).await;
+    }
+    assert_eq!(partitions(&mut kafka, "orders").await, Some(6), "seen at the next refresh of the metadata");
+    for (partition, next) in [(0, 36_000), (1, 0), (2, 36_000), (3, 0), (4, 0), (5, 0)] {
+        let answer = kafka.produce("orders", partition, batch(&["y"])).await;
+        assert_eq!((answer.error_code, answer.base_offset), (0, next), "{partition}");
+    }
+    let gateway = gateway.restarted();
+    assert_eq!(partitions(&mut gateway.kafka(), "orders").await, Some(6));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 
 mod appends;
 mod model;
+mod on_demand;
 mod reads;
 mod reshard;
 mod retention;
