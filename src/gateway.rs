@@ -437,23 +437,62 @@ async fn supervise(mut tasks: JoinSet<()>, store: Kept, ending: watch::Sender<bo
     ending.send_replace(true);
 }
 
-/// A record's place in both worlds, as `/map` answers it.
+/// What a sequence number stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Place {
+    /// The beginning of a shard: before its first record.
+    Start,
+    /// A record.
+    Record,
+    /// The end of a closed shard: behind its last record.
+    End,
+}
+
+/// A place in both worlds, as `/map` answers it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Mapped {
+    /// What is there.
+    pub(crate) place: Place,
     /// Its topic.
     pub(crate) topic: String,
     /// Its partition.
     pub(crate) partition: u32,
-    /// Its offset.
+    /// The record's offset; at the start of a shard the first one of it, at its end the first one behind it.
     pub(crate) offset: i64,
     /// Its shard, as Kinesis writes it.
     pub(crate) shard: String,
     /// When that was opened.
     pub(crate) shard_created_at: Timestamp,
-    /// When the record arrived.
+    /// When that was closed; `None` while it is open.
+    pub(crate) shard_closed_at: Option<Timestamp>,
+    /// The shards it was split or merged from.
+    pub(crate) parents: Vec<String>,
+    /// The shards it was split or merged into.
+    pub(crate) children: Vec<String>,
+    /// When the record arrived; at the ends of a shard, when that was opened or closed.
     pub(crate) arrived_at: Timestamp,
     /// Its sequence number.
     pub(crate) sequence_number: String,
+}
+
+impl Mapped {
+    fn of(stream: &Stream, shard: &Shard, place: Place, offset: Offset, arrived_at: Timestamp, number: SequenceNumber) -> Self {
+        let parents = [shard.parent, shard.adjacent_parent].into_iter().flatten();
+        Self {
+            place,
+            topic: stream.name().to_string(),
+            partition: shard.lane.0,
+            offset: offset.0,
+            shard: shard.id.to_string(),
+            shard_created_at: shard.created_at,
+            shard_closed_at: shard.closed_at,
+            parents: parents.map(|parent| parent.to_string()).collect(),
+            children: stream.children(shard.id).iter().map(|child| child.id.to_string()).collect(),
+            arrived_at,
+            sequence_number: number.to_string(),
+        }
+    }
 }
 
 impl Site for Parts {
@@ -522,44 +561,46 @@ impl Parts {
         let shards = stream.shards();
         let shard = shards.iter().find(|shard| shard.lane.0 == partition && shard.holds(offset));
         let shard = shard.ok_or_else(|| Refusal::Absent(format!("no shard of {} holds offset {offset}", stream.name())))?;
-        Ok(Mapped {
-            topic: stream.name().to_string(),
-            partition,
-            offset: offset.0,
-            shard: shard.id.to_string(),
-            shard_created_at: shard.created_at,
-            arrived_at,
-            sequence_number: SequenceNumber::of(shard.id, shard.created_at, offset, arrived_at).to_string(),
-        })
+        let number = SequenceNumber::of(shard.id, shard.created_at, offset, arrived_at);
+        Ok(Mapped::of(stream, shard, Place::Record, offset, arrived_at, number))
     }
 
-    /// The records that have the number: usually one, but streams created within one second may share theirs.
+    /// The places that have the number: usually one, but streams created within one second may share theirs.
     async fn of_sequence(&self, text: &str) -> Result<Vec<Mapped>, Refusal> {
         let number: SequenceNumber = text.parse().map_err(|error| Refusal::Wrong(format!("{error}")))?;
-        let offset =
-            number.offset().ok_or_else(|| Refusal::Absent("that is where a shard begins, before its first record".to_owned()))?;
-        let is_meant = |shard: &&Shard| {
-            shard.id == number.shard
-                && shard.holds(offset)
-                && u64::try_from(shard.created_at.seconds()) == Ok(number.shard_created)
-        };
+        let now = self.log.env().clock.now();
         let mut found = Vec::new();
         for stream in self.log.streams() {
-            if let Some(shard) = stream.shards().iter().find(is_meant)
-                && let Ok(mapped) = self.mapped(&stream, shard.lane.0, offset).await
-                && mapped.sequence_number == text
-            {
-                found.push(mapped);
+            for shard in stream.listed_shards(now).iter().filter(|shard| shard.id == number.shard) {
+                if shard.start() == number {
+                    found.push(Mapped::of(&stream, shard, Place::Start, shard.first, shard.created_at, number));
+                } else if let (Some(end), Some(closed_at)) = (shard.end, shard.closed_at)
+                    && shard.ending() == Some(number)
+                {
+                    found.push(Mapped::of(&stream, shard, Place::End, end, closed_at, number));
+                } else if let Some(offset) = number.offset().filter(|offset| shard.holds(*offset))
+                    && let Ok(mapped) = self.mapped(&stream, shard.lane.0, offset).await
+                    && mapped.sequence_number == text
+                {
+                    found.push(mapped);
+                }
             }
         }
-        if found.is_empty() { Err(Refusal::Absent("no record has that sequence number".to_owned())) } else { Ok(found) }
+        if found.is_empty() {
+            Err(Refusal::Absent("no record and no end of a shard has that sequence number".to_owned()))
+        } else {
+            Ok(found)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::SeededEntropy;
+    use crate::batch::{Builder, Draft};
+    use crate::env::{PausedClock, SeededEntropy};
+    use crate::model::ShardId;
+    use tokio::time::advance;
 
     /// Nothing a gateway is given to may be bound to a thread.
     const fn shared_between_threads<T: Send + Sync + Clone>() {}
@@ -627,6 +668,94 @@ mod tests {
         assert!(error.starts_with("the topic \"a b\" cannot be created"), "{error}");
         let error = Gateway::builder().topic("orders", 0).start().await.err().unwrap().to_string();
         assert!(error.starts_with("the topic orders cannot be created"), "{error}");
+    }
+
+    /// The parts of a gateway in memory, at the time of the vectors below.
+    async fn parts(topic: &str, lanes: u32) -> (Arc<Parts>, watch::Sender<bool>) {
+        let env = Env {
+            clock: Arc::new(PausedClock::starting_at(Timestamp(1_700_000_000_000))),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            limits: LimitsInForce::new(Limits::off()),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let (_, parts) = Parts::open(&Config { ephemeral: true, ..Config::default() }, env, stopping).await.unwrap();
+        parts.log.create_stream(StreamName::new(topic).unwrap(), lanes, Settings::default()).await.unwrap();
+        (parts, stop)
+    }
+
+    async fn put(parts: &Parts, lane: u32) {
+        let batch = Builder::default().record(Draft { value: Some(b"a"), ..Draft::default() }).build().unwrap();
+        let lane = parts.log.stream("orders").unwrap().lane(lane);
+        parts.log.append(lane, &batch, log::Patience::Refuse).unwrap().durable().await.unwrap();
+    }
+
+    /// The one answer to a sequence number.
+    async fn found(parts: &Parts, number: &str) -> Mapped {
+        let answer = parts.map(Question::Sequence(number.to_owned())).await.unwrap();
+        let mut found: Vec<Mapped> = serde_json::from_str(&answer).unwrap();
+        assert_eq!((found.len(), found[0].sequence_number.as_str()), (1, number));
+        found.remove(0)
+    }
+
+    /// The vectors of AWS's layout: two shards of one second, the first closed 100 s later, and its child.
+    #[tokio::test(start_paused = true)]
+    async fn the_ends_of_split_shards_are_mapped_by_their_sequence_numbers() {
+        let (parts, _stop) = parts("orders", 2).await;
+        put(&parts, 0).await;
+        put(&parts, 0).await;
+        advance(Duration::from_secs(100)).await;
+        let stream = parts.log.stream("orders").unwrap();
+        let middle = stream.shards()[0].keys.split().unwrap().1.start;
+        parts.log.split_shard(stream.id(), ShardId(0), middle).await.unwrap();
+        for (number, place, shard, partition, offset, at) in [
+            ("49646437577108476416916876405825929425585429676275269634", Place::Start, 0, 0, 0, 0),
+            ("49646437577130777162115407028967465143858078037781250066", Place::Start, 1, 1, 0, 0),
+            ("49646437577119626789516141717395488358902146099801227266", Place::End, 0, 0, 2, 100),
+            ("49646437613191082148139424648830721590730485533618733090", Place::Start, 2, 0, 2, 101),
+        ] {
+            let mapped = found(&parts, number).await;
+            assert_eq!((mapped.place, mapped.shard, mapped.topic.as_str()), (place, ShardId(shard).to_string(), "orders"));
+            assert_eq!((mapped.partition, mapped.offset), (partition, offset));
+            assert_eq!(mapped.arrived_at, Timestamp(1_700_000_000_000 + 1_000 * at));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_of_closed_and_merged_shards_are_mapped_both_ways_until_they_are_gone() {
+        let (parts, _stop) = parts("orders", 2).await;
+        for lane in [0, 1, 1] {
+            put(&parts, lane).await;
+        }
+        advance(Duration::from_secs(10)).await;
+        let stream = parts.log.stream("orders").unwrap();
+        parts.log.merge_shards(stream.id(), ShardId(0), ShardId(1)).await.unwrap();
+        // To the sealed lane: it goes to the other one.
+        put(&parts, 1).await;
+        let (one, other, child) = (ShardId(0).to_string(), ShardId(1).to_string(), ShardId(2).to_string());
+        let closed_at = Some(Timestamp(1_700_000_010_000));
+        let mut numbers = Vec::new();
+        for (partition, offset, shard, closed_at) in
+            [(0, 0, &one, closed_at), (1, 0, &other, closed_at), (1, 1, &other, closed_at), (0, 1, &child, None)]
+        {
+            let question = Question::Offset { topic: "orders".to_owned(), partition, offset };
+            let forth: Vec<Mapped> = serde_json::from_str(&parts.map(question).await.unwrap()).unwrap();
+            let [mapped] = forth.as_slice() else { panic!("{forth:?}") };
+            assert_eq!((&mapped.shard, mapped.shard_closed_at, mapped.place), (shard, closed_at, Place::Record));
+            let (parents, children) =
+                if closed_at.is_some() { (vec![], vec![child.clone()]) } else { (vec![one.clone(), other.clone()], vec![]) };
+            assert_eq!((&mapped.parents, &mapped.children), (&parents, &children));
+            assert_eq!(&found(&parts, &mapped.sequence_number).await, mapped);
+            numbers.push(mapped.sequence_number.clone());
+        }
+        let sealed = Question::Offset { topic: "orders".to_owned(), partition: 1, offset: 2 };
+        assert_eq!(parts.map(sealed).await, Err(Refusal::Absent("offset 2 is outside 0 to 2".to_owned())));
+        let ending = stream.shards()[1].ending().unwrap().to_string();
+        assert_eq!((found(&parts, &ending).await.offset, found(&parts, &ending).await.place), (2, Place::End));
+        advance(Duration::from_secs(86_400 + 1)).await;
+        for number in numbers.iter().chain([&ending]) {
+            let gone = parts.map(Question::Sequence(number.clone())).await;
+            assert!(matches!(gone, Err(Refusal::Absent(_))), "{gone:?}");
+        }
     }
 
     #[tokio::test]

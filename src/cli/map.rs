@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use crate::config::Address;
-use crate::gateway::Mapped;
+use crate::gateway::{Mapped, Place};
 use crate::model::{SequenceNumber, StreamName, Timestamp};
 
 use super::{Failure, WRONG_USE, ask, block_on, say};
@@ -78,14 +78,30 @@ async fn find(http: &Address, path: &str) -> Result<Vec<Mapped>, String> {
     }
 }
 
-fn lines(record: &Mapped) -> String {
-    let Mapped { topic, partition, offset, shard, shard_created_at, arrived_at, sequence_number } = record;
-    format!(
-        "record           {topic}/{partition}@{offset}\nshard            {shard}\nshard created    {}\narrived          {}\n\
-         sequence number  {sequence_number}\n",
-        date(*shard_created_at),
-        date(*arrived_at),
-    )
+fn lines(mapped: &Mapped) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<17}{value}\n"));
+    let place = format!("{}/{}@{}", mapped.topic, mapped.partition, mapped.offset);
+    match mapped.place {
+        Place::Record => line("record", &place),
+        Place::Start => line("start of a shard", &format!("before {place}")),
+        Place::End => line("end of a shard", &format!("before {place}, which is not in it")),
+    }
+    line("shard", &mapped.shard);
+    line("shard created", &date(mapped.shard_created_at));
+    if let Some(closed_at) = mapped.shard_closed_at {
+        line("shard closed", &date(closed_at));
+    }
+    for (name, shards) in [("parents", &mapped.parents), ("children", &mapped.children)] {
+        if !shards.is_empty() {
+            line(name, &shards.join(", "));
+        }
+    }
+    if mapped.place == Place::Record {
+        line("arrived", &date(mapped.arrived_at));
+    }
+    line("sequence number", &mapped.sequence_number);
+    text
 }
 
 /// What the number says by itself; its times are whole seconds.
@@ -145,6 +161,43 @@ mod tests {
         for wrong in ["orders", "orders/2", "orders@1", "orders/x@1", "orders/1@-1", "a b/1@1", "a&b/1@1"] {
             assert_eq!(path(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_place_is_shown_with_its_shard_and_that_ones_family() {
+        let created = Timestamp(1_700_000_000_000);
+        let record = Mapped {
+            place: Place::Record,
+            topic: "orders".to_owned(),
+            partition: 2,
+            offset: 7,
+            shard: "shardId-000000000002".to_owned(),
+            shard_created_at: created,
+            shard_closed_at: None,
+            parents: vec![],
+            children: vec![],
+            arrived_at: Timestamp(1_700_000_000_123),
+            sequence_number: "49".to_owned(),
+        };
+        assert_eq!(
+            lines(&record),
+            "record           orders/2@7\nshard            shardId-000000000002\nshard created    2023-11-14T22:13:20.000Z\n\
+             arrived          2023-11-14T22:13:20.123Z\nsequence number  49\n"
+        );
+        let end = Mapped {
+            place: Place::End,
+            shard_closed_at: Some(created),
+            parents: vec!["a".to_owned()],
+            children: vec!["b".to_owned(), "c".to_owned()],
+            ..record.clone()
+        };
+        assert_eq!(
+            lines(&end),
+            "end of a shard   before orders/2@7, which is not in it\nshard            shardId-000000000002\n\
+             shard created    2023-11-14T22:13:20.000Z\nshard closed     2023-11-14T22:13:20.000Z\nparents          a\n\
+             children         b, c\nsequence number  49\n"
+        );
+        assert!(lines(&Mapped { place: Place::Start, ..record }).starts_with("start of a shard before orders/2@7\n"));
     }
 
     #[test]

@@ -5,8 +5,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use shardgate::model::{SequenceNumber, ShardId, Timestamp};
 
 use super::{Serving, kill, output, shardgate, text};
 
@@ -148,6 +151,50 @@ fn records_and_groups_are_measured_and_mapped() {
     let absent = output(&["map", "orders/1@10", "--http", &http]);
     assert_eq!(absent.status.code(), Some(1));
     assert!(text(&absent.stderr).contains("offset 10 is outside 0 to 10"), "{}", text(&absent.stderr));
+}
+
+#[test]
+fn a_record_and_the_ends_of_a_split_shard_are_mapped_both_ways() {
+    let serving = Serving::start(&["--ephemeral", "--topic", "orders:1"]);
+    let (servers, http) = (serving.kafka.to_string(), serving.http.to_string());
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
+    let put = |count: i32| {
+        for _ in 0..count {
+            producer.send(BaseRecord::to("orders").partition(0).key("k").payload("v")).unwrap();
+        }
+        producer.flush(Duration::from_secs(10)).unwrap();
+    };
+    put(3);
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
+    let more = [NewPartitions::new("orders", 2)];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(admin.create_partitions(&more, &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
+    put(2);
+    let shown = |arguments: &[&str]| {
+        let answer = output(&[&["map", "--http", &http], arguments].concat());
+        assert!(answer.status.success(), "{}", text(&answer.stderr));
+        text(&answer.stdout)
+    };
+    for (record, lines) in [
+        ("orders/0@2", ["shardId-000000000000", "children         shardId-000000000001, shardId-000000000002"]),
+        ("orders/0@3", ["shardId-000000000001", "parents          shardId-000000000000"]),
+    ] {
+        let forth = shown(&[record]);
+        assert!(lines.iter().all(|line| forth.contains(line)), "{forth}");
+        let number = forth.lines().find_map(|line| line.strip_prefix("sequence number")).unwrap().trim();
+        assert_eq!(shown(&["--sequence", number]), forth);
+    }
+    let mapped: serde_json::Value = serde_json::from_str(&serving.get("/map?topic=orders&partition=0&offset=0").1).unwrap();
+    let at = |name: &str| Timestamp(mapped[0][name].as_i64().unwrap());
+    let (created, closed) = (at("shard_created_at"), at("shard_closed_at"));
+    for (number, first) in [
+        (SequenceNumber::start(ShardId(0), created), "start of a shard before orders/0@0"),
+        (SequenceNumber::end(ShardId(0), created, closed), "end of a shard   before orders/0@3, which is not in it"),
+        (SequenceNumber::start(ShardId(2), Timestamp(closed.0 + 1_000)), "start of a shard before orders/1@0"),
+    ] {
+        let shown = shown(&["--sequence", &number.to_string()]);
+        assert_eq!(shown.lines().next(), Some(first), "{shown}");
+    }
 }
 
 #[test]
