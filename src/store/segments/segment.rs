@@ -31,6 +31,9 @@ pub(super) struct Segment {
     pub(super) live: AtomicI64,
     /// Its dead space could not be collected, and trying again would not help.
     pub(super) stuck: AtomicBool,
+    /// How many of the next syncs fail.
+    #[cfg(test)]
+    pub(super) failing_syncs: AtomicU64,
 }
 
 impl Segment {
@@ -102,7 +105,18 @@ impl Segment {
             end: AtomicU64::new(end),
             live: AtomicI64::new(0),
             stuck: AtomicBool::new(false),
+            #[cfg(test)]
+            failing_syncs: AtomicU64::new(0),
         }
+    }
+
+    /// Waits until what was written is on the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.failing_syncs.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok() {
+            return Err(io::Error::other("the test lets this sync fail"));
+        }
+        self.file.sync_data()
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -149,7 +163,7 @@ impl Segment {
     /// Cuts the file behind `end` and makes that durable.
     pub(super) fn cut(&self, end: u64) -> io::Result<()> {
         self.file.set_len(end)?;
-        self.file.sync_data()?;
+        self.sync()?;
         self.end.store(end, Ordering::Release);
         Ok(())
     }
