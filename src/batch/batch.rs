@@ -23,11 +23,11 @@ const MAX_TIMESTAMP: Range<usize> = 35..43;
 /// What a refusal means to the sender, and Kafka's code for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// The bytes are not a whole batch, or changed on the way; sending them again may help. `CORRUPT_MESSAGE`.
+    /// The bytes changed on the way; sending them again may help. `CORRUPT_MESSAGE`.
     Corrupt,
     /// A message set of Kafka before 0.11. `INVALID_RECORD`.
     OldFormat,
-    /// The bytes came as they were sent, and break a rule. `INVALID_RECORD`.
+    /// The bytes came as they were sent, and are not one whole batch or break another rule. `INVALID_RECORD`.
     Rule,
 }
 
@@ -137,12 +137,15 @@ pub enum Invalid {
 
 impl Invalid {
     /// What the refusal means to the sender. A record that does not parse under a right CRC was built wrong, not damaged:
-    /// Kafka's `DefaultRecord.readFrom` says `INVALID_RECORD` too.
+    /// Kafka's `DefaultRecord.readFrom` says `INVALID_RECORD` too. Where a batch ends too soon, Kafka sees none at all
+    /// (`ByteBufferLogInputStream.nextBatch`), and says the same.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Magic(0 | 1) => Fault::OldFormat,
-            Self::Short(_) | Self::Length { .. } | Self::Magic(_) | Self::Crc { .. } => Fault::Corrupt,
-            Self::Codec(_)
+            Self::Length { length, room } if usize::try_from(*length).is_ok_and(|length| length > *room) => Fault::Rule,
+            Self::Length { .. } | Self::Magic(_) | Self::Crc { .. } => Fault::Corrupt,
+            Self::Short(_)
+            | Self::Codec(_)
             | Self::Trailing(_)
             | Self::Count { .. }
             | Self::Crowded { .. }

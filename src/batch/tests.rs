@@ -255,10 +255,10 @@ proptest! {
     }
 
     #[test]
-    fn a_truncated_batch_is_corrupt(records in plains(), codec in codec(), cut in any::<prop::sample::Index>()) {
+    fn a_truncated_batch_is_none(records in plains(), codec in codec(), cut in any::<prop::sample::Index>()) {
         let batch = built(&records, Builder::default().codec(codec));
         let bytes = batch.bytes().slice(..cut.index(batch.bytes().len()));
-        prop_assert_eq!(Batch::check(bytes).unwrap_err().fault(), Fault::Corrupt);
+        prop_assert_eq!(Batch::check(bytes).unwrap_err().fault(), Fault::Rule);
     }
 
     #[test]
@@ -335,12 +335,17 @@ fn each_fault_has_its_kind_and_its_words() {
     let length = bytes.len() - 12;
     let twice = Bytes::from([&bytes[..], &bytes[..]].concat());
     for (bytes, fault, text) in [
-        (Bytes::new(), Fault::Corrupt, "a record batch has at least 61 bytes; 0 came".to_owned()),
+        (Bytes::new(), Fault::Rule, "a record batch has at least 61 bytes; 0 came".to_owned()),
         (raw(11, 48), Fault::Corrupt, format!("the record batch gives its length as 48; 49 to {length} are possible here")),
         (
             raw(8, 255),
             Fault::Corrupt,
             format!("the record batch gives its length as {}; 49 to {length} are possible here", length as i32 - (1 << 24)),
+        ),
+        (
+            bytes.slice(..bytes.len() - 1),
+            Fault::Rule,
+            format!("the record batch gives its length as {length}; 49 to {} are possible here", length - 1),
         ),
         (raw(16, 1), Fault::OldFormat, "the record batch has magic 1; only 2 is accepted".to_owned()),
         (raw(16, 255), Fault::Corrupt, "the record batch has magic -1; only 2 is accepted".to_owned()),

@@ -43,6 +43,11 @@ async fn single_configs_are_set_and_deleted_in_every_version() {
         assert_eq!(value(&mut kafka, "orders", "segment.ms").await, ("604800000".to_owned(), false));
         assert_eq!(gateway.log.stream("orders").unwrap().settings().retention_hours, 25);
         assert_eq!(alter(&mut kafka, version, &[("retention.ms", DELETE, None)]).await, 0);
+        // Known to older brokers; and one that nobody ever knew.
+        for unknown in ["message.format.version", "retention.m"] {
+            assert_eq!(alter(&mut kafka, version, &[(unknown, DELETE, None), ("segment.ms", SET, Some("1000"))]).await, 0);
+            assert_eq!(value(&mut kafka, "orders", "segment.ms").await, ("1000".to_owned(), true));
+        }
     }
 }
 

@@ -206,9 +206,16 @@ async fn two_batches_or_an_old_format_are_refused() {
         bytes[16] = magic;
         bytes.into()
     };
+    let with_length = |length: u8| {
+        let mut bytes = one.to_vec();
+        bytes[11] = length;
+        bytes.into()
+    };
     for (what, records, code) in [
         ("two batches", [&one[..], &one[..]].concat().into(), 87),
-        ("half a batch", one.slice(..one.len() - 1), 2),
+        ("not all of a batch", one.slice(..one.len() - 1), 87),
+        ("not even a header", one.slice(..60), 87),
+        ("a length of less than a header", with_length(48), 2),
         ("format 0", with_magic(0), 87),
         ("format 1", with_magic(1), 87),
         ("format 3", with_magic(3), 2),

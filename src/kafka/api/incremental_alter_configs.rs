@@ -1,7 +1,9 @@
 //! **IncrementalAlterConfigs** (44): changes single configs of a topic: set, delete, append to a list, subtract from it (KIP-339).
 //!
 //! How we differ from Kafka: configs of brokers cannot be changed while the gateway runs; the refusal says which option sets them.
-//! Deleting a config that does not exist is refused like setting it, because it is a slip of the pen more often than not.
+//! An unknown operation is an INVALID_REQUEST, in words; Kafka says UNKNOWN_SERVER_ERROR, which tells a client nothing, and some
+//! of them try again. As in Kafka, deleting a config of a topic that does not exist changes nothing and is no error: tools take
+//! configs back that older brokers knew.
 //!
 //! Versions: 1 is flexible; nothing else changed.
 

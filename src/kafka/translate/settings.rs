@@ -10,7 +10,7 @@ use super::broker_config::LIMITS_PROFILE;
 use super::shown::{Kind, Shown, Source, Synonym};
 use super::topic_config::{
     CLEANUP_POLICY, COMPACT, FAN_OUT_CONSUMERS, HOUR_MS, LOG_APPEND_TIME, MAX_COMPACTION_LAG, MAX_MESSAGE_BYTES,
-    MIN_COMPACTION_LAG, OPEN_SHARDS, RETENTION_MS, STREAM_ARN, STREAM_MODE, TABLE, TIMESTAMP_TYPE, TopicConfig, find,
+    MIN_COMPACTION_LAG, OPEN_SHARDS, READ_ONLY, RETENTION_MS, STREAM_ARN, STREAM_MODE, TABLE, TIMESTAMP_TYPE, TopicConfig, find,
 };
 use super::{Refusal, quoted};
 use crate::model::{Limits, Settings, limits};
@@ -65,7 +65,12 @@ fn change(set: &mut Set, change: Change<'_>) -> Result<(), Refusal> {
             set.insert(config.name, config.accept(value)?);
         }
         Change::Delete(name) => {
-            set.remove(find(name)?.name);
+            // One that is not known is not set either.
+            match find(name) {
+                Ok(config) => drop(set.remove(config.name)),
+                Err(refusal) if READ_ONLY.contains(&name) => return Err(refusal),
+                Err(_) => {}
+            }
         }
         Change::Append(name, value) => {
             let config = list(name)?;
@@ -364,13 +369,20 @@ mod tests {
             (Change::Append("retention.ms", "1"), "retention.ms is no list"),
             (Change::Subtract("segment.ms", "1"), "segment.ms is no list"),
             (Change::Append("retention.sm", "1"), "nearest one is retention.ms"),
-            (Change::Delete("retention.sm"), "nearest one is retention.ms"),
             (Change::Set("kinesis.shard.count.open", "9"), "read-only"),
             (Change::Delete("kinesis.stream.arn"), "read-only"),
         ] {
             let refusal = changed(&Settings::default(), &[change]).unwrap_err();
             assert_eq!(refusal.error, ResponseError::InvalidConfig);
             assert!(refusal.words.contains(words), "{}", refusal.words);
+        }
+    }
+
+    #[test]
+    fn a_config_that_does_not_exist_can_be_deleted_and_nothing_changes() {
+        let settings = created(&[("segment.ms", "1000")]);
+        for name in ["retention.sm", "message.format.version", "log.retention.ms", ""] {
+            assert_eq!(changed(&settings, &[Change::Delete(name)]), Ok(settings.clone()), "{name}");
         }
     }
 
