@@ -599,7 +599,7 @@ mod tests {
     use super::*;
     use crate::batch::{Builder, Draft};
     use crate::env::{PausedClock, SeededEntropy};
-    use crate::model::ShardId;
+    use crate::model::{Mode, ShardId};
     use tokio::time::advance;
 
     /// Nothing a gateway is given to may be bound to a thread.
@@ -755,6 +755,39 @@ mod tests {
         for number in numbers.iter().chain([&ending]) {
             let gone = parts.map(Question::Sequence(number.clone())).await;
             assert!(matches!(gone, Err(Refusal::Absent(_))), "{gone:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_follow_their_traffic_while_the_house_is_kept() {
+        let (parts, stop) = parts("orders", 1).await;
+        parts.log.env().limits.set(Limits::kinesis());
+        let settings = Settings { mode: Mode::OnDemand, ..Settings::default() };
+        let stream = parts.log.create_stream(StreamName::new("s").unwrap(), 4, settings).await.unwrap();
+        let house = tokio::spawn(keep_house(parts.log.clone(), stop.subscribe()));
+        // It is watched from the first minute on.
+        sleep(SWEEP_INTERVAL * 3 / 2).await;
+        let draft = |builder: Builder, _| builder.record(Draft { value: Some(b"a"), ..Draft::default() });
+        let batch = (0..40_000).fold(Builder::default(), draft).build().unwrap();
+        let patience = log::Patience::WaitUpTo(Duration::from_secs(10));
+        parts.log.append(stream.lane(0), &batch, patience).unwrap().durable().await.unwrap();
+        sleep(SWEEP_INTERVAL * 16).await;
+        assert_eq!(stream.open_shards(), 5);
+        stop.send_replace(true);
+        house.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_metrics_know_a_record_to_the_last_millisecond_of_its_retention() {
+        let (parts, _stop) = parts("orders", 1).await;
+        put(&parts, 0).await;
+        for (later, oldest) in [(86_400_000 - 1, 0), (1, 1)] {
+            advance(Duration::from_millis(later)).await;
+            let (metrics, _) = parts.metrics().await;
+            for (name, value) in [("oldest", oldest), ("current", 1)] {
+                let line = format!("kafka_topic_partition_{name}_offset{{topic=\"orders\",partition=\"0\"}} {value}");
+                assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+            }
         }
     }
 

@@ -29,7 +29,7 @@ use crate::model::{ShardId, Throughput, Timestamp, limits};
 
 use super::throughput::Cost;
 
-/// What one minute is: the time over which throughput is taken. *Ours*: as CloudWatch counts.
+/// The time over which throughput is taken. *Ours*: it is CloudWatch's.
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY_SECONDS: i64 = 86_400;
 
@@ -61,6 +61,18 @@ impl Rate {
         let of = |rate: u64, carried: u64| rate.div_ceil(carried.max(1));
         let shards = of(self.bytes, rates.write_bytes).max(of(self.records, rates.write_records));
         u32::try_from(shards).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a shard that takes it is hot.
+    fn is_hot(self, rates: &Throughput) -> bool {
+        let doubled = self.times(limits::ON_DEMAND_HOT_PART);
+        doubled.bytes > rates.write_bytes || doubled.records > rates.write_records
+    }
+
+    /// How much of a shard it fills, in thousandths.
+    fn load(self, rates: &Throughput) -> u64 {
+        let of = |rate: u64, carried: u64| rate.saturating_mul(1_000) / carried.max(1);
+        of(self.bytes, rates.write_bytes).max(of(self.records, rates.write_records))
     }
 }
 
@@ -99,7 +111,7 @@ fn today(now: Timestamp) -> i64 {
     now.seconds().div_euclid(DAY_SECONDS)
 }
 
-/// Also a day that is yet to come, if the clock went back: but then none is kept for longer than the clock was wrong.
+/// Whether a peak still counts on `day`; also one of a day to come, if the clock was wrong, but not of a far one.
 fn counts(peak: &Peak, day: i64) -> bool {
     day.saturating_sub(peak.day).abs() <= limits::ON_DEMAND_PEAK_DAYS
 }
@@ -166,26 +178,14 @@ impl Watch {
         let count = u32::try_from(open.len()).unwrap_or(u32::MAX);
         let splits = needed.max(limits::ON_DEMAND_SHARDS).saturating_mul(2).saturating_sub(count);
         let hot = |shard: &ShardId| {
-            let rate = self.shards.get(shard)?;
-            let (bytes, records) = (share(rate.bytes, rates.write_bytes), share(rate.records, rates.write_records));
-            Some((Reverse(bytes.max(records)), *shard)).filter(|_| rate.times(limits::ON_DEMAND_HOT_PART).exceeds(rates))
+            let rate = self.shards.get(shard).filter(|rate| rate.is_hot(rates))?;
+            Some((Reverse(rate.load(rates)), *shard))
         };
         let mut hot: Vec<_> = open.iter().filter_map(hot).collect();
         hot.sort_unstable();
         hot.truncate(splits as usize);
         Some(Demand { peaks, hot: hot.into_iter().map(|(_, shard)| shard).collect(), open: needed.max(count) })
     }
-}
-
-impl Rate {
-    fn exceeds(self, rates: &Throughput) -> bool {
-        self.bytes > rates.write_bytes || self.records > rates.write_records
-    }
-}
-
-/// Thousandths of what is carried.
-fn share(rate: u64, carried: u64) -> u64 {
-    rate.saturating_mul(1_000) / carried.max(1)
 }
 
 #[cfg(test)]

@@ -56,13 +56,13 @@ async fn a_stream_carries_twice_its_peak_after_fifteen_minutes(house: House) {
     minutes(&house, &stream, 1).await;
     assert_eq!((stream.open_shards(), stream.lanes(), stream.shards().len()), (8, 8, 12));
     assert_eq!((house.put(stream.lane(3), &["a"]).await, house.put(stream.lane(7), &["b"]).await), (60_000, 0));
-    // Twice as much again, and three times as much as that would need: never more than double at once.
+    // And so on, a minute at the full rate of all of them, and two records besides.
     let each: Vec<_> = (0..8).map(|lane| (lane, 1_000)).collect();
     minute(&house, &stream, &each).await;
     minutes(&house, &stream, 13).await;
     assert_eq!(stream.open_shards(), 8);
     minutes(&house, &stream, 1).await;
-    assert_eq!(stream.open_shards(), 17, "two records beside the minute's are one shard more");
+    assert_eq!(stream.open_shards(), 17);
     // A quiet stream keeps what it has, however long.
     advance(40 * DAY).await;
     minutes(&house, &stream, 31).await;
@@ -122,7 +122,7 @@ async fn a_peak_outlives_the_log_for_thirty_days(house: House) {
         still(house.log.scale(stream.id(), 4)).await.unwrap();
         switch(Mode::OnDemand).await;
         minutes(&house, &stream, 15).await;
-        assert_eq!(stream.open_shards(), 4, "it is watched since the first of these minutes");
+        assert_eq!(stream.open_shards(), 4, "it was watched from the end of the first of these minutes on");
         minutes(&house, &stream, 1).await;
         assert_eq!(stream.open_shards(), open, "{later:?}");
         advance(DAY).await;
