@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch;
-use crate::model::limits::LANES_MAX;
+use crate::model::limits::{BATCH_BYTES_MAX, LANES_MAX};
 use crate::model::{HashKey, HashKeyRange, Mode, Offset, ShardId, Status, StreamName, Throughput};
 use crate::store;
 
@@ -134,7 +134,7 @@ pub enum Error {
     #[error("stream {0} already exists")]
     StreamExists(StreamName),
     /// The batch is larger than the stream accepts.
-    #[error("the batch has {bytes} bytes; the stream accepts at most {max}")]
+    #[error("the batch has {bytes} bytes; the stream accepts at most {max}, and can be set to accept up to {BATCH_BYTES_MAX}")]
     BatchTooLarge {
         /// Its size.
         bytes: usize,

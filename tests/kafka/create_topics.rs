@@ -4,7 +4,7 @@ use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, TopicName};
 
-use crate::support::{Gateway, Kafka, batch, name, text};
+use crate::support::{Gateway, Kafka, Words, batch, name, text};
 
 fn topic(name: &str, partitions: i32, replicas: i16) -> CreatableTopic {
     CreatableTopic::default().with_name(TopicName(text(name))).with_num_partitions(partitions).with_replication_factor(replicas)
@@ -62,21 +62,22 @@ async fn what_cannot_be_a_topic_is_refused_in_words_in_every_version() {
     let mut kafka = gateway.kafka();
     let long = "x".repeat(129);
     for version in 2..=7 {
-        for (topic, code) in [
-            (topic("there", 1, 1), 36),
-            (topic("", 1, 1), 17),
-            (topic("..", 1, 1), 17),
-            (topic("a b", 1, 1), 17),
-            (topic(&long, 1, 1), 17),
-            (topic("zero", 0, 1), 37),
-            (topic("ten-thousand-and-one", 10_001, 1), 37),
-            (topic("no-replica", 1, 0), 38),
-            (with_config("unknown-config", "retention.m", Some("1")), 40),
-            (with_config("no-value", "retention.ms", None), 40),
+        for (topic, code, meant) in [
+            (topic("there", 1, 1), 36, "there"),
+            (topic("", 1, 1), 17, "1 to 128 characters of a-z, A-Z, 0-9, '.', '_' and '-' are accepted"),
+            (topic("..", 1, 1), 17, "cannot be '.' or '..'"),
+            (topic("a b", 1, 1), 17, "' ' at position 1; a-z, A-Z, 0-9, '.', '_' and '-' are accepted"),
+            (topic(&long, 1, 1), 17, "has 129 characters; at most 128 are accepted"),
+            (topic("zero", 0, 1), 37, "1 to 10000 are accepted"),
+            (topic("ten-thousand-and-one", 10_001, 1), 37, "1 to 10000 are accepted"),
+            (topic("no-replica", 1, 0), 38, "1 or more, and -1 for the default are accepted"),
+            (with_config("unknown-config", "retention.m", Some("1")), 40, "the nearest one is retention.ms"),
+            (with_config("no-value", "retention.ms", None), 40, "\"retention.ms\" has no value"),
         ] {
             let result = create(&mut kafka, version, vec![topic.clone()]).await.remove(0);
             assert_eq!(result.error_code, code, "{topic:?}");
-            assert!(result.error_message.is_some_and(|words| !words.is_empty()), "{topic:?}");
+            let words = result.error_message.unwrap();
+            assert!(words.contains(meant), "{topic:?}: {words}");
         }
     }
     assert_eq!(gateway.log.streams().len(), 1);
@@ -108,6 +109,8 @@ async fn retention_is_24_to_8760_hours_rounded_up() {
     for (value, code) in [("-1", 0), ("1000", 40)] {
         let results = create(&mut kafka, 7, vec![with_config(&format!("bytes{value}"), "retention.bytes", Some(value))]).await;
         assert_eq!(results[0].error_code, code);
+        let words = results[0].error_message.as_deref().unwrap_or_default();
+        assert_eq!(words.contains("set retention.ms instead"), code != 0, "{words}");
     }
 }
 
@@ -163,11 +166,15 @@ async fn one_request_creates_at_most_ten_thousand_partitions() {
 async fn a_compacted_topic_is_kept_for_a_year_and_refuses_records_without_a_key() {
     let gateway = Gateway::start();
     let mut kafka = gateway.kafka();
+    let words = Words::listen();
     assert_eq!(create(&mut kafka, 5, vec![with_config("state", "cleanup.policy", Some("compact"))]).await[0].error_code, 0);
+    assert!(words.contain("is stored and shown but never carried out: records stay until their retention ends"));
     let settings = gateway.log.stream("state").unwrap().settings();
     assert_eq!((settings.retention_hours, settings.keys_required), (8_760, true));
     let draft = |key| shardgate::batch::Draft { key, value: Some(b"v"), ..Default::default() };
     let batch = |key| shardgate::batch::Builder::default().record(draft(key)).build().unwrap().bytes().clone();
     assert_eq!(kafka.produce("state", 0, batch(Some(b"k"))).await.error_code, 0);
-    assert_eq!(kafka.produce("state", 0, batch(None)).await.error_code, 87);
+    let refused = kafka.produce("state", 0, batch(None)).await;
+    let words = refused.error_message.unwrap();
+    assert!(refused.error_code == 87 && words.contains("has no key; the stream accepts only records with one"), "{words}");
 }

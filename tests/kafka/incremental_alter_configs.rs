@@ -74,20 +74,28 @@ async fn what_cannot_be_changed_is_refused_in_words() {
     gateway.stream("orders", 1).await;
     let mut kafka = gateway.kafka();
     let (twice, unknown) = ([("segment.ms", SET, Some("1")), ("segment.ms", DELETE, None)], [("segment.ms", 4, Some("1"))]);
-    for (what, request, code) in [
-        ("an unknown config", request(TOPIC, "orders", &[("retention.m", SET, Some("1"))]), 40),
-        ("a retention that is too short", request(TOPIC, "orders", &[("retention.ms", SET, Some("1"))]), 40),
-        ("no value", request(TOPIC, "orders", &[("segment.ms", SET, None)]), 42),
-        ("a config twice", request(TOPIC, "orders", &twice), 42),
-        ("an unknown operation", request(TOPIC, "orders", &unknown), 42),
-        ("a missing topic", request(TOPIC, "missing", &[("segment.ms", SET, Some("1"))]), 3),
-        ("a broker's config", request(BROKER, "0", &[("num.partitions", SET, Some("5"))]), 40),
-        ("a group's config", request(32, "g", &[("consumer.session.timeout.ms", SET, Some("5"))]), 42),
+    let set = |config, value| request(TOPIC, "orders", &[(config, SET, value)]);
+    let range = "86400000 (24 hours) to 31536000000 (8760 hours), rounded up to the hour, and -1 for 8760 hours";
+    for (what, request, code, meant) in [
+        ("an unknown config", set("retention.m", Some("1")), 40, "the nearest one is retention.ms"),
+        ("a retention that is too short", set("retention.ms", Some("86399999")), 40, range),
+        ("a retention that is too long", set("retention.ms", Some("31536000001")), 40, range),
+        ("a retention by size", set("retention.bytes", Some("1000")), 40, "set retention.ms instead"),
+        ("a policy that is none", set("cleanup.policy", Some("shrink")), 40, "one or more of delete, compact"),
+        ("a batch that no stream takes", set("max.message.bytes", Some("10485773")), 40, "1 to 10485772"),
+        ("a mode that is none", set("kinesis.stream.mode", Some("AUTO")), 40, "PROVISIONED, ON_DEMAND"),
+        ("no value", set("segment.ms", None), 42, "only a deletion needs none"),
+        ("a config twice", request(TOPIC, "orders", &twice), 42, "more than once"),
+        ("an unknown operation", request(TOPIC, "orders", &unknown), 42, "0 (set), 1 (delete), 2 (append) and 3 (subtract)"),
+        ("a missing topic", request(TOPIC, "missing", &[("segment.ms", SET, Some("1"))]), 3, "missing"),
+        ("a broker's config", request(BROKER, "0", &[("num.partitions", SET, Some("5"))]), 40, "--default-partitions"),
+        ("a group's config", request(32, "g", &[("consumer.session.timeout.ms", SET, Some("5"))]), 42, "group"),
     ] {
         for version in 0..=1 {
             let response = kafka.call(version, request.clone()).await;
             assert_eq!(response.responses[0].error_code, code, "{what}");
-            assert!(response.responses[0].error_message.as_ref().is_some_and(|words| !words.is_empty()), "{what}");
+            let words = response.responses[0].error_message.as_deref().unwrap();
+            assert!(words.contains(meant), "{what}: {words}");
         }
     }
     assert_eq!(value(&mut kafka, "orders", "segment.ms").await, ("604800000".to_owned(), false));

@@ -57,6 +57,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod retention;
 mod sasl;
 mod shards;
 mod sync_group;

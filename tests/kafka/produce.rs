@@ -60,18 +60,26 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
     let mut corrupt = batch(&["a"]).to_vec();
     *corrupt.last_mut().unwrap() ^= 1;
     let large = "x".repeat(300);
-    for (what, records, code) in [
-        ("null records", None, 87),
-        ("no records", Some(bytes::Bytes::new()), 87),
-        ("a wrong checksum", Some(corrupt.into()), 2),
-        ("a control batch", Some(build(Builder::default().control(), &["a"])), 87),
-        ("a transactional batch", Some(build(Builder::default().transactional(), &["a"])), 53),
-        ("a batch that is too large", Some(batch(&[&large])), 10),
+    let control = build(Builder::default().control(), &["a"]);
+    let transactional = build(Builder::default().transactional(), &["a"]);
+    for (what, records, code, meant) in [
+        ("null records", None, 87, "one is needed"),
+        ("no records", Some(bytes::Bytes::new()), 87, "one is needed"),
+        ("a wrong checksum", Some(corrupt.into()), 2, "its bytes have 0x"),
+        ("a control batch", Some(control), 87, "clients cannot write control batches"),
+        ("a transactional batch", Some(transactional), 53, "transactions are not served"),
+        (
+            "a batch that is too large",
+            Some(batch(&[&large])),
+            10,
+            "the stream accepts at most 200, and can be set to accept up to 10485772",
+        ),
     ] {
         let response = kafka.call(8, produce("small", 0, records)).await;
         let partition = &response.responses[0].partition_responses[0];
         assert_eq!((partition.error_code, partition.base_offset), (code, -1), "{what}");
-        assert!(partition.error_message.as_ref().is_some_and(|words| !words.is_empty()), "{what}");
+        let words = partition.error_message.as_deref().unwrap();
+        assert!(words.contains(meant), "{what}: {words}");
     }
     assert_eq!(kafka.produce("small", 0, batch(&["a"])).await.base_offset, 0);
 }

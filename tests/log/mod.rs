@@ -135,6 +135,14 @@ impl House {
         values(&self.page(lane, from).await.unwrap())
     }
 
+    /// Bytes of the log's files on disk.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        let Kept::Disk(directory) = &self.kept else { panic!("it is in memory") };
+        let files = std::fs::read_dir(directory.path().join("log")).unwrap().flatten();
+        // A file that went meanwhile has none.
+        files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+    }
+
     pub(crate) async fn horizon(&self, lane: LaneId) -> i64 {
         still(self.log.reach(lane)).await.unwrap().horizon.0
     }

@@ -1,5 +1,6 @@
 //! Retention: a record is there for exactly as long as its stream says.
 
+use shardgate::log::Position;
 use shardgate::store::{Call, Fault};
 use tokio::time::advance;
 
@@ -14,6 +15,8 @@ cases! {
     offsets_run_on_when_everything_is_over
     what_is_over_is_over_on_a_cold_lane_too
     a_failing_search_is_an_error_and_loses_nothing
+    one_millisecond_decides_in_every_verb_and_after_a_restart
+    only_the_arrival_counts
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -123,4 +126,68 @@ async fn a_failing_search_is_an_error_and_loses_nothing(house: House) {
     house.faults.pick(Call::Find, 1, Fault::Fail);
     assert!(matches!(house.page(lane, 1).await, Err(Error::Store(_))));
     assert_eq!(house.values(lane, 1).await, numbered(1, &["b"]));
+}
+
+/// What every verb that looks at a lane says: its horizon, what is found there and at three times, arrival, bytes and records.
+async fn seen(house: &House, lane: LaneId) -> (i64, [Option<i64>; 4], bool, bool, Vec<(i64, String)>) {
+    let horizon = house.horizon(lane).await;
+    let mut found = Vec::new();
+    for position in [Position::Horizon, Position::AtTime(Timestamp(0)), Position::LatestTime, Position::Tip] {
+        found.push(still(house.log.find(lane, position)).await.unwrap().map(|found| found.offset.0));
+    }
+    let arrived = still(house.log.arrived_at(lane, Offset(1))).await.is_ok();
+    let bytes = still(house.log.bytes(vec![lane])).await.unwrap();
+    let page = house.page(lane, 1).await;
+    let values = page.map(|page| values(&page)).unwrap_or_default();
+    (horizon, found.try_into().unwrap(), arrived, bytes[0] > 0, values)
+}
+
+async fn one_millisecond_decides_in_every_verb_and_after_a_restart(house: House) {
+    let lane = house.stream("s", 1).await.lane(0);
+    house.put(lane, &["a", "b"]).await;
+    advance(24 * HOUR - MILLISECOND).await;
+    let there = (0, [Some(0), Some(0), Some(1), Some(2)], true, true, numbered(0, &["a", "b"]));
+    assert_eq!(seen(&house, lane).await, there);
+    let house = house.reopened();
+    assert_eq!(seen(&house, lane).await, there);
+    advance(MILLISECOND).await;
+    let gone = (2, [Some(2), None, None, Some(2)], false, false, vec![]);
+    assert_eq!(seen(&house, lane).await, gone);
+    let house = house.reopened();
+    assert_eq!(seen(&house, lane).await, gone);
+    assert!(matches!(house.page(lane, 1).await, Err(Error::OutOfRange { horizon: Offset(2), tip: Offset(2), .. })));
+}
+
+/// Whatever their sender says of when they were created.
+async fn only_the_arrival_counts(house: House) {
+    let lane = house.stream("s", 1).await.lane(0);
+    for created_at in [Timestamp(0), Timestamp(i64::MAX), START] {
+        let draft = Draft { value: Some(b"x"), created_at, ..Draft::default() };
+        house.append(lane, &Builder::default().record(draft).build().unwrap()).await.unwrap();
+        advance(HOUR).await;
+    }
+    for horizon in [0, 1, 2, 3] {
+        assert_eq!(house.horizon(lane).await, horizon);
+        advance(if horizon == 0 { 21 * HOUR } else { HOUR }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_files_shrink_within_one_sweep() {
+    let house = disk();
+    let stream = house.stream("s", 2).await;
+    for index in 0..200 {
+        house.put(stream.lane(index % 2), &[&"x".repeat(1_000)]).await;
+    }
+    assert!(house.disk_bytes() > 200_000, "{}", house.disk_bytes());
+    advance(24 * HOUR).await;
+    still(house.log.sweep()).await;
+    // The store's own threads unlink the files.
+    let begun = std::time::Instant::now();
+    while house.disk_bytes() > 20_000 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} bytes stay", house.disk_bytes());
+        std::thread::yield_now();
+    }
+    let house = house.reopened();
+    assert_eq!((house.horizon(stream.lane(0)).await, house.horizon(stream.lane(1)).await), (100, 100));
 }

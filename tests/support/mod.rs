@@ -4,6 +4,7 @@ mod batches;
 pub(crate) mod hostile;
 mod kafka;
 mod members;
+mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 pub(crate) use batches::{batch, build, records, stamped};
 pub(crate) use kafka::{Kafka, name, produce, text};
 pub(crate) use members::{Member, commit, committed, join_request, subscription};
+pub(crate) use words::Words;
 
 /// What the clock shows when a gateway starts.
 pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -36,7 +38,6 @@ pub(crate) struct Gateway {
     pub(crate) log: Log,
     door: Arc<Door>,
     store: Arc<MemoryStore>,
-    env: Env,
     config: Config,
     options: Options,
     stop: watch::Sender<bool>,
@@ -59,40 +60,35 @@ impl Gateway {
     }
 
     fn open(change: impl FnOnce(&mut Config), options: Options) -> Self {
-        let mut config = Config {
-            node_id: 0,
-            cluster_id: "shardgate-tests-000000".to_owned(),
-            advertised: None,
-            arn_prefix: "arn:aws:kinesis:us-east-1:000000000000:stream/".to_owned(),
-            default_partitions: 2,
-            auto_create_topics: true,
-            frame_bytes_max: 100 << 20,
-            frames_in_flight_bytes_max: 200 << 20,
-            connections_max: 100,
-            log_dir: "memory".to_owned(),
-            offsets_retention: Duration::from_secs(7 * 24 * 3_600),
-        };
+        let mut config = config();
         change(&mut config);
         let env = Env {
             clock: Arc::new(PausedClock::starting_at(START)),
             entropy: Arc::new(SeededEntropy::new(1)),
             limits: LimitsInForce::new(Limits::off()),
         };
-        Self::over(Arc::new(MemoryStore::default()), env, config, options)
+        let store = Arc::new(MemoryStore::default());
+        let log = Log::open(store.clone(), store.clone(), env, options).unwrap();
+        Self::over(log, store, config, options)
     }
 
     /// The only place where tests put the parts together.
-    fn over(store: Arc<MemoryStore>, env: Env, config: Config, options: Options) -> Self {
-        let log = Log::open(store.clone(), store.clone(), env.clone(), options).unwrap();
-        let door =
-            Arc::new(Door::open(log.clone(), Notebook::new(store.clone(), "kafka"), Meter::default(), config.clone()).unwrap());
-        Self { log, door, store, env, config, options, stop: watch::channel(false).0 }
+    fn over(log: Log, store: Arc<MemoryStore>, config: Config, options: Options) -> Self {
+        let notebook = Notebook::new(store.clone(), "kafka");
+        let door = Arc::new(Door::open(log.clone(), notebook, Meter::default(), config.clone()).unwrap());
+        Self { log, door, store, config, options, stop: watch::channel(false).0 }
+    }
+
+    /// One over a log that somebody else keeps, and opens again.
+    pub(crate) fn over_log(log: Log) -> Self {
+        Self::over(log, Arc::default(), config(), Options::default())
     }
 
     /// The gateway after a restart: nothing but what was stored is left.
     pub(crate) fn restarted(self) -> Self {
         self.stop();
-        Self::over(self.store, self.env, self.config, self.options)
+        let log = Log::open(self.store.clone(), self.store.clone(), self.log.env().clone(), self.options).unwrap();
+        Self::over(log, self.store, self.config, self.options)
     }
 
     /// A new connection to the Kafka door.
@@ -132,5 +128,22 @@ impl Gateway {
     /// Tells all connections to end.
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
+    }
+}
+
+/// What a gateway is set up with unless a test says otherwise.
+fn config() -> Config {
+    Config {
+        node_id: 0,
+        cluster_id: "shardgate-tests-000000".to_owned(),
+        advertised: None,
+        arn_prefix: "arn:aws:kinesis:us-east-1:000000000000:stream/".to_owned(),
+        default_partitions: 2,
+        auto_create_topics: true,
+        frame_bytes_max: 100 << 20,
+        frames_in_flight_bytes_max: 200 << 20,
+        connections_max: 100,
+        log_dir: "memory".to_owned(),
+        offsets_retention: Duration::from_secs(7 * 24 * 3_600),
     }
 }

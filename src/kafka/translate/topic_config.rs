@@ -79,6 +79,8 @@ enum Accepts {
     Consumers,
     /// A time within Kinesis's range of hours, rounded up to the hour, or -1 for the longest.
     Retention,
+    /// -1: records go by their time only.
+    AnySize,
 }
 
 const LONG_MAX: i64 = i64::MAX;
@@ -340,7 +342,7 @@ pub(super) const TABLE: &[TopicConfig] = &[
         name: "retention.bytes",
         kind: Kind::Long,
         default: "-1",
-        accepts: Accepts::Whole(-1, -1),
+        accepts: Accepts::AnySize,
         broker_name: Some("log.retention.bytes"),
         documentation: "Size at which the oldest records go. Only -1 is accepted: a stream keeps every record until its retention ends.",
     },
@@ -448,6 +450,7 @@ impl Accepts {
             Self::Replicas => replicas(value),
             Self::Consumers => consumers(value),
             Self::Retention => retention(value),
+            Self::AnySize => whole(value, -1, -1),
         }
     }
 
@@ -455,7 +458,6 @@ impl Accepts {
     fn words(&self) -> String {
         match self {
             Self::Flag => "true, false".to_owned(),
-            Self::Whole(least, most) if least == most => format!("only {least}"),
             Self::Whole(least, most) => format!("{least} to {most}"),
             Self::DefaultOr(least, most) => format!("-1, and {least} to {most}"),
             Self::Fraction => "0 to 1".to_owned(),
@@ -476,6 +478,9 @@ impl Accepts {
                 limits::RETENTION_HOURS_MAX,
                 limits::RETENTION_HOURS_MAX,
             ),
+            Self::AnySize => {
+                format!("only -1, since records stay until their retention ends whatever their size; set {RETENTION_MS} instead")
+            }
         }
     }
 }
@@ -659,7 +664,11 @@ mod tests {
             ("min.insync.replicas", "one", "1 to 2147483647"),
             ("preallocate", "yes", "true, false"),
             ("remote.copy.lag.ms", "-2", "-1 to "),
-            ("retention.bytes", "1000", "only -1"),
+            (
+                "retention.bytes",
+                "1000",
+                "only -1, since records stay until their retention ends whatever their size; set retention.ms instead",
+            ),
             ("retention.ms", "86399999", "86400000 (24 hours) to 31536000000 (8760 hours), rounded up to the hour, and -1"),
             ("retention.ms", "31536000001", "86400000 (24 hours) to 31536000000 (8760 hours)"),
             ("retention.ms", "0", "86400000 (24 hours)"),
