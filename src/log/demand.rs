@@ -113,7 +113,7 @@ fn today(now: Timestamp) -> i64 {
 
 /// Whether a peak still counts on `day`; also one of a day to come, if the clock was wrong, but not of a far one.
 fn counts(peak: &Peak, day: i64) -> bool {
-    day.saturating_sub(peak.day).abs() <= limits::ON_DEMAND_PEAK_DAYS
+    day.abs_diff(peak.day) <= limits::ON_DEMAND_PEAK_DAYS
 }
 
 /// What was seen of a stream's traffic since the last decision.

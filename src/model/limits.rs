@@ -115,7 +115,7 @@ pub const ON_DEMAND_SHARDS: u32 = 4;
 /// How many times its peak a stream in on-demand mode carries. Kinesis developer guide, "Choose the right mode", 2026-11.
 pub const ON_DEMAND_HEADROOM: u64 = 2;
 /// How long such a peak counts, in days. Kinesis developer guide, "Choose the right mode", 2026-11.
-pub const ON_DEMAND_PEAK_DAYS: i64 = 30;
+pub const ON_DEMAND_PEAK_DAYS: u64 = 30;
 /// How long a stream in on-demand mode takes to follow its traffic. Kinesis developer guide, "Choose the right mode", 2026-11.
 pub const ON_DEMAND_SPAN: Duration = Duration::from_secs(15 * 60);
 /// A shard of a stream in on-demand mode that takes more than this part of what it carries is hot: half. Kinesis developer guide,
