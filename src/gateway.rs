@@ -23,8 +23,8 @@ use crate::config::{Address, Config, Topic};
 use crate::env::{Entropy, Env, LimitsInForce};
 use crate::http::{self, Question, Refusal, Site};
 use crate::kafka::{self, Door};
-use crate::log::{self, Log, Stream};
-use crate::metrics::{GroupOffset, GroupState, LaneState, Meter, Snapshot, TopicState};
+use crate::log::{self, Ages, Log, Stream};
+use crate::metrics::{GROUP_OFFSETS_MAX, GroupOffset, GroupState, LaneState, Meter, Snapshot, TopicState};
 use crate::model::{InvalidName, Limits, Offset, SequenceNumber, Settings, Shard, StreamName, Timestamp};
 use crate::notebook::{Notebook, Page};
 use crate::store::{self, Journal, Ledger, MemoryStore, SegmentStore};
@@ -311,6 +311,7 @@ struct Parts {
     log: Log,
     door: Arc<Door>,
     meter: Meter,
+    ages: Ages,
     stopping: watch::Receiver<bool>,
 }
 
@@ -326,7 +327,7 @@ impl Parts {
         for topic in &config.topics {
             create(&log, topic, config.default_partitions).await?;
         }
-        Ok((kept, Arc::new(Self { log, door: Arc::new(door), meter, stopping })))
+        Ok((kept, Arc::new(Self { log, door: Arc::new(door), meter, ages: Ages::default(), stopping })))
     }
 }
 
@@ -525,7 +526,8 @@ impl Parts {
                 let Ok(reach) = self.log.reach(stream.lane(lane)).await else { break };
                 lanes.push(LaneState { horizon: reach.horizon.0, tip: reach.tip.0 });
             }
-            topics.push(TopicState { name: stream.name().to_string(), lanes });
+            let minute = stream.meter().last_minute(self.log.env().clock.now());
+            topics.push(TopicState { name: stream.name().to_string(), lanes, minute });
         }
         topics
     }
@@ -540,12 +542,28 @@ impl Parts {
             let committed = coordinator.fetch(&name, None).await.unwrap_or_default();
             let offsets = committed.into_iter().flat_map(|(topic, partitions)| {
                 let kept = partitions.into_iter().filter_map(|(partition, committed)| Some((partition, committed?.offset)));
-                kept.map(move |(partition, offset)| GroupOffset { topic: topic.clone(), partition, offset })
+                kept.map(move |(partition, offset)| GroupOffset { topic: topic.clone(), partition, offset, age: None })
             });
             let offsets = offsets.collect();
             groups.push(GroupState { name, members, offsets });
         }
+        self.add_ages(&mut groups).await;
         groups
+    }
+
+    /// Adds how long the oldest record that a group has not committed has been there, as far as that is shown.
+    async fn add_ages(&self, groups: &mut [GroupState]) {
+        let offsets = groups.iter_mut().flat_map(|group| &mut group.offsets).take(GROUP_OFFSETS_MAX);
+        let (mut behind, mut places) = (Vec::new(), Vec::new());
+        for offset in offsets {
+            if let (Some(stream), Ok(lane)) = (self.log.stream(&offset.topic), u32::try_from(offset.partition)) {
+                places.push((stream.lane(lane), Offset(offset.offset)));
+                behind.push(offset);
+            }
+        }
+        for (offset, age) in behind.into_iter().zip(self.ages.at(&self.log, &places).await) {
+            offset.age = age;
+        }
     }
 
     async fn of_offset(&self, topic: &str, partition: u32, offset: Offset) -> Result<Mapped, Refusal> {

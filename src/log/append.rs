@@ -1,6 +1,7 @@
 //! admit → judge → pay → number → commit → wake.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
@@ -38,6 +39,8 @@ struct Placed {
     arrived_at: Timestamp,
     /// When its shard has paid for it.
     paid_at: Instant,
+    /// Where it went, and whether its answer is held until that is paid for; `None` for a repeated one.
+    charge: Option<Charge>,
     /// `None` if it is durable.
     durable: Option<tail::End>,
 }
@@ -100,7 +103,7 @@ impl Appending {
             settled(durable).await?;
         }
         let horizon = placed.cell.state.lock().horizon;
-        Ok(Appended { base: placed.base, arrived_at: placed.arrived_at, horizon })
+        Ok(Appended { base: placed.base, arrived_at: placed.arrived_at, horizon, charge: placed.charge })
     }
 }
 
@@ -114,6 +117,17 @@ pub struct Appended {
     pub arrived_at: Timestamp,
     /// The first offset of the lane that can be read.
     pub horizon: Offset,
+    /// Who was charged for it; `None` for a repeated batch, which is not charged again.
+    pub charge: Option<Charge>,
+}
+
+/// What a batch cost a shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Charge {
+    /// The shard.
+    pub shard: ShardId,
+    /// Whether the batch was more than the shard could carry at once.
+    pub is_over: bool,
 }
 
 /// Whether a batch came before.
@@ -206,18 +220,21 @@ impl Log {
         let now = self.inner.env.clock.now();
         let origin = Some(write.target.lane()).filter(|origin| *origin != cell.id.lane);
         let mut state = cell.state.lock();
-        let (base, arrived_at, paid_at, durable) = match self.judge(cell, &mut state, origin, write.batch)? {
-            Judged::Repeated { base, end } => (base, now, Instant::now(), end),
+        match self.judge(cell, &mut state, origin, write.batch)? {
+            Judged::Repeated { base, end } => {
+                Ok(Placed { cell: cell.clone(), base, arrived_at: now, paid_at: Instant::now(), charge: None, durable: end })
+            }
             Judged::New(window) => {
-                let paid_at = self.pay(write, numbering, open)?;
+                let (begun, wait) = self.pay(write, numbering, open)?;
                 let (block, generation) = number(&mut state, cell.id, write, origin, window, now);
                 drop(state);
                 let (base, arrived_at) = (block.batch.header().base_offset, block.arrived_at);
                 let base = Some(base).filter(|_| origin.is_none());
-                (base, arrived_at, paid_at, Some(self.hand_over(cell, block, generation)))
+                let charge = Some(Charge { shard: open, is_over: !wait.is_zero() });
+                let durable = Some(self.hand_over(cell, block, generation));
+                Ok(Placed { cell: cell.clone(), base, arrived_at, paid_at: begun + wait, charge, durable })
             }
-        };
-        Ok(Placed { cell: cell.clone(), base, arrived_at, paid_at, durable })
+        }
     }
 
     /// Has a lane go on that was paused, beginning with what was parked. A lane that forwards goes on after the one that it
@@ -273,13 +290,13 @@ impl Log {
         }
     }
 
-    /// Meters the batch where throughput is limited; when `shard` has paid for it.
-    fn pay(&self, write: &Write<'_>, numbering: &mut Numbering, shard: ShardId) -> Result<Instant, Error> {
+    /// Meters the batch where throughput is limited: now, and how long it takes from now until `shard` has paid for it.
+    fn pay(&self, write: &Write<'_>, numbering: &mut Numbering, shard: ShardId) -> Result<(Instant, Duration), Error> {
         let Write { stream, batch, patience, .. } = *write;
         let now = Instant::now();
         let Some(rates) = self.inner.env.limits.get().throughput else {
             numbering.writes = None;
-            return Ok(now);
+            return Ok((now, Duration::ZERO));
         };
         let records = u64::try_from(batch.header().records).unwrap_or(0);
         let cost = Cost { bytes: batch.bytes().len() as u64, records };
@@ -287,7 +304,7 @@ impl Log {
         let bytes_max = u64::from(stream.settings().batch_bytes_max);
         let wait = writes.admit(shard, cost, bytes_max, &rates, patience, now);
         let wait = wait.map_err(|wait| Error::WriteThroughput { stream: stream.name().clone(), shard, rates, wait })?;
-        Ok(now + wait)
+        Ok((now, wait))
     }
 
     /// Hands a numbered block to the journal; the receiver hears when readers can see it.

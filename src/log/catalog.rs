@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
+use crate::metrics::{Room, StreamMeter};
 use crate::model::{HashKey, Lane, LaneId, Mode, Settings, Shard, ShardId, Status, StreamId, StreamName, Timestamp, limits};
 use crate::store::{self, Done, Journal, Ledger, Write};
 
@@ -39,6 +40,7 @@ pub struct Stream {
     shards: RwLock<Arc<Vec<Shard>>>,
     routes: RwLock<Arc<Routes>>,
     lanes: RwLock<Vec<Arc<LaneCell>>>,
+    meter: StreamMeter,
 }
 
 /// What the ledger has of a stream.
@@ -70,6 +72,11 @@ impl Stream {
     /// Its settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.read().clone()
+    }
+
+    /// What is measured of it; doors feed it, as what counts as one put or one read is theirs to say.
+    pub fn meter(&self) -> &StreamMeter {
+        &self.meter
     }
 
     /// What it is doing at `now`.
@@ -148,7 +155,14 @@ impl Stream {
         self.gone_at.load(Ordering::Acquire) <= now.0
     }
 
-    fn new(id: StreamId, stored: Stored, mut shards: Vec<Shard>, journal: &dyn Journal, tails: &Arc<Tails>) -> Self {
+    fn new(
+        id: StreamId,
+        stored: Stored,
+        mut shards: Vec<Shard>,
+        journal: &dyn Journal,
+        tails: &Arc<Tails>,
+        measured: &Arc<Room>,
+    ) -> Self {
         shards.sort_by_key(|shard| shard.id);
         let stream = Self {
             id,
@@ -161,6 +175,7 @@ impl Stream {
             shards: RwLock::default(),
             routes: RwLock::new(Arc::new(Routes::of(&[]))),
             lanes: RwLock::new(Vec::new()),
+            meter: StreamMeter::new(measured.clone()),
         };
         stream.set_history(stored.history);
         stream.set_shards(shards, journal, tails);
@@ -235,7 +250,12 @@ fn parse_id(text: &str) -> Result<StreamId, Error> {
 }
 
 /// The catalog as the ledger has it. Lanes that no stream owns, left by a crash within a deletion, are removed.
-pub(super) fn load(journal: &dyn Journal, ledger: &dyn Ledger, tails: &Arc<Tails>) -> Result<Streams, Error> {
+pub(super) fn load(
+    journal: &dyn Journal,
+    ledger: &dyn Ledger,
+    tails: &Arc<Tails>,
+    measured: &Arc<Room>,
+) -> Result<Streams, Error> {
     let (mut found, mut shards) = (Vec::new(), HashMap::<StreamId, Vec<Shard>>::new());
     scan(ledger, STREAMS, &mut |key, stored: Stored| found.push((key.to_owned(), stored)))?;
     let mut owners = Vec::new();
@@ -246,7 +266,7 @@ pub(super) fn load(journal: &dyn Journal, ledger: &dyn Ledger, tails: &Arc<Tails
     let mut streams = Streams::default();
     for (key, stored) in found {
         let id = parse_id(&key)?;
-        let stream = Arc::new(Stream::new(id, stored, shards.remove(&id).unwrap_or_default(), journal, tails));
+        let stream = Arc::new(Stream::new(id, stored, shards.remove(&id).unwrap_or_default(), journal, tails, measured));
         streams.by_name.insert(stream.name.clone(), stream.clone());
         streams.by_id.insert(id, stream);
     }
@@ -308,7 +328,8 @@ impl Log {
         let (mut writes, leave) = before.map(|stream| self.removal(stream)).unzip();
         let history = History::default().changing(Status::Creating, now, self.inner.options.state_change_delay);
         let stored = Stored { name, created_at: now, settings: settings.clone(), history: history.clone() };
-        let stream = Stream::new(id, stored, reshard::first_shards(lanes, now), self.inner.journal.as_ref(), &self.inner.tails);
+        let (shards, inner) = (reshard::first_shards(lanes, now), &self.inner);
+        let stream = Stream::new(id, stored, shards, inner.journal.as_ref(), &inner.tails, &inner.measured);
         let writes = writes.get_or_insert_default();
         writes.push(stream.stored(settings, history)?);
         for shard in stream.shards().iter() {

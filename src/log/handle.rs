@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
 
 use crate::env::Env;
+use crate::metrics::Room;
 use crate::model::{LaneId, StreamId, StreamName, limits};
 use crate::store::{self, Done, Journal, Ledger, Volume};
 
@@ -51,6 +52,8 @@ pub(super) struct Inner {
     /// Held while the catalog is changed: changes are rare and wait for the disk.
     pub(super) changing: Arc<AsyncMutex<()>>,
     pub(super) tails: Arc<Tails>,
+    /// Where the streams' meters keep what was.
+    pub(super) measured: Arc<Room>,
     /// Held while a compressed batch that is being appended is open: the memory of one is all they take together.
     pub(super) opening: Mutex<()>,
     /// The same for batches that are searched, whose readers can wait.
@@ -70,7 +73,8 @@ impl Log {
     /// Opens the log over a store, as the ledger describes it. Blocks on the store.
     pub fn open(journal: Arc<dyn Journal>, ledger: Arc<dyn Ledger>, env: Env, options: Options) -> Result<Self, Error> {
         let tails = Arc::new(Tails::new(options.tail_bytes_max));
-        let streams = catalog::load(journal.as_ref(), ledger.as_ref(), &tails)?;
+        let measured = Arc::default();
+        let streams = catalog::load(journal.as_ref(), ledger.as_ref(), &tails, &measured)?;
         let producer_ids = AsyncMutex::new(ProducerIds::load(ledger.as_ref())?);
         let (changing, opening, searching) = (Arc::default(), Mutex::new(()), Arc::default());
         let streams = RwLock::new(streams);
@@ -82,6 +86,7 @@ impl Log {
             streams,
             changing,
             tails,
+            measured,
             opening,
             searching,
             producer_ids,

@@ -21,7 +21,8 @@ mod shards;
 mod tail;
 mod throughput;
 
-pub use append::{Appended, Appending};
+pub use append::{Appended, Appending, Charge};
+pub use arrival::Ages;
 pub use catalog::Stream;
 pub use error::Error;
 pub use handle::{Log, Options};

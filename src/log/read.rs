@@ -1,5 +1,6 @@
 //! Batches from a position on, and waiting for them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::model::{LaneId, Offset, ShardId, Throughput};
+use crate::model::{LaneId, Offset, ShardId, Throughput, Timestamp};
 use crate::store::Block;
 
 use super::catalog::Stream;
@@ -38,6 +39,18 @@ pub struct Page {
     pub horizon: Offset,
     /// The offset that will be written next.
     pub tip: Offset,
+    /// The shard that the first offset wanted is in: it is charged for the whole page.
+    pub shard: ShardId,
+    /// Where to read on: the offset behind the batches, or the one wanted.
+    pub next: Offset,
+    /// Records in the batches.
+    pub records: u64,
+    /// When the last batch arrived.
+    pub newest_at: Option<Timestamp>,
+    /// Whether the shard had something, and was over its throughput, when it was looked at first or at last.
+    pub is_over: bool,
+    /// Whether the reader is a fan-out consumer of the stream.
+    pub is_fan_out: bool,
 }
 
 /// The offsets of a lane that can be read.
@@ -86,11 +99,11 @@ impl Log {
     /// is returned is metered, and a read gives at most a quarter of a second's worth of a shard.
     pub async fn read(&self, wants: &[Want], wait: Wait, bytes_max: usize, reader: Reader<'_>) -> Vec<Result<Page, Error>> {
         let (bytes_min, until) = match wait {
-            Wait::No => return self.read_now(wants, bytes_max, reader).await.keep(),
+            Wait::No => return self.read_now(wants, bytes_max, reader).await.keep(&BTreeSet::new()),
             Wait::Enough { bytes_min } => (bytes_min, None),
             Wait::For { bytes_min, at_most } => (bytes_min, Some(Instant::now() + at_most)),
         };
-        let bell = Arc::new(Notify::new());
+        let (bell, mut over) = (Arc::new(Notify::new()), BTreeSet::new());
         loop {
             // Listening first, so that what comes between the look and the wait rings.
             if until.is_some() {
@@ -100,15 +113,16 @@ impl Log {
             }
             let look = self.read_now(wants, bytes_max, reader).await;
             if look.bytes >= bytes_min || look.is_cut || look.pages.iter().any(Result::is_err) {
-                return look.keep();
+                return look.keep(&over);
             }
             let Some(until) = until else { return look.without_batches() };
+            over.extend(look.over());
             // Who waits holds nothing.
             let wake = look.free_at.map_or(until, |free_at| free_at.min(until));
             drop(look);
             let rang = tokio::time::timeout_at(wake, bell.notified()).await.is_ok();
             if !rang && wake == until {
-                return self.read_now(wants, bytes_max, reader).await.keep();
+                return self.read_now(wants, bytes_max, reader).await.keep(&over);
             }
         }
     }
@@ -125,7 +139,20 @@ impl Log {
     async fn read_one<'a>(&self, want: Want, bytes_max: usize, reader: Reader<'a>, look: &mut Look<'a>) -> Result<Page, Error> {
         let (stream, cell) = self.lane(want.lane)?;
         let rates = self.inner.env.limits.get().throughput;
-        let mut toll = rates.map(|rates| Toll::of(&stream, &cell, want.from, rates, reader));
+        let fan_out = fan_out(&stream, reader);
+        let shard = cell.shard_at(want.from);
+        let page = |reach: Reach| Page {
+            batches: Vec::new(),
+            horizon: reach.horizon,
+            tip: reach.tip,
+            shard,
+            next: want.from,
+            records: 0,
+            newest_at: None,
+            is_over: false,
+            is_fan_out: fan_out.is_some(),
+        };
+        let mut toll = rates.map(|rates| Toll { cell: cell.clone(), shard, fan_out, rates });
         let mut is_cut = false;
         let mut left = bytes_max.saturating_sub(look.bytes).min(want.bytes_max);
         if let Some(toll) = &toll {
@@ -133,11 +160,13 @@ impl Log {
                 (wait, _) if wait.is_zero() => {}
                 (wait, Reader::Refused) => return Err(toll.refusal(&stream, wait)),
                 (wait, Reader::Patient(_)) => {
-                    let page = self.empty_page(&stream, &cell, want.from).await?;
-                    if want.from < page.tip {
+                    let nothing = Want { bytes_max: 0, ..want };
+                    let (reach, _) = self.blocks(&stream, &cell, nothing, 0, false).await?;
+                    let is_over = want.from < reach.tip;
+                    if is_over {
                         look.free_from(Instant::now() + wait);
                     }
-                    return Ok(page);
+                    return Ok(Page { is_over, ..page(reach) });
                 }
             }
             if let Reader::Patient(_) = reader {
@@ -147,9 +176,7 @@ impl Log {
         }
         let (reach, blocks) = self.blocks(&stream, &cell, want, left, look.bytes == 0).await?;
         look.is_cut |= is_cut && blocks.last().is_some_and(|block| block.batch.header().next_offset() < reach.tip);
-        let batches: Vec<_> = blocks.into_iter().map(|block| block.batch.bytes().clone()).collect();
-        let bytes = batches.iter().map(Bytes::len).sum::<usize>();
-        let mut page = Page { batches, horizon: reach.horizon, tip: reach.tip };
+        let bytes = blocks.iter().map(|block| block.batch.bytes().len()).sum::<usize>();
         if let Some(toll) = toll.take_if(|_| bytes > 0 || reader == Reader::Refused) {
             match toll.pay(bytes as u64) {
                 Ok(paid) => look.paid.push(paid),
@@ -157,19 +184,16 @@ impl Log {
                 Err(wait) if reader == Reader::Refused => return Err(toll.refusal(&stream, wait)),
                 Err(wait) => {
                     look.free_from(Instant::now() + wait);
-                    page.batches.clear();
-                    return Ok(page);
+                    return Ok(Page { is_over: true, ..page(reach) });
                 }
             }
         }
         look.bytes += bytes;
-        Ok(page)
-    }
-
-    /// A page for somebody who gets nothing yet.
-    async fn empty_page(&self, stream: &Stream, cell: &Arc<LaneCell>, from: Offset) -> Result<Page, Error> {
-        let (reach, _) = self.blocks(stream, cell, Want { lane: cell.id, from, bytes_max: 0 }, 0, false).await?;
-        Ok(Page { batches: Vec::new(), horizon: reach.horizon, tip: reach.tip })
+        let records = blocks.iter().map(|block| u64::try_from(block.batch.header().records).unwrap_or(0)).sum();
+        let newest_at = blocks.last().map(|block| block.arrived_at);
+        let next = blocks.last().map_or(want.from, |block| block.batch.header().next_offset());
+        let batches = blocks.into_iter().map(|block| block.batch.bytes().clone()).collect();
+        Ok(Page { batches, next, records, newest_at, ..page(reach) })
     }
 
     async fn blocks(
@@ -216,10 +240,21 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The pages, which the reader gets.
-    fn keep(mut self) -> Vec<Result<Page, Error>> {
+    /// The pages, which the reader gets; those of the wants `over` were over their shard's throughput before.
+    fn keep(mut self, over: &BTreeSet<usize>) -> Vec<Result<Page, Error>> {
         self.paid.drain(..).for_each(Paid::keep);
+        for at in over {
+            if let Some(Ok(page)) = self.pages.get_mut(*at) {
+                page.is_over = true;
+            }
+        }
         self.pages
+    }
+
+    /// The wants that are over their shard's throughput.
+    fn over(&self) -> impl Iterator<Item = usize> + '_ {
+        let over = |page: &Result<Page, Error>| page.as_ref().is_ok_and(|page| page.is_over);
+        self.pages.iter().enumerate().filter(move |(_, page)| over(page)).map(|(at, _)| at)
     }
 
     /// The pages for a reader who does not want what is on them.
@@ -242,15 +277,15 @@ struct Toll<'a> {
     rates: Throughput,
 }
 
-impl<'a> Toll<'a> {
-    fn of(stream: &Stream, cell: &Arc<LaneCell>, from: Offset, rates: Throughput, reader: Reader<'a>) -> Self {
-        let fan_out = match reader {
-            Reader::Patient(name) => stream.settings().fan_out.contains(name).then_some(name),
-            Reader::Refused => None,
-        };
-        Self { cell: cell.clone(), shard: cell.shard_at(from), fan_out, rates }
+/// The reader's name, if it is a fan-out consumer of the stream.
+fn fan_out<'a>(stream: &Stream, reader: Reader<'a>) -> Option<&'a str> {
+    match reader {
+        Reader::Patient(name) => stream.settings().fan_out.contains(name).then_some(name),
+        Reader::Refused => None,
     }
+}
 
+impl<'a> Toll<'a> {
     /// How long until the shard may be read.
     fn wait(&self) -> Duration {
         let mut reads = self.cell.reads.lock();

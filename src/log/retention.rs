@@ -40,10 +40,11 @@ impl Log {
     }
 
     /// Gives up everything in all streams that is past its retention, and streams whose deletion is over, so that their space
-    /// can be used again.
+    /// can be used again. What was measured too long ago goes as well.
     pub async fn sweep(&self) {
         self.bury().await;
         for stream in self.streams() {
+            stream.meter().forget(self.inner.env.clock.now());
             for cell in stream.cells() {
                 if let Err(error) = self.horizon(&stream, &cell).await {
                     tracing::warn!(%error, stream = %stream.name(), lane = cell.id.lane.0, "retention could not be carried out");

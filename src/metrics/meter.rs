@@ -14,8 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::name;
 use super::snapshot::{self, Snapshot, TOPICS_MAX};
+use super::{cloudwatch, name};
 
 /// Requests and errors told apart. *Ours*: 90 APIs of up to 20 versions, or of a few errors each, are fewer.
 const KINDS_MAX: usize = 2_000;
@@ -123,13 +123,13 @@ impl Default for Meter {
             left_out: AtomicUsize::new(0),
         };
         let registry = &mut shared.registry;
-        registry.register(name::REQUESTS.0, name::REQUESTS.1, shared.requests.clone());
-        registry.register(name::REQUEST_SECONDS.0, name::REQUEST_SECONDS.1, shared.request_seconds.clone());
-        registry.register(name::REQUEST_ERRORS.0, name::REQUEST_ERRORS.1, shared.errors.clone());
-        registry.register(name::MESSAGES_IN.0, name::MESSAGES_IN.1, shared.messages_in.clone());
-        registry.register(name::BYTES_IN.0, name::BYTES_IN.1, shared.bytes_in.clone());
-        registry.register(name::BYTES_OUT.0, name::BYTES_OUT.1, shared.bytes_out.clone());
-        registry.register(name::CONNECTIONS.0, name::CONNECTIONS.1, shared.connections.clone());
+        registry.register(name::REQUESTS.name, name::REQUESTS.help, shared.requests.clone());
+        registry.register(name::REQUEST_SECONDS.name, name::REQUEST_SECONDS.help, shared.request_seconds.clone());
+        registry.register(name::REQUEST_ERRORS.name, name::REQUEST_ERRORS.help, shared.errors.clone());
+        registry.register(name::MESSAGES_IN.name, name::MESSAGES_IN.help, shared.messages_in.clone());
+        registry.register(name::BYTES_IN.name, name::BYTES_IN.help, shared.bytes_in.clone());
+        registry.register(name::BYTES_OUT.name, name::BYTES_OUT.help, shared.bytes_out.clone());
+        registry.register(name::CONNECTIONS.name, name::CONNECTIONS.help, shared.connections.clone());
         Self { shared: Arc::new(shared) }
     }
 }
@@ -186,7 +186,8 @@ impl Meter {
         let mut text = String::new();
         // Writing to a string fails only if a label cannot be formatted, and ours are texts and numbers.
         let written = encode_registry(&mut text, &self.shared.registry).and_then(|()| {
-            let left_out = snapshot::write(snapshot, &mut text)? + self.shared.left_out.load(Ordering::Relaxed);
+            let left_out = snapshot::write(snapshot, &mut text)? + cloudwatch::write(&snapshot.topics, &mut text)?;
+            let left_out = left_out + self.shared.left_out.load(Ordering::Relaxed);
             snapshot::write_one(name::LEFT_OUT, left_out, &mut text)?;
             encode_eof(&mut text)
         });
@@ -250,10 +251,11 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{GroupOffset, GroupState, LaneState, TopicState};
+    use crate::metrics::{GroupOffset, GroupState, LaneState, METRICS, Metric, TopicState};
 
     fn topic(name: &str, tips: &[i64]) -> TopicState {
-        TopicState { name: name.to_owned(), lanes: tips.iter().map(|&tip| LaneState { horizon: 1, tip }).collect() }
+        let lanes = tips.iter().map(|&tip| LaneState { horizon: 1, tip }).collect();
+        TopicState { name: name.to_owned(), lanes, minute: Vec::new() }
     }
 
     fn has(text: &str, line: &str) {
@@ -288,18 +290,38 @@ mod tests {
 
     #[test]
     fn offsets_and_lags_are_those_of_kafka_exporter() {
-        let offset = |topic: &str, partition, offset| GroupOffset { topic: topic.to_owned(), partition, offset };
-        let offsets = vec![offset("orders", 0, 4), offset("orders", 1, 25), offset("gone", 0, 7)];
+        let offset = |topic: &str, partition, offset, age: Option<u64>| GroupOffset {
+            topic: topic.to_owned(),
+            partition,
+            offset,
+            age: age.map(Duration::from_millis),
+        };
+        let offsets = vec![
+            offset("orders", 0, 4, Some(1_500)),
+            offset("orders", 1, 25, Some(0)),
+            offset("orders", 2, 1, None),
+            offset("gone", 0, 7, None),
+        ];
         let groups = vec![GroupState { name: "billing".to_owned(), members: 2, offsets }];
-        let snapshot = Snapshot { node_id: 5, topics: vec![topic("clicks", &[]), topic("orders", &[10, 20])], groups };
+        let snapshot = Snapshot { node_id: 5, topics: vec![topic("clicks", &[]), topic("orders", &[10, 20, 1])], groups };
         let Scraped { text, .. } = Meter::default().scrape(&snapshot);
         for line in [
             "kafka_brokers 1",
-            "kafka_topic_partitions{topic=\"orders\"} 2",
+            "kafka_topic_partitions{topic=\"orders\"} 3",
             "kafka_topic_partition_current_offset{topic=\"orders\",partition=\"1\"} 20",
             "kafka_topic_partition_oldest_offset{topic=\"orders\",partition=\"1\"} 1",
             "kafka_topic_partition_leader{topic=\"orders\",partition=\"0\"} 5",
             "kafka_topic_partition_in_sync_replica{topic=\"orders\",partition=\"0\"} 1",
+            "kafka_topic_partition_leader_is_preferred{topic=\"orders\",partition=\"0\"} 1",
+            "kafka_topic_partition_under_replicated_partition{topic=\"orders\",partition=\"0\"} 0",
+            "kafka_server_replicamanager_partitioncount 3",
+            "kafka_controller_kafkacontroller_globaltopiccount 2",
+            "kafka_controller_kafkacontroller_activecontrollercount 1",
+            "kafka_consumergroup_current_offset_sum{consumergroup=\"billing\",topic=\"orders\"} 30",
+            "kafka_consumergroup_iterator_age_milliseconds{consumergroup=\"billing\",topic=\"orders\",partition=\"0\"} 1500",
+            "kafka_consumergroup_iterator_age_milliseconds{consumergroup=\"billing\",topic=\"orders\",partition=\"1\"} 0",
+            // One age is not known.
+            "shardgate_metrics_series_left_out 1",
             "kafka_consumergroup_members{consumergroup=\"billing\"} 2",
             "kafka_consumergroup_current_offset{consumergroup=\"billing\",topic=\"orders\",partition=\"0\"} 4",
             "kafka_consumergroup_lag{consumergroup=\"billing\",topic=\"orders\",partition=\"0\"} 6",
@@ -309,6 +331,33 @@ mod tests {
             has(&text, line);
         }
         assert!(!text.contains("kafka_consumergroup_lag{consumergroup=\"billing\",topic=\"gone\""));
+    }
+
+    #[test]
+    fn the_table_has_what_is_shown_and_nothing_else() {
+        let meter = Meter::default();
+        meter.request("Produce", 9, Duration::ZERO);
+        meter.error("Produce", 3, || "UNKNOWN_TOPIC_OR_PARTITION".to_owned());
+        meter.produced("orders", 1, 1);
+        meter.fetched("orders", 1);
+        let offset = GroupOffset { topic: "orders".to_owned(), partition: 0, offset: 1, age: Some(Duration::ZERO) };
+        let groups = vec![GroupState { name: "billing".to_owned(), members: 1, offsets: vec![offset] }];
+        let topics = vec![topic("orders", &[2])];
+        let Scraped { text, .. } = meter.scrape(&Snapshot { node_id: 0, topics, groups });
+        let mut shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let line = |metric: &Metric| format!("{} {}", metric.name, format!("{:?}", metric.kind).to_lowercase());
+        let mut table: Vec<_> = METRICS.iter().map(line).collect();
+        shown.sort_unstable();
+        table.sort_unstable();
+        assert_eq!(shown, table);
+        for metric in METRICS {
+            let has_labels = |line: &str| {
+                let labels = line.split('{').nth(1).unwrap_or_default();
+                metric.labels.iter().all(|label| labels.contains(&format!("{label}=\"")))
+            };
+            let of_it = |line: &&str| line.starts_with(&metric.shown()) && !line.starts_with('#');
+            assert!(text.lines().filter(of_it).any(has_labels), "{} has other labels in\n{text}", metric.name);
+        }
     }
 
     #[test]

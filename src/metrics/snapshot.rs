@@ -1,6 +1,7 @@
 //! Values that are collected when somebody asks.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
@@ -8,14 +9,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
-use super::name::{self, Name};
+use super::name::{self, Metric};
+use super::stream::Dimension;
+use super::window::Measured;
 
-/// Topics shown. *Ours*, as the next two: together they keep one answer below about 30 MB.
+/// Topics shown. *Ours*, as the next two: with what is shown of CloudWatch's they keep one answer below about 40 MB.
 pub(super) const TOPICS_MAX: usize = 10_000;
 /// Partitions shown, all topics together.
 const LANES_MAX: usize = 20_000;
 /// Groups shown, and offsets of theirs, all groups together.
-const GROUP_OFFSETS_MAX: usize = 20_000;
+pub const GROUP_OFFSETS_MAX: usize = 20_000;
 
 /// What the gateway holds at one moment.
 #[derive(Clone, Default, Debug)]
@@ -35,6 +38,8 @@ pub struct TopicState {
     pub name: String,
     /// Its partitions, from 0 on.
     pub lanes: Vec<LaneState>,
+    /// What was measured of it as a stream in the last whole minute.
+    pub minute: Vec<(Dimension, Box<Measured>)>,
 }
 
 /// One partition.
@@ -66,6 +71,8 @@ pub struct GroupOffset {
     pub partition: i32,
     /// The offset.
     pub offset: i64,
+    /// The time since the oldest record that it has not read arrived, zero if there is none; `None` if it is not known.
+    pub age: Option<Duration>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -106,20 +113,45 @@ pub(super) fn write(snapshot: &Snapshot, to: &mut String) -> Result<usize, std::
 }
 
 fn topics(snapshot: &Snapshot, registry: &mut Registry) -> usize {
-    registry.register(name::BROKERS.0, name::BROKERS.1, ConstGauge::new(1_i64));
+    let lanes: usize = snapshot.topics.iter().map(|topic| topic.lanes.len()).sum();
+    for (metric, value) in [
+        (name::BROKERS, 1),
+        (name::PARTITION_COUNT, lanes),
+        (name::LEADER_COUNT, lanes),
+        (name::UNDER_REPLICATED_COUNT, 0),
+        (name::CONTROLLER_COUNT, 1),
+        (name::OFFLINE_COUNT, 0),
+        (name::TOPIC_COUNT, snapshot.topics.len()),
+        (name::GLOBAL_PARTITION_COUNT, lanes),
+    ] {
+        registry.register(metric.name, metric.help, ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
+    }
     let partitions = gauge(registry, name::PARTITIONS);
-    let [current, oldest, leader, replicas, in_sync] =
-        [name::CURRENT_OFFSET, name::OLDEST_OFFSET, name::LEADER, name::REPLICAS, name::IN_SYNC]
-            .map(|name| gauge(registry, name));
+    let [current, oldest, leader, preferred, replicas, in_sync, under_replicated] = [
+        name::CURRENT_OFFSET,
+        name::OLDEST_OFFSET,
+        name::LEADER,
+        name::PREFERRED,
+        name::REPLICAS,
+        name::IN_SYNC,
+        name::UNDER_REPLICATED,
+    ]
+    .map(|metric| gauge(registry, metric));
     let (mut lanes_left, mut left_out) = (LANES_MAX, snapshot.topics.len().saturating_sub(TOPICS_MAX));
     for topic in snapshot.topics.iter().take(TOPICS_MAX) {
         set(&partitions, &OfTopic { topic: topic.name.clone() }, topic.lanes.len());
         left_out += topic.lanes.len().saturating_sub(lanes_left);
         for (partition, lane) in (0..).zip(topic.lanes.iter().take(lanes_left)) {
             let labels = OfLane { topic: topic.name.clone(), partition };
-            for (gauge, value) in
-                [(&current, lane.tip), (&oldest, lane.horizon), (&leader, snapshot.node_id.into()), (&replicas, 1), (&in_sync, 1)]
-            {
+            for (gauge, value) in [
+                (&current, lane.tip),
+                (&oldest, lane.horizon),
+                (&leader, snapshot.node_id.into()),
+                (&preferred, 1),
+                (&replicas, 1),
+                (&in_sync, 1),
+                (&under_replicated, 0),
+            ] {
                 set(gauge, &labels, value);
             }
         }
@@ -130,8 +162,10 @@ fn topics(snapshot: &Snapshot, registry: &mut Registry) -> usize {
 
 fn groups(snapshot: &Snapshot, registry: &mut Registry) -> usize {
     let members = gauge(registry, name::GROUP_MEMBERS);
-    let [offsets, lags] = [name::GROUP_OFFSET, name::GROUP_LAG].map(|name| gauge(registry, name));
-    let lag_sums: Family<OfGroupTopic, Gauge> = gauge(registry, name::GROUP_LAG_SUM);
+    let [offsets, lags, ages] =
+        [name::GROUP_OFFSET, name::GROUP_LAG, name::GROUP_AGE].map(|metric| gauge::<OfGroupLane>(registry, metric));
+    let [offset_sums, lag_sums] =
+        [name::GROUP_OFFSET_SUM, name::GROUP_LAG_SUM].map(|metric| gauge::<OfGroupTopic>(registry, metric));
     let tip = |topic: &str, partition: i32| {
         let at = snapshot.topics.binary_search_by(|state| state.name.as_str().cmp(topic)).ok()?;
         Some(snapshot.topics.get(at)?.lanes.get(usize::try_from(partition).ok()?)?.tip)
@@ -144,22 +178,28 @@ fn groups(snapshot: &Snapshot, registry: &mut Registry) -> usize {
         };
         series_left = left;
         set(&members, &OfGroup { consumergroup: group.name.clone() }, group.members);
-        for GroupOffset { topic, partition, offset } in &group.offsets {
+        for GroupOffset { topic, partition, offset, age } in &group.offsets {
             let (consumergroup, topic_label) = (group.name.clone(), topic.clone());
             let labels = OfGroupLane { consumergroup, topic: topic_label, partition: (*partition).into() };
+            let of_topic = OfGroupTopic { consumergroup: labels.consumergroup.clone(), topic: topic.clone() };
             set(&offsets, &labels, *offset);
+            offset_sums.get_or_create(&of_topic).inc_by(*offset);
             if let Some(tip) = tip(topic, *partition) {
                 // A group may have committed more than there is; it is not behind then.
                 let lag = tip.saturating_sub(*offset).max(0);
                 set(&lags, &labels, lag);
-                lag_sums.get_or_create(&OfGroupTopic { consumergroup: labels.consumergroup, topic: labels.topic }).inc_by(lag);
+                lag_sums.get_or_create(&of_topic).inc_by(lag);
+                match age {
+                    Some(age) => set(&ages, &labels, age.as_millis()),
+                    None => left_out += 1,
+                }
             }
         }
     }
     left_out
 }
 
-fn gauge<L>(registry: &mut Registry, (name, help): Name) -> Family<L, Gauge>
+fn gauge<L>(registry: &mut Registry, Metric { name, help, .. }: Metric) -> Family<L, Gauge>
 where
     L: Clone + std::hash::Hash + Eq + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static,
 {
@@ -173,6 +213,6 @@ fn set<L: Clone + std::hash::Hash + Eq>(family: &Family<L, Gauge>, labels: &L, v
 }
 
 /// Writes one value without labels.
-pub(super) fn write_one((name, help): Name, value: usize, to: &mut String) -> std::fmt::Result {
+pub(super) fn write_one(Metric { name, help, .. }: Metric, value: usize, to: &mut String) -> std::fmt::Result {
     write!(to, "# HELP {name} {help}.\n# TYPE {name} gauge\n{name} {value}\n")
 }

@@ -27,7 +27,8 @@ use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse};
 use super::contract::{Api, Context, Reply, name};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
-use crate::log::{Error, Page, Reader, Wait, Want};
+use crate::log::{Error, Page, Reader, Stream, Wait, Want};
+use crate::metrics::{Got, Measure};
 use crate::model::Offset;
 
 pub(crate) struct Fetch;
@@ -66,21 +67,27 @@ impl Api for Fetch {
             })
             .collect();
         let patience = patience(&request).filter(|_| !refused && !wants.is_empty());
-        let mut pages = read(cx, &wants, size(request.max_bytes), patience).await.into_iter();
+        let pages = read(cx, &wants, size(request.max_bytes), patience).await;
+        let gave = pages.iter().flatten().any(|page| !page.batches.is_empty());
+        let mut pages = pages.into_iter();
         let committed = request.isolation_level == READ_COMMITTED;
         let responses = topics.into_iter().map(|(topic, asked)| {
+            let stream = named(cx, topic).stream(&cx.door.log).ok();
             let partitions = topic.partitions.iter().zip(asked).map(|(partition, asked)| {
                 let page = match asked {
                     // The log gives one page per want.
-                    Ok(_) => {
-                        pages.next().map_or(Err(ResponseError::UnknownServerError), |page| page.map_err(|error| code::of(&error)))
-                    }
+                    Ok(_) => pages.next().map_or(Err(ResponseError::UnknownServerError), |page| {
+                        if let Some(stream) = &stream {
+                            measure(cx, stream, &page, gave);
+                        }
+                        page.map_err(|error| code::of(&error))
+                    }),
                     Err(error) => Err(error),
                 };
                 answer(partition.partition, page, committed)
             });
             let partitions: Vec<_> = partitions.collect();
-            count(cx, topic, &partitions);
+            count(cx, stream.as_deref(), &partitions);
             FetchableTopicResponse::default()
                 .with_topic(topic.topic.clone())
                 .with_topic_id(topic.topic_id)
@@ -106,16 +113,36 @@ fn named<'a>(cx: &Context, topic: &'a FetchTopic) -> Topic<'a> {
 }
 
 /// Counts what a topic's readers got, and what they were refused.
-fn count(cx: &Context, topic: &FetchTopic, partitions: &[PartitionData]) {
+fn count(cx: &Context, stream: Option<&Stream>, partitions: &[PartitionData]) {
     let bytes: usize = partitions.iter().filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum();
-    if bytes > 0
-        && let Ok(stream) = named(cx, topic).stream(&cx.door.log)
-    {
+    if let Some(stream) = stream.filter(|_| bytes > 0) {
         cx.door.meter.fetched(stream.name().as_str(), bytes as u64);
     }
     for code in partitions.iter().map(|partition| partition.error_code).filter(|&code| code != 0) {
         let error = || ResponseError::try_from_code(code).map_or_else(|| code.to_string(), |error| format!("{error:?}"));
         cx.door.meter.error(name::<Fetch>(), code, error);
+    }
+}
+
+/// Measures a partition as a read from its shard. Where others `gave` something, one that had nothing was not really read; if none did, all
+/// were, in vain.
+fn measure(cx: &Context, stream: &Stream, page: &Result<Page, Error>, gave: bool) {
+    let (meter, now) = (stream.meter(), cx.door.log.env().clock.now());
+    let Ok(page) = page else { return meter.of_stream(&[(Measure::GetRecordsSuccess, 0.0)], now) };
+    let is_empty = page.batches.is_empty();
+    let age = page.newest_at.map_or(Duration::ZERO, |newest_at| now.since(newest_at));
+    let bytes = page.batches.iter().map(Bytes::len).sum::<usize>() as u64;
+    let got = Got { bytes, records: page.records, age, throttled: page.is_over };
+    match (is_empty, page.next < page.tip) {
+        (true, _) if gave && !page.is_over => {}
+        (true, true) if page.is_over && !page.is_fan_out => meter.get_refused(page.shard, now),
+        // The answer was full.
+        (true, true) => {}
+        (_, is_behind) if page.is_fan_out => {
+            let age = if is_behind { age } else { Duration::ZERO };
+            meter.delivered(page.shard, &cx.client_id, Got { age, ..got }, now);
+        }
+        _ => meter.got(page.shard, got, now),
     }
 }
 

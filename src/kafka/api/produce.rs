@@ -31,7 +31,8 @@ use crate::batch::{Batch, Codec};
 use crate::kafka::code;
 use crate::kafka::listener::stopped;
 use crate::kafka::partition::{Topic, lane};
-use crate::log::{self, Patience, Stream};
+use crate::log::{self, Charge, Patience, Stream};
+use crate::metrics::Put;
 use crate::model::{LaneId, limits};
 
 pub(crate) struct Produce;
@@ -188,8 +189,12 @@ fn begin(
     let stream = stream.as_ref().map_err(|error| *error)?.clone();
     let lane = lane(&stream, partition.index)?;
     let batch = check(cx.version, partition.records)?;
-    let appending = cx.door.log.append(lane, &batch, PATIENCE)?;
     let (records, bytes) = (u64::try_from(batch.header().records).unwrap_or(0), batch.bytes().len() as u64);
+    let appending = cx.door.log.append(lane, &batch, PATIENCE).inspect_err(|error| {
+        if let log::Error::WriteThroughput { shard, .. } = error {
+            stream.meter().put_refused(*shard, records, cx.door.log.env().clock.now());
+        }
+    })?;
     Ok(Begun { appending, stream, records, bytes })
 }
 
@@ -198,6 +203,10 @@ async fn finish(cx: &Context, batch: Result<Begun, Refused>) -> Result<Accepted,
     let Begun { appending, stream, records, bytes } = batch?;
     let appended = appending.durable().await?;
     cx.door.meter.produced(stream.name().as_str(), records, bytes);
+    if let Some(Charge { shard, is_over }) = appended.charge {
+        let throttled = if is_over { records } else { 0 };
+        stream.meter().put(shard, Put { bytes, records, throttled }, cx.door.log.env().clock.now());
+    }
     Ok(Accepted { appended, stamped: stream.settings().arrival_stamped })
 }
 
