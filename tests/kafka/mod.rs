@@ -52,6 +52,7 @@ mod list_groups;
 mod list_offsets;
 mod listener;
 mod metadata;
+mod metrics;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
