@@ -164,7 +164,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_readmes_tables_are_true() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for (name, table) in [("settings", settings()), ("apis", apis())] {
+    for (name, table) in [("settings", settings()), ("apis", apis()), ("metrics", metrics()), ("cloudwatch", cloudwatch())] {
         let shown = readme
             .split(&format!("<!-- {name}:begin -->\n"))
             .nth(1)
@@ -193,6 +193,34 @@ fn apis() -> String {
         let note =
             if api.advertised == api.served { String::new() } else { format!(" (advertised from {})", api.advertised.start()) };
         writeln!(table, "| {} | {} | {first} to {last}{note} |", api.key, api.name).unwrap();
+    }
+    table
+}
+
+fn metrics() -> String {
+    let mut table = "| metric | labels | kind | what it is |\n|---|---|---|---|\n".to_owned();
+    for metric in shardgate::metrics::METRICS {
+        let (name, labels, kind) = (metric.shown(), metric.labels.join(", "), format!("{:?}", metric.kind).to_lowercase());
+        writeln!(table, "| `{name}` | {labels} | {kind} | {} |", metric.help).unwrap();
+    }
+    table
+}
+
+fn cloudwatch() -> String {
+    use shardgate::metrics::{Measure, Scope};
+    let mut table = "| CloudWatch's name | in `/metrics` | unit | of each | one sample is | Kafka's clients cause it by |\n\
+                     |---|---|---|---|---|---|\n"
+        .to_owned();
+    for about in Measure::ALL {
+        let of = match about.scope {
+            Scope::Stream => "stream",
+            Scope::StreamAndShard => "stream, shard",
+            Scope::Shard => "shard",
+            Scope::Consumer => "fan-out consumer",
+        };
+        let kafka = if about.kafka.is_empty() { "–" } else { about.kafka };
+        let (name, shown, unit, sample) = (about.name, about.prometheus_name(), about.unit, about.sample);
+        writeln!(table, "| {name} | `{shown}` | {unit} | {of} | {sample} | {kafka} |").unwrap();
     }
     table
 }

@@ -3,6 +3,7 @@
 //! The store on disk answers from threads of its own, which the paused clock does not wait for. So the clock is held while
 //! something of the log is awaited, unless a case is about time passing.
 
+mod ages;
 mod appends;
 mod model;
 mod on_demand;

@@ -4,6 +4,7 @@
 
 mod admin;
 mod consume;
+mod metrics;
 mod produce;
 mod reshard;
 mod restart;
