@@ -120,6 +120,7 @@ impl Windows {
     /// Forgets minutes before `oldest`; whether anything is left.
     pub(super) fn forget_before(&mut self, oldest: Minute) -> bool {
         self.past.retain(|(minute, _)| *minute >= oldest);
+        self.past.shrink_to(self.past.len() * 2 + 4);
         !self.past.is_empty() || self.newest >= oldest
     }
 

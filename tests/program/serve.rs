@@ -131,12 +131,14 @@ fn records_and_groups_are_measured_and_mapped() {
         "kafka_consumergroup_members{consumergroup=\"billing\"} 1",
         "kafka_consumergroup_current_offset{consumergroup=\"billing\",topic=\"orders\",partition=\"1\"} 4",
         "kafka_consumergroup_lag_sum{consumergroup=\"billing\",topic=\"orders\"} 6",
+        "kafka_server_replicamanager_partitioncount 2",
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
     }
     for part in [
         "kafka_network_requestmetrics_requests_total{request=\"Produce\"",
         "bytesout_total{topic=\"orders\"}",
+        "kafka_consumergroup_iterator_age_milliseconds{consumergroup=\"billing\",topic=\"orders\",partition=\"1\"} ",
         "connection_count ",
     ] {
         assert!(metrics.contains(part), "{part} is not in\n{metrics}");
