@@ -4,7 +4,7 @@
 //! shard that is written and read. A meter belongs to one incarnation of a stream and goes with it.
 //!
 //! Bounded: a stream has no more shards than it has, and no more than [`CONSUMERS_MAX`] consumers; minutes that are over have
-//! [`Room`] for so many statistics, all streams together, and beyond that every shard keeps its last one only.
+//! [`Room`] for so many statistics, all streams together, and beyond that every series keeps its last minute only.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,15 +37,30 @@ pub enum Dimension {
     Consumer(Box<str>),
 }
 
-/// Records that were put on a shard, by one operation or one batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Records that somebody wants to put on a shard, by one operation or one batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Put {
-    /// Their bytes.
+    /// Bytes of those that were put.
     pub bytes: u64,
     /// How many were put.
     pub records: u64,
     /// How many were over the shard's throughput: put late, or refused.
     pub throttled: u64,
+}
+
+impl Put {
+    fn with(self, other: Self) -> Self {
+        let (bytes, records) = (self.bytes.saturating_add(other.bytes), self.records.saturating_add(other.records));
+        Self { bytes, records, throttled: self.throttled.saturating_add(other.throttled) }
+    }
+
+    fn add_to(self, mut add: impl FnMut(&[(Measure, f64)])) {
+        add(&[(Measure::WriteThroughputExceeded, self.throttled as f64)]);
+        // What is refused does not come in.
+        if self.records > 0 {
+            add(&[(Measure::IncomingBytes, self.bytes as f64), (Measure::IncomingRecords, self.records as f64)]);
+        }
+    }
 }
 
 /// A read from a shard.
@@ -86,20 +101,15 @@ impl StreamMeter {
         Self { room, series: Mutex::default() }
     }
 
-    /// Records were put on `shard`.
-    pub fn put(&self, shard: ShardId, put: Put, now: Timestamp) {
-        let samples = [
-            (Measure::IncomingBytes, put.bytes as f64),
-            (Measure::IncomingRecords, put.records as f64),
-            (Measure::WriteThroughputExceeded, put.throttled as f64),
-        ];
-        self.on_shard(shard, &samples, &samples, now);
-    }
-
-    /// Records were not put on `shard`, because it was over its throughput.
-    pub fn put_refused(&self, shard: ShardId, records: u64, now: Timestamp) {
-        let samples = [(Measure::WriteThroughputExceeded, records as f64)];
-        self.on_shard(shard, &samples, &samples, now);
+    /// One operation put records on shards, which are told apart, or was refused to: to the stream it is one put.
+    pub fn put(&self, parts: &[(ShardId, Put)], now: Timestamp) {
+        let mut series = self.series.lock();
+        let whole = parts.iter().fold(Put::default(), |whole, (_, part)| whole.with(*part));
+        whole.add_to(|samples| self.take(&mut series.stream, samples, now));
+        for (shard, part) in parts {
+            let windows = series.shards.entry(*shard).or_default();
+            part.add_to(|samples| self.take(windows, samples, now));
+        }
     }
 
     /// Somebody without fan-out read from `shard`.
@@ -128,7 +138,8 @@ impl StreamMeter {
         self.on_shard(shard, &[(Measure::GetRecordsSuccess, 0.0), throttled], &[throttled], now);
     }
 
-    /// The fan-out consumer `consumer` read from `shard`; where a shard's own throughput does not matter.
+    /// The fan-out consumer `consumer` read from `shard`: its age is how far it is behind the tip then, and as it has throughput of
+    /// its own, it is never over the shard's.
     pub fn delivered(&self, shard: ShardId, consumer: &str, got: Got, now: Timestamp) {
         let (bytes, records) = (got.bytes as f64, got.records as f64);
         let event = [
@@ -285,7 +296,7 @@ mod tests {
     }
 
     fn put(meter: &StreamMeter, shard: u32, minute: i64) {
-        meter.put(ShardId(shard), Put { bytes: 100, records: 2, throttled: 0 }, Timestamp(minute * MINUTE));
+        meter.put(&[(ShardId(shard), Put { bytes: 100, records: 2, throttled: 0 })], Timestamp(minute * MINUTE));
     }
 
     fn past(meter: &StreamMeter) -> usize {
@@ -304,6 +315,29 @@ mod tests {
         assert_eq!(meter.last_minute(Timestamp(11 * MINUTE)).len(), 2);
         assert_eq!(meter.last_minute(Timestamp(11 * MINUTE - 1)).len(), 0);
         assert_eq!(meter.last_minute(Timestamp(12 * MINUTE)).len(), 0);
+    }
+
+    #[test]
+    fn an_operation_on_several_shards_is_one_put_and_what_is_refused_does_not_come_in() {
+        let meter = meter();
+        let part = |shard, bytes, records, throttled| (ShardId(shard), Put { bytes, records, throttled });
+        meter.put(&[part(0, 100, 2, 0), part(1, 0, 0, 3), part(2, 50, 1, 4)], Timestamp(0));
+        meter.put(&[part(1, 0, 0, 1)], Timestamp(1));
+        let told = |dimension, measure| {
+            let all = (Timestamp(0), Timestamp(MINUTE));
+            let points = meter.datapoints(measure, &dimension, all, Duration::ZERO, Timestamp(MINUTE));
+            points.first().map(|point| (point.statistic.samples, point.statistic.sum))
+        };
+        for (dimension, bytes, records, throttled) in [
+            (Dimension::Stream, Some((1, 150.0)), Some((1, 3.0)), Some((2, 8.0))),
+            (Dimension::Shard(ShardId(0)), Some((1, 100.0)), Some((1, 2.0)), Some((1, 0.0))),
+            (Dimension::Shard(ShardId(1)), None, None, Some((2, 4.0))),
+            (Dimension::Shard(ShardId(2)), Some((1, 50.0)), Some((1, 1.0)), Some((1, 4.0))),
+        ] {
+            assert_eq!(told(dimension.clone(), Measure::IncomingBytes), bytes, "{dimension:?}");
+            assert_eq!(told(dimension.clone(), Measure::IncomingRecords), records, "{dimension:?}");
+            assert_eq!(told(dimension.clone(), Measure::WriteThroughputExceeded), throttled, "{dimension:?}");
+        }
     }
 
     #[test]

@@ -192,7 +192,8 @@ fn begin(
     let (records, bytes) = (u64::try_from(batch.header().records).unwrap_or(0), batch.bytes().len() as u64);
     let appending = cx.door.log.append(lane, &batch, PATIENCE).inspect_err(|error| {
         if let log::Error::WriteThroughput { shard, .. } = error {
-            stream.meter().put_refused(*shard, records, cx.door.log.env().clock.now());
+            let refused = Put { throttled: records, ..Put::default() };
+            stream.meter().put(&[(*shard, refused)], cx.door.log.env().clock.now());
         }
     })?;
     Ok(Begun { appending, stream, records, bytes })
@@ -205,7 +206,7 @@ async fn finish(cx: &Context, batch: Result<Begun, Refused>) -> Result<Accepted,
     cx.door.meter.produced(stream.name().as_str(), records, bytes);
     if let Some(Charge { shard, is_over }) = appended.charge {
         let throttled = if is_over { records } else { 0 };
-        stream.meter().put(shard, Put { bytes, records, throttled }, cx.door.log.env().clock.now());
+        stream.meter().put(&[(shard, Put { bytes, records, throttled })], cx.door.log.env().clock.now());
     }
     Ok(Accepted { appended, stamped: stream.settings().arrival_stamped })
 }
