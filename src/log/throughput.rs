@@ -5,7 +5,7 @@
 //!
 //! - **Refuse** (Kinesis): a write that does not fit in a second's worth is not made. That is also how much a shard that was
 //!   idle takes at once (AWS was seen to take one record of almost 1 MiB, and to refuse the four behind it).
-//! - **Wait** (Kafka): the write is made, and its answer held until the meters are back at a quarter of a second's worth. So a
+//! - **Wait** (Kafka): the write is made, and its answer held until the meters are back at two fifths of a second's worth. So a
 //!   saturated shard carries its rate from the first second on, and what is small is answered at once.
 //!
 //! A stream that takes records of more than 1 MiB has so much more room (Kinesis developer guide, "Large records": an allowance
@@ -20,9 +20,11 @@ use crate::model::{ShardId, Throughput, limits};
 
 /// What is metered is counted in parts of this size, so that no part of a second is lost.
 const PARTS: u128 = 1_000_000_000;
-/// Parts of a second's worth that a waiting writer has for nothing, and that a single read may take: a quarter. *Ours*: 1/120 of
-/// what half a minute carries.
-const BURST_DIVISOR: u64 = 4;
+/// What a waiting writer has for nothing. *Ours*: 1/75 of what half a minute carries, and the time that a client with one request
+/// in flight has to send the next one before its shard idles.
+const BURST: Duration = Duration::from_millis(400);
+/// Parts of a second's worth that a single read may take: a quarter. *Ours*.
+const READ_DIVISOR: u64 = 4;
 /// Parts of a second's worth that readers may owe and still be given more: a twentieth, so that small reads are not held apart.
 /// *Ours*.
 const DEBT_DIVISOR: u64 = 20;
@@ -128,7 +130,7 @@ impl Writes {
         let (bytes, records, longest) = match patience {
             Patience::Refuse => (rates.write_bytes + allowance, rates.write_records, Duration::ZERO),
             Patience::WaitUpTo(longest) => {
-                (rates.write_bytes / BURST_DIVISOR + allowance, rates.write_records / BURST_DIVISOR, longest)
+                (within(BURST, rates.write_bytes) + allowance, within(BURST, rates.write_records), longest)
             }
         };
         let wait =
@@ -222,9 +224,14 @@ impl Reads {
     }
 }
 
+/// What is carried in a span of less than some hours.
+fn within(span: Duration, per_second: u64) -> u64 {
+    u64::try_from(u128::from(per_second) * span.as_millis() / 1_000).unwrap_or(u64::MAX)
+}
+
 /// The most bytes that one read is given where reads are metered.
 pub(super) fn read_bytes_max(rates: &Throughput) -> usize {
-    usize::try_from(rates.read_bytes / BURST_DIVISOR).unwrap_or(usize::MAX)
+    usize::try_from(rates.read_bytes / READ_DIVISOR).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -274,13 +281,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_patient_writer_is_held_until_a_quarter_of_a_second_is_owed() {
+    async fn a_patient_writer_is_held_until_two_fifths_of_a_second_are_owed() {
         let start = Instant::now();
         let mut writes = Writes::new(SHARD, start);
         let mut put = |cost, now| writes.admit(SHARD, cost, MIB, &rates(), WAITS, now);
-        assert_eq!(put(cost(MIB / 4, 250), start), Ok(Duration::ZERO));
+        assert_eq!(put(cost(within(BURST, MIB), 400), start), Ok(Duration::ZERO));
         assert_eq!(put(cost(MIB / 2, 1), start), Ok(millis(500)));
-        assert_eq!(put(cost(0, 1_000), start + millis(500)), Ok(millis(750)));
+        assert_eq!(put(cost(0, 1_000), start + millis(500)), Ok(millis(600)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -288,20 +295,22 @@ mod tests {
         let start = Instant::now();
         let mut writes = Writes::new(SHARD, start);
         let mut put = |cost, now| writes.admit(SHARD, cost, 10 * MIB, &rates(), WAITS, now);
-        // By itself it takes 149.75 s: it is held for as long as anything is, and pays the rest later.
+        // By itself it takes 149.6 s: it is held for as long as anything is, and pays the rest later.
         assert_eq!(put(cost(1, 150_000), start), Ok(millis(10_000)));
-        assert_eq!(put(cost(1, 1), start), Err(millis(149_751)));
-        assert_eq!(put(cost(1, 1), start + millis(139_750)), Err(millis(10_001)));
-        assert_eq!(put(cost(1, 1), start + millis(139_751)), Ok(millis(10_000)));
+        assert_eq!(put(cost(1, 1), start), Err(millis(149_601)));
+        assert_eq!(put(cost(1, 1), start + millis(139_600)), Err(millis(10_001)));
+        assert_eq!(put(cost(1, 1), start + millis(139_601)), Ok(millis(10_000)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_of_large_records_has_an_allowance_for_them() {
         let start = Instant::now();
-        for (patience, wait) in [(Patience::Refuse, Err(millis(1_000))), (WAITS, Ok(millis(1_750)))] {
+        for (patience, wait) in [(Patience::Refuse, Err(millis(1_000))), (WAITS, Ok(millis(1_600)))] {
             let mut writes = Writes::new(SHARD, start);
             assert_eq!(writes.admit(SHARD, cost(9 * MIB, 1), 10 * MIB, &rates(), patience, start), Ok(Duration::ZERO));
-            assert_eq!(writes.admit(SHARD, cost(2 * MIB, 1), 10 * MIB, &rates(), patience, start), wait);
+            let found = writes.admit(SHARD, cost(2 * MIB, 1), 10 * MIB, &rates(), patience, start);
+            let whole = |wait: Duration| wait - Duration::from_nanos(u64::from(wait.subsec_nanos() % 1_000_000));
+            assert_eq!(found.map(whole).map_err(whole), wait);
         }
     }
 

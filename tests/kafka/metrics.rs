@@ -107,7 +107,7 @@ async fn records_whose_answer_is_held_or_that_are_refused_are_over_the_throughpu
     let stream = gateway.stream("orders", 1).await;
     gateway.log.env().limits.set(Limits::kinesis());
     let mut others: Vec<_> = (0..11).map(|_| gateway.kafka()).collect();
-    assert_eq!(others[0].produce("orders", 0, many(250)).await.error_code, 0);
+    assert_eq!(others[0].produce("orders", 0, many(400)).await.error_code, 0);
     for other in &mut others[1..] {
         other.send(9, &produce("orders", 0, Some(many(1_000)))).await;
         for _ in 0..50 {
@@ -117,7 +117,7 @@ async fn records_whose_answer_is_held_or_that_are_refused_are_over_the_throughpu
     assert_eq!(gateway.kafka().produce("orders", 0, many(500)).await.error_code, 19);
     advance(TO_NEXT_MINUTE).await;
     let over = [[0].as_slice(), &[1_000; 10], &[500]].concat();
-    let put = [[250].as_slice(), &[1_000; 10]].concat();
+    let put = [[400].as_slice(), &[1_000; 10]].concat();
     for dimension in [STREAM, shard(0)] {
         assert_eq!(minute(&gateway, &stream, Measure::WriteThroughputExceeded, &dimension), Some(of(&over)));
         assert_eq!(minute(&gateway, &stream, Measure::IncomingRecords, &dimension), Some(of(&put)));
