@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Apache Kafka's Java clients and console tools; ../README.md has the contract. `run.sh java` runs
-# one client, `run.sh java group seek` some of its cases.
+# one client, `run.sh java group seek` some of its cases, `run.sh --install java` none.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -8,6 +8,11 @@ repo=$(cd "$here/../../.." && pwd)
 target=$repo/target/clients/java
 results=$repo/target/clients/results
 clients=(java kafka-tools)
+only_install=
+if [[ ${1:-} == --install ]]; then
+    only_install=yes
+    shift
+fi
 if (($#)); then
     clients=("$1")
     shift
@@ -33,6 +38,7 @@ for client in "${clients[@]}"; do
     }
     install "$client"
 done
+if [[ $only_install ]]; then exit; fi
 
 mkdir -p "$results"
 server=$(mktemp -d "$target/server.XXXXXX")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The Python clients; ../README.md has the contract. `run.sh aiokafka` runs one client,
-# `run.sh aiokafka group seek` some of its cases.
+# `run.sh aiokafka group seek` some of its cases, `run.sh --install` none.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,6 +15,7 @@ if ! cmp -s "$here/requirements.txt" "$target/installed.txt"; then
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
     cp "$here/requirements.txt" "$target/installed.txt"
 fi
+if [[ ${1:-} == --install ]]; then exit; fi
 
 mkdir -p "$repo/target/clients/results"
 # Kafka's storage wants an absolute path, and every run wants a new one.
