@@ -26,6 +26,8 @@ pub struct Config {
     pub repair: bool,
     /// Where Kafka clients connect; port 0 is a free one.
     pub kafka_listener: Address,
+    /// Where AWS clients connect; port 0 is a free one.
+    pub kinesis_listener: Address,
     /// Where health and metrics are served; `None`: nowhere.
     pub http_listener: Option<Address>,
     /// What Kafka clients are told to connect to; `None`: the address at which their connection arrived.
@@ -71,6 +73,7 @@ impl Default for Config {
             ephemeral: false,
             repair: false,
             kafka_listener: Address::new("127.0.0.1", 9092),
+            kinesis_listener: Address::new("127.0.0.1", 4567),
             http_listener: Some(Address::new("127.0.0.1", 8080)),
             advertised_listener: None,
             node_id: 0,
@@ -243,6 +246,15 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Text,
         set: |config, text| text.parse().map(|address| config.kafka_listener = address),
         show: |config| vec![config.kafka_listener.to_string()],
+    },
+    Setting {
+        key: "kinesis-listener",
+        env: "SHARDGATE_KINESIS_LISTENER",
+        value_name: "HOST:PORT",
+        help: "Where AWS clients connect; port 0 picks a free one",
+        kind: Kind::Text,
+        set: |config, text| text.parse().map(|address| config.kinesis_listener = address),
+        show: |config| vec![config.kinesis_listener.to_string()],
     },
     Setting {
         key: "http-listener",

@@ -19,10 +19,12 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use crate::aws;
 use crate::config::{Address, Config, Topic};
 use crate::env::{Entropy, Env, LimitsInForce};
 use crate::http::{self, Question, Refusal, Site};
 use crate::kafka::{self, Door};
+use crate::kinesis;
 use crate::log::{self, Ages, Log, Stream};
 use crate::metrics::{GROUP_OFFSETS_MAX, GroupOffset, GroupState, LaneState, Meter, Snapshot, TopicState};
 use crate::model::{InvalidName, Limits, Offset, SequenceNumber, Settings, Shard, StreamName, Timestamp};
@@ -47,6 +49,7 @@ pub struct Gateway {
 
 struct Shared {
     kafka: SocketAddr,
+    kinesis: SocketAddr,
     http: Option<SocketAddr>,
     cluster_id: String,
     limits: LimitsInForce,
@@ -163,6 +166,13 @@ impl Builder {
         self
     }
 
+    /// Where AWS clients connect, instead of a free port of loopback.
+    #[must_use]
+    pub fn kinesis_listener(mut self, address: SocketAddr) -> Self {
+        self.config.kinesis_listener = address.into();
+        self
+    }
+
     /// Serves health and metrics there; port 0 is a free one.
     #[must_use]
     pub fn http_listener(mut self, address: SocketAddr) -> Self {
@@ -195,8 +205,14 @@ impl Gateway {
     /// A gateway in memory, on free ports of loopback, unless the builder is told otherwise.
     pub fn builder() -> Builder {
         let any_port = Address::new("127.0.0.1", 0);
-        let config =
-            Config { ephemeral: true, kafka_listener: any_port, http_listener: None, limits: Limits::off(), ..Config::default() };
+        let config = Config {
+            ephemeral: true,
+            kafka_listener: any_port.clone(),
+            kinesis_listener: any_port,
+            http_listener: None,
+            limits: Limits::off(),
+            ..Config::default()
+        };
         Builder { config, topics: Vec::new(), env: None }
     }
 
@@ -217,6 +233,16 @@ impl Gateway {
     /// Where Kafka clients connect.
     pub fn kafka_address(&self) -> SocketAddr {
         self.shared.kafka
+    }
+
+    /// What an AWS client on this machine needs as its `AWS_ENDPOINT_URL_KINESIS`.
+    pub fn kinesis_endpoint(&self) -> String {
+        format!("http://{}", reachable(self.shared.kinesis))
+    }
+
+    /// Where AWS clients connect.
+    pub fn kinesis_address(&self) -> SocketAddr {
+        self.shared.kinesis
     }
 
     /// Where health and metrics are served, if they are.
@@ -269,6 +295,7 @@ pub(crate) fn reachable(listener: SocketAddr) -> SocketAddr {
 async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     // First, so that a port in use is told before any file is touched. Clients that come now wait.
     let kafka_listener = bind("kafka-listener", &config.kafka_listener).await?;
+    let kinesis_listener = bind("kinesis-listener", &config.kinesis_listener).await?;
     let http_listener = match &config.http_listener {
         Some(address) => Some(bind("http-listener", address).await?),
         None => None,
@@ -277,10 +304,11 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     let limits = env.limits.clone();
     let (store, parts) = Parts::open(&config, env, stopping.clone()).await?;
     let cluster_id = parts.door.config.cluster_id.clone();
-    let addresses = (kafka_listener.0, http_listener.as_ref().map(|listener| listener.0));
+    let addresses = (kafka_listener.0, kinesis_listener.0, http_listener.as_ref().map(|listener| listener.0));
 
     let mut tasks = JoinSet::new();
     tasks.spawn(kafka::serve(kafka_listener.1, parts.door.clone(), stopping.clone()));
+    tasks.spawn(aws::serve(kinesis_listener.1, parts.endpoint.clone(), stopping.clone()));
     if let Some((_, listener)) = http_listener {
         tasks.spawn(http::serve(listener, parts.clone(), stopping.clone()));
     }
@@ -289,8 +317,8 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     drop(parts);
     let (ending, ended) = watch::channel(false);
     tokio::spawn(supervise(tasks, store, ending));
-    let (kafka, http) = addresses;
-    Ok(Gateway { shared: Arc::new(Shared { kafka, http, cluster_id, limits, log, stop, ended }) })
+    let (kafka, kinesis, http) = addresses;
+    Ok(Gateway { shared: Arc::new(Shared { kafka, kinesis, http, cluster_id, limits, log, stop, ended }) })
 }
 
 async fn bind(setting: &'static str, address: &Address) -> Result<(SocketAddr, TcpListener), StartError> {
@@ -310,6 +338,7 @@ type Kept = Option<Arc<SegmentStore>>;
 struct Parts {
     log: Log,
     door: Arc<Door>,
+    endpoint: Arc<aws::Endpoint>,
     meter: Meter,
     ages: Ages,
     stopping: watch::Receiver<bool>,
@@ -320,6 +349,8 @@ impl Parts {
         let (kept, log, ledger) = open_log(config, env.clone()).await?;
         let cluster_id = cluster_id(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let meter = Meter::default();
+        let region = kinesis::Config { region: config.region.clone(), account: config.account_id.clone() };
+        let endpoint = aws::Endpoint::new(Arc::new(kinesis::Door::open(log.clone(), region)), env.clone());
         let door = Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id))?;
         // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
         let known = log.clone();
@@ -327,7 +358,8 @@ impl Parts {
         for topic in &config.topics {
             create(&log, topic, config.default_partitions).await?;
         }
-        Ok((kept, Arc::new(Self { log, door: Arc::new(door), meter, ages: Ages::default(), stopping })))
+        let (door, endpoint) = (Arc::new(door), Arc::new(endpoint));
+        Ok((kept, Arc::new(Self { log, door, endpoint, meter, ages: Ages::default(), stopping })))
     }
 }
 

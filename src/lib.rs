@@ -48,6 +48,7 @@
 //! Where building showed a better way than the plan: an HTTP floor of its own beside the doors, since health and metrics are
 //! no protocol's; and a gateway that is owned by a supervisor task, so that the last handle's drop ends it wherever that happens.
 
+pub mod aws;
 pub mod batch;
 #[doc(hidden)]
 pub mod cli;
@@ -56,6 +57,7 @@ pub mod env;
 mod gateway;
 mod http;
 pub mod kafka;
+pub mod kinesis;
 pub mod log;
 pub mod metrics;
 pub mod model;

@@ -6,6 +6,8 @@ mod support;
 
 /// One file per API key: a script of frames.
 mod kafka;
+/// One file per operation of the Kinesis API.
+mod kinesis;
 /// What is true of streams, whoever asks.
 mod log;
 /// The program, as a process.

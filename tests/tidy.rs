@@ -12,10 +12,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("notebook", &["model", "store"]),
     ("store", &["model", "batch"]),
     ("log", &["model", "batch", "env", "store", "metrics"]),
+    ("aws", &["model", "env"]),
     ("kafka", &["model", "batch", "env", "metrics", "notebook", "log"]),
+    ("kinesis", &["model", "batch", "env", "metrics", "notebook", "log", "aws"]),
     ("http", &["model", "metrics"]),
     ("config", &["model"]),
-    ("gateway", &["model", "batch", "env", "metrics", "notebook", "store", "log", "kafka", "http", "config"]),
+    ("gateway", &["model", "batch", "env", "metrics", "notebook", "store", "log", "kafka", "aws", "kinesis", "http", "config"]),
     ("cli", &["gateway", "config", "model"]),
 ];
 

@@ -22,7 +22,7 @@ const NOT_FOUND: u8 = 127;
 pub(super) struct Args {
     #[command(flatten)]
     settings: RunSettings,
-    /// The command and its arguments; it finds the gateway in KAFKA_BOOTSTRAP_SERVERS
+    /// The command and its arguments; it finds the gateway in KAFKA_BOOTSTRAP_SERVERS and AWS_ENDPOINT_URL_KINESIS
     #[arg(required = true, last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -31,14 +31,17 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let config = args.settings.0.merge()?.config;
     // What the command prints should not be lost among our lines.
     log_to_stderr(config.log_format, "warn");
-    let config = Config { ephemeral: true, kafka_listener: Address::new("127.0.0.1", 0), http_listener: None, ..config };
+    let any_port = Address::new("127.0.0.1", 0);
+    let config =
+        Config { ephemeral: true, kafka_listener: any_port.clone(), kinesis_listener: any_port, http_listener: None, ..config };
     block_on(around(config, args.command))
 }
 
 async fn around(config: Config, command: Vec<OsString>) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new()?;
+    let region = config.region.clone();
     let gateway = Gateway::start(config).await.map_err(|error| Failure::new(error.to_string()))?;
-    let mut child = start(&command, &gateway)?;
+    let mut child = start(&command, &gateway, &region)?;
     let mut interrupted = false;
     let status = loop {
         tokio::select! {
@@ -54,10 +57,14 @@ async fn around(config: Config, command: Vec<OsString>) -> Result<ExitCode, Fail
     Ok(ExitCode::from(code(status)))
 }
 
-fn start(command: &[OsString], gateway: &Gateway) -> Result<Child, Failure> {
+fn start(command: &[OsString], gateway: &Gateway, region: &str) -> Result<Child, Failure> {
     let Some((program, arguments)) = command.split_first() else { return Err(Failure::new("there is no command to run")) };
     let mut command = Command::new(program);
     command.args(arguments).env("KAFKA_BOOTSTRAP_SERVERS", gateway.bootstrap_servers()).kill_on_drop(true);
+    command.env("AWS_ENDPOINT_URL_KINESIS", gateway.kinesis_endpoint());
+    // What AWS clients do not start without. Nothing here goes to AWS, so nobody's own credentials belong there.
+    command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local").env_remove("AWS_SESSION_TOKEN");
+    command.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region);
     command.spawn().map_err(|error| {
         let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED };
         Failure { code, words: format!("cannot start {}: {error}", program.display()) }

@@ -48,16 +48,19 @@ async fn run(config: Config) -> Result<ExitCode, Failure> {
 fn greeting(config: &Config, gateway: &Gateway) -> String {
     let place = if config.ephemeral { "in memory".to_owned() } else { format!("in {}", config.data_dir.display()) };
     let servers = gateway.bootstrap_servers();
-    let http = gateway.http_address().map(|address| format!("HTTP   http://{}/health/ready and /metrics\n", reachable(address)));
+    let http =
+        gateway.http_address().map(|address| format!("HTTP     http://{}/health/ready and /metrics\n", reachable(address)));
     format!(
         "shardgate {version}, data {place}\n\n\
-         Kafka  {kafka}\n{http}\n\
-         kcat   echo hello | kcat -b {servers} -t demo -P\n       \
+         Kafka    {kafka}\nKinesis  {kinesis}\n{http}\n\
+         kcat     echo hello | kcat -b {servers} -t demo -P\n         \
          kcat -b {servers} -t demo -C -e\n\
-         Rust   let producer: FutureProducer = ClientConfig::new().set(\"bootstrap.servers\", \"{servers}\").create()?;\n\n\
+         aws      aws kinesis list-streams --endpoint-url {kinesis}\n\
+         Rust     let producer: FutureProducer = ClientConfig::new().set(\"bootstrap.servers\", \"{servers}\").create()?;\n\n\
          Ready.\n",
         version = env!("CARGO_PKG_VERSION"),
         kafka = gateway.kafka_address(),
+        kinesis = gateway.kinesis_endpoint(),
         http = http.unwrap_or_default(),
     )
 }
@@ -65,7 +68,8 @@ fn greeting(config: &Config, gateway: &Gateway) -> String {
 /// Writes the addresses where scripts look for them; the file is there whole or not at all.
 fn write_ports(path: &Path, gateway: &Gateway) -> Result<(), Failure> {
     let http = gateway.http_address().map(|address| reachable(address).to_string());
-    let ports = serde_json::json!({ "kafka": gateway.bootstrap_servers(), "http": http });
+    let kinesis = reachable(gateway.kinesis_address()).to_string();
+    let ports = serde_json::json!({ "kafka": gateway.bootstrap_servers(), "kinesis": kinesis, "http": http });
     let failed = |error| {
         Failure::new(format!("cannot write the ports file {}: {error}; choose another with --ports-file", path.display()))
     };
@@ -93,6 +97,7 @@ mod tests {
         assert!(write_ports(&path, &gateway).is_ok());
         let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(ports["kafka"], gateway.bootstrap_servers());
+        assert_eq!(format!("http://{}", ports["kinesis"].as_str().unwrap()), gateway.kinesis_endpoint());
         assert_eq!(ports["http"], gateway.http_address().unwrap().to_string());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }

@@ -44,7 +44,9 @@ impl Serving {
         let ports = directory.path().join("ports.json");
         let mut command = shardgate();
         command.args(["serve", "--ports-file"]).arg(&ports);
-        for listener in ["--kafka-listener", "--http-listener"].iter().filter(|listener| !arguments.contains(listener)) {
+        for listener in
+            ["--kafka-listener", "--kinesis-listener", "--http-listener"].iter().filter(|listener| !arguments.contains(listener))
+        {
             command.args([listener, "127.0.0.1:0"]);
         }
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

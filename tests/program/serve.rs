@@ -58,7 +58,16 @@ fn a_second_process_on_the_same_directory_is_told_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let _first = Serving::start(&["--data-dir", path]);
-    let second = output(&["--data-dir", path, "--kafka-listener", "127.0.0.1:0", "--http-listener", "127.0.0.1:0"]);
+    let second = output(&[
+        "--data-dir",
+        path,
+        "--kafka-listener",
+        "127.0.0.1:0",
+        "--kinesis-listener",
+        "127.0.0.1:0",
+        "--http-listener",
+        "127.0.0.1:0",
+    ]);
     let complaint = text(&second.stderr);
     assert_eq!(second.status.code(), Some(1), "{complaint}");
     assert!(
@@ -71,9 +80,10 @@ fn a_second_process_on_the_same_directory_is_told_what_to_do() {
 fn a_port_in_use_is_told_with_the_flag_to_change() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for flag in ["--kafka-listener", "--http-listener"] {
-        let other = if flag == "--http-listener" { "--kafka-listener" } else { "--http-listener" };
-        let refused = output(&["--ephemeral", flag, &address, other, "127.0.0.1:0"]);
+    let flags = ["--kafka-listener", "--kinesis-listener", "--http-listener"];
+    for flag in flags {
+        let listeners = flags.iter().flat_map(|other| [*other, if *other == flag { &address } else { "127.0.0.1:0" }]);
+        let refused = output(&["--ephemeral"].into_iter().chain(listeners).collect::<Vec<_>>());
         let complaint = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(1), "{complaint}");
         assert!(complaint.contains(&format!("cannot listen on {address}")) && complaint.contains(flag), "{complaint}");

@@ -3,6 +3,7 @@
 mod batches;
 pub(crate) mod hostile;
 mod kafka;
+mod kinesis;
 mod members;
 mod words;
 
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shardgate::aws::Endpoint;
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
 use shardgate::kafka::{Config, Door, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
@@ -24,6 +26,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use batches::{batch, build, records, stamped};
 pub(crate) use kafka::{Kafka, name, produce, text};
+pub(crate) use kinesis::Kinesis;
 pub(crate) use members::{Member, commit, committed, join_request, subscription};
 pub(crate) use words::Words;
 
@@ -37,6 +40,7 @@ pub(crate) const LOCAL: ([u8; 4], u16) = ([10, 0, 0, 1], 9_092);
 pub(crate) struct Gateway {
     pub(crate) log: Log,
     door: Arc<Door>,
+    endpoint: Arc<Endpoint>,
     store: Arc<MemoryStore>,
     config: Config,
     options: Options,
@@ -76,7 +80,10 @@ impl Gateway {
     fn over(log: Log, store: Arc<MemoryStore>, config: Config, options: Options) -> Self {
         let notebook = Notebook::new(store.clone(), "kafka");
         let door = Arc::new(Door::open(log.clone(), notebook, Meter::default(), config.clone()).unwrap());
-        Self { log, door, store, config, options, stop: watch::channel(false).0 }
+        let kinesis = shardgate::kinesis::Config { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
+        let kinesis = shardgate::kinesis::Door::open(log.clone(), kinesis);
+        let endpoint = Arc::new(Endpoint::new(Arc::new(kinesis), log.env().clone()));
+        Self { log, door, endpoint, store, config, options, stop: watch::channel(false).0 }
     }
 
     /// One over a log that somebody else keeps, and opens again.
@@ -94,6 +101,11 @@ impl Gateway {
     /// A new connection to the Kafka door.
     pub(crate) fn kafka(&self) -> Kafka {
         Kafka::over(self.pipe())
+    }
+
+    /// Somebody at the Kinesis door.
+    pub(crate) fn kinesis(&self) -> Kinesis {
+        Kinesis::over(self.endpoint.clone())
     }
 
     /// A new connection to the Kafka door under this `client.id`.

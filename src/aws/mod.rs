@@ -1,0 +1,19 @@
+//! **The AWS envelope**: HTTP, signatures, codecs, rules and refusals, as every AWS service has them.
+//!
+//! Knows no service: what it serves is handed in as a [`Service`]. Imports `model` and `env`; never the log or a door.
+
+pub mod codec;
+pub mod endpoint;
+pub mod listener;
+pub mod operation;
+pub mod refusal;
+pub mod rules;
+pub mod value;
+
+pub use codec::Codec;
+pub use endpoint::Endpoint;
+pub use listener::{Shutdown, serve, serve_connection};
+pub use operation::{Caller, Entry, Found, Operation, Output, Performing, Service, entry};
+pub use refusal::Refusal;
+pub use rules::{Pattern, Rule};
+pub use value::{Input, Structure, Text, Value};

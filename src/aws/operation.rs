@@ -1,0 +1,66 @@
+//! What every operation implements, and the table that a service has of them.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::refusal::Refusal;
+use super::rules::Rule;
+use super::value::{Input, Structure};
+
+/// One operation of a service; `Cx` is what its operations can see besides their inputs.
+pub trait Operation<Cx>: Send + Sync + 'static {
+    /// Its name in the API.
+    const NAME: &'static str;
+    /// What it takes, in the order in which AWS checks it.
+    const RULES: &'static [Rule];
+
+    /// Does it. The input keeps the rules.
+    fn perform(cx: &Cx, input: Input) -> impl Future<Output = Result<Output, Refusal>> + Send;
+}
+
+/// What comes back from an operation that was done.
+pub type Output = Structure;
+
+/// An operation at work.
+pub type Performing = Pin<Box<dyn Future<Output = Result<Output, Refusal>> + Send>>;
+
+/// One line of a service's table.
+pub struct Entry<Cx> {
+    /// [`Operation::NAME`].
+    pub name: &'static str,
+    /// [`Operation::RULES`].
+    pub rules: &'static [Rule],
+    /// [`Operation::perform`].
+    pub perform: fn(Cx, Input) -> Performing,
+}
+
+/// The line of `O`.
+pub const fn entry<O: Operation<Cx>, Cx: Send + Sync + 'static>() -> Entry<Cx> {
+    Entry { name: O::NAME, rules: O::RULES, perform: |cx, input| Box::pin(async move { O::perform(&cx, input).await }) }
+}
+
+/// Operations behind an endpoint, found by what `X-Amz-Target` says.
+pub trait Service: Send + Sync + 'static {
+    /// The operation of that target, such as `Kinesis_20131202.ListStreams`.
+    ///
+    /// # Errors
+    /// UnknownOperationException if it is not served.
+    fn find(&self, target: &str) -> Result<Found, Refusal>;
+}
+
+/// An operation that was asked for.
+pub struct Found {
+    /// What it takes.
+    pub rules: &'static [Rule],
+    /// Does it for that caller.
+    pub perform: Box<dyn FnOnce(Caller, Input) -> Performing + Send>,
+}
+
+/// Who asks, as the signature says; nothing of it is verified unless credentials are configured.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Caller {
+    /// The account: an access key of 12 digits is one.
+    pub account: Option<String>,
+    /// The region of the signature's scope.
+    pub region: Option<String>,
+}
