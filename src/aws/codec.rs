@@ -40,6 +40,14 @@ impl Malformed {
 }
 
 impl Codec {
+    /// The content type of what it writes.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-amz-json-1.1",
+            Self::Cbor => "application/x-amz-cbor-1.1",
+        }
+    }
+
     /// What `body` says. Texts and bytes share its memory where they can.
     ///
     /// # Errors

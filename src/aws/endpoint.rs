@@ -9,21 +9,25 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::env::{Entropy, Env};
 
+use super::body::AnswerBody;
 use super::codec::Codec;
-use super::operation::{Caller, Service};
+use super::event_stream::{self, Events};
+use super::memory::Memory;
+use super::operation::{Caller, Outcome, Service};
 use super::refusal::Refusal;
 use super::rules;
-use super::value::Structure;
 
 /// Largest body: AWS's 10 MiB of records of one PutRecords as base64, and room for what is around them.
 const BODY_BYTES_MAX: usize = (10 << 20) / 3 * 4 + (2 << 20);
+/// Memory for answers that their clients have not taken, all together. *Ours*.
+const ANSWERS_BYTES: usize = 64 << 20;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -36,15 +40,17 @@ const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-
 pub struct Endpoint {
     service: Arc<dyn Service>,
     env: Env,
+    /// Memory for answers that their clients have not taken.
+    answers: Arc<Memory>,
 }
 
 /// An answer on its way.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<AnswerBody>;
 
 impl Endpoint {
     /// An endpoint in front of `service`.
     pub fn new(service: Arc<dyn Service>, env: Env) -> Self {
-        Self { service, env }
+        Self { service, env, answers: Memory::of(ANSWERS_BYTES) }
     }
 
     /// The answer to one request. It is boxed, so that connections do not carry the size of the largest operation.
@@ -79,13 +85,14 @@ impl Endpoint {
             return if headers.contains_key(TARGET) { xml_unknown() } else { denied() };
         };
         match self.perform(media.codec, headers, &body).await {
-            Ok(output) if output.is_empty() => media.answer(StatusCode::OK, Bytes::new()),
-            Ok(output) => media.answer(StatusCode::OK, media.codec.encode(&output).into()),
+            Ok(Outcome::Whole(output)) if output.is_empty() => media.answer(StatusCode::OK, Bytes::new()),
+            Ok(Outcome::Whole(output)) => media.answer(StatusCode::OK, media.codec.encode(&output).into()),
+            Ok(Outcome::Events(events)) => self.stream(events, media.codec),
             Err(refusal) => media.refuse(&refusal),
         }
     }
 
-    async fn perform(&self, codec: Codec, headers: &HeaderMap, body: &Bytes) -> Result<Structure, Refusal> {
+    async fn perform(&self, codec: Codec, headers: &HeaderMap, body: &Bytes) -> Result<Outcome, Refusal> {
         let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
         let found = self.service.find(target);
         if body.is_empty() {
@@ -98,6 +105,12 @@ impl Endpoint {
         let found = found?;
         let input = rules::check(found.rules, members)?;
         (found.perform)(Caller::default(), input).await
+    }
+
+    fn stream(&self, events: Events, codec: Codec) -> Answer {
+        let mut answer = Response::new(AnswerBody::events(events, codec, self.answers.clone()));
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(event_stream::CONTENT_TYPE));
+        answer
     }
 
     /// The headers that every answer has.
@@ -156,7 +169,7 @@ impl Media {
     }
 
     fn answer(self, status: StatusCode, body: Bytes) -> Answer {
-        let mut answer = Response::new(Full::new(body));
+        let mut answer = Response::new(AnswerBody::whole(body));
         *answer.status_mut() = status;
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         answer
@@ -171,7 +184,7 @@ impl Media {
 }
 
 fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(AnswerBody::whole(Bytes::new()));
     *answer.status_mut() = status;
     answer
 }
@@ -180,13 +193,13 @@ fn empty(status: StatusCode) -> Answer {
 fn denied() -> Answer {
     let name = "AccessDeniedException";
     let words = "Unable to determine service/operation name to be authorized";
-    let mut answer = Response::new(Full::from(format!("<{name}>\n  <Message>{words}</Message>\n</{name}>\n")));
+    let mut answer = Response::new(AnswerBody::whole(format!("<{name}>\n  <Message>{words}</Message>\n</{name}>\n")));
     *answer.status_mut() = StatusCode::FORBIDDEN;
     answer
 }
 
 fn xml_unknown() -> Answer {
-    let mut answer = Response::new(Full::from("<UnknownOperationException/>\n"));
+    let mut answer = Response::new(AnswerBody::whole("<UnknownOperationException/>\n"));
     *answer.status_mut() = StatusCode::NOT_FOUND;
     answer
 }

@@ -2,18 +2,23 @@
 //!
 //! Knows no service: what it serves is handed in as a [`Service`]. Imports `model` and `env`; never the log or a door.
 
+mod body;
 pub mod codec;
 pub mod endpoint;
+pub mod event_stream;
 pub mod listener;
+mod memory;
 pub mod operation;
 pub mod refusal;
 pub mod rules;
 pub mod value;
 
+pub use body::AnswerBody;
 pub use codec::Codec;
 pub use endpoint::Endpoint;
+pub use event_stream::{Events, Sink};
 pub use listener::{Shutdown, serve, serve_connection};
-pub use operation::{Caller, Entry, Found, Operation, Output, Performing, Service, entry};
+pub use operation::{Caller, Entry, Found, Operation, Outcome, Output, Performing, Service, Subscription, entry, subscription};
 pub use refusal::Refusal;
 pub use rules::{Pattern, Rule};
 pub use value::{Input, Structure, Text, Value};

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use super::event_stream::Events;
 use super::refusal::Refusal;
 use super::rules::Rule;
 use super::value::{Input, Structure};
@@ -13,6 +14,8 @@ pub trait Operation<Cx>: Send + Sync + 'static {
     const NAME: &'static str;
     /// What it takes, in the order in which AWS checks it.
     const RULES: &'static [Rule];
+    /// Memory that its answer may take, if that is much: it is begun when there is as much for it.
+    const ANSWER_BYTES: usize = 0;
 
     /// Does it. The input keeps the rules.
     fn perform(cx: &Cx, input: Input) -> impl Future<Output = Result<Output, Refusal>> + Send;
@@ -21,8 +24,27 @@ pub trait Operation<Cx>: Send + Sync + 'static {
 /// What comes back from an operation that was done.
 pub type Output = Structure;
 
+/// An operation whose answer goes on as events.
+pub trait Subscription<Cx>: Send + Sync + 'static {
+    /// Its name in the API.
+    const NAME: &'static str;
+    /// What it takes, in the order in which AWS checks it.
+    const RULES: &'static [Rule];
+
+    /// Begins it. What is refused here is answered as by any operation.
+    fn begin(cx: &Cx, input: Input) -> impl Future<Output = Result<Events, Refusal>> + Send;
+}
+
+/// What an operation gives back.
+pub enum Outcome {
+    /// All at once.
+    Whole(Output),
+    /// As it happens.
+    Events(Events),
+}
+
 /// An operation at work.
-pub type Performing = Pin<Box<dyn Future<Output = Result<Output, Refusal>> + Send>>;
+pub type Performing = Pin<Box<dyn Future<Output = Result<Outcome, Refusal>> + Send>>;
 
 /// One line of a service's table.
 pub struct Entry<Cx> {
@@ -30,13 +52,30 @@ pub struct Entry<Cx> {
     pub name: &'static str,
     /// [`Operation::RULES`].
     pub rules: &'static [Rule],
-    /// [`Operation::perform`].
+    /// [`Operation::ANSWER_BYTES`].
+    pub answer_bytes: usize,
+    /// [`Operation::perform`] or [`Subscription::begin`].
     pub perform: fn(Cx, Input) -> Performing,
 }
 
 /// The line of `O`.
 pub const fn entry<O: Operation<Cx>, Cx: Send + Sync + 'static>() -> Entry<Cx> {
-    Entry { name: O::NAME, rules: O::RULES, perform: |cx, input| Box::pin(async move { O::perform(&cx, input).await }) }
+    Entry {
+        name: O::NAME,
+        rules: O::RULES,
+        answer_bytes: O::ANSWER_BYTES,
+        perform: |cx, input| Box::pin(async move { O::perform(&cx, input).await.map(Outcome::Whole) }),
+    }
+}
+
+/// The line of `S`.
+pub const fn subscription<S: Subscription<Cx>, Cx: Send + Sync + 'static>() -> Entry<Cx> {
+    Entry {
+        name: S::NAME,
+        rules: S::RULES,
+        answer_bytes: 0,
+        perform: |cx, input| Box::pin(async move { S::begin(&cx, input).await.map(Outcome::Events) }),
+    }
 }
 
 /// Operations behind an endpoint, found by what `X-Amz-Target` says.
@@ -52,6 +91,8 @@ pub trait Service: Send + Sync + 'static {
 pub struct Found {
     /// What it takes.
     pub rules: &'static [Rule],
+    /// Memory that its answer may take, if that is much.
+    pub answer_bytes: usize,
     /// Does it for that caller.
     pub perform: Box<dyn FnOnce(Caller, Input) -> Performing + Send>,
 }

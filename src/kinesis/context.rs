@@ -44,7 +44,7 @@ impl Service for Door {
         let entry = name.and_then(operation::find).ok_or_else(Refusal::unknown_operation)?;
         let door = self.clone();
         let perform = |caller, input| (entry.perform)(Context::of(door, caller), input);
-        Ok(Found { rules: entry.rules, perform: Box::new(perform) })
+        Ok(Found { rules: entry.rules, answer_bytes: entry.answer_bytes, perform: Box::new(perform) })
     }
 }
 
