@@ -28,6 +28,10 @@ pub struct Config {
     pub kafka_listener: Address,
     /// Where AWS clients connect; port 0 is a free one.
     pub kinesis_listener: Address,
+    /// Whether AWS clients may also speak TLS, with a certificate that nobody has signed.
+    pub tls_self_signed: bool,
+    /// Which AWS clients are served; if there are none, all are.
+    pub credentials: Vec<Credential>,
     /// Where health and metrics are served; `None`: nowhere.
     pub http_listener: Option<Address>,
     /// What Kafka clients are told to connect to; `None`: the address at which their connection arrived.
@@ -74,6 +78,8 @@ impl Default for Config {
             repair: false,
             kafka_listener: Address::new("127.0.0.1", 9092),
             kinesis_listener: Address::new("127.0.0.1", 4567),
+            tls_self_signed: false,
+            credentials: Vec::new(),
             http_listener: Some(Address::new("127.0.0.1", 8080)),
             advertised_listener: None,
             node_id: 0,
@@ -173,6 +179,22 @@ impl fmt::Display for Topic {
     }
 }
 
+/// An access key of AWS clients, and its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// What clients show.
+    pub access_key: String,
+    /// What they sign with.
+    pub secret_key: String,
+}
+
+/// Without the secret.
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
@@ -209,6 +231,8 @@ pub enum Kind {
     Switch,
     /// Any number of texts: the flag repeated, an array in the file, commas in the environment.
     List,
+    /// Access keys and their secrets: tables in the file, and nowhere else, since everybody can see flags and variables.
+    Credentials,
 }
 
 impl Setting {
@@ -255,6 +279,28 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Text,
         set: |config, text| text.parse().map(|address| config.kinesis_listener = address),
         show: |config| vec![config.kinesis_listener.to_string()],
+    },
+    Setting {
+        key: "tls-self-signed",
+        env: "SHARDGATE_TLS_SELF_SIGNED",
+        value_name: "BOOL",
+        help: "Let AWS clients speak TLS on the same port, with a certificate that nobody has signed",
+        kind: Kind::Switch,
+        set: |config, text| switch(text).map(|on| config.tls_self_signed = on),
+        show: |config| vec![config.tls_self_signed.to_string()],
+    },
+    Setting {
+        key: "credentials",
+        env: "",
+        value_name: "",
+        help: "AWS clients have to sign with one of these keys; without any, signatures are read and not verified",
+        kind: Kind::Credentials,
+        set: |config, text| {
+            let (access_key, secret_key) = text.split_once(' ').ok_or(CREDENTIALS)?;
+            config.credentials.push(Credential { access_key: access_key.to_owned(), secret_key: secret_key.to_owned() });
+            Ok(())
+        },
+        show: |config| config.credentials.iter().map(|credential| credential.access_key.clone()).collect(),
     },
     Setting {
         key: "http-listener",
@@ -573,7 +619,7 @@ pub fn read_file(path: &Path) -> Result<Vec<Given>, Error> {
         let source = Source::File(path.to_owned());
         let values = values(setting.kind, &value).map_err(|accepted| Error::Value {
             place: place(setting, &source),
-            value: value.to_string(),
+            value: if setting.kind == Kind::Credentials { "(not shown)".to_owned() } else { value.to_string() },
             accepted: accepted.to_owned(),
         })?;
         Ok(Given { key: setting.key, source, values })
@@ -591,10 +637,23 @@ fn values(kind: Kind, value: &toml::Value) -> Result<Vec<String>, &'static str> 
             let text = |value: &toml::Value| value.as_str().map(str::to_owned).ok_or("an array of strings is accepted");
             values.iter().map(text).collect()
         }
+        (Kind::Credentials, toml::Value::Array(tables)) => tables.iter().map(credential).collect(),
+        (Kind::Credentials, _) => Err(CREDENTIALS),
         (Kind::Text, _) => Err("a string is accepted"),
         (Kind::Number, _) => Err("a whole number is accepted"),
         (Kind::Switch, _) => Err("true and false are accepted"),
         (Kind::List, _) => Err("an array of strings is accepted"),
+    }
+}
+
+const CREDENTIALS: &str = "tables [[credentials]] with the texts access-key and secret-key, without spaces, are accepted";
+
+/// Both texts of one credential.
+fn credential(table: &toml::Value) -> Result<String, &'static str> {
+    let text = |key| table.get(key).and_then(toml::Value::as_str).filter(|text| !text.is_empty() && !text.contains(' '));
+    match (table.as_table().map(toml::Table::len), text("access-key"), text("secret-key")) {
+        (Some(2), Some(access_key), Some(secret_key)) => Ok(format!("{access_key} {secret_key}")),
+        _ => Err(CREDENTIALS),
     }
 }
 
@@ -621,6 +680,9 @@ pub fn print(merged: &Merged) -> String {
         let values = setting.values(&merged.config);
         let value = match (setting.kind, values.first()) {
             (Kind::List, _) => format!("[{}]", values.iter().map(quoted).collect::<Vec<_>>().join(", ")),
+            (Kind::Credentials, Some(_)) => {
+                return format!("# credentials {} are set; their secrets are not shown # {source}\n", values.join(", "));
+            }
             (_, None) => return format!("# {} is not set\n", setting.key),
             (Kind::Text, Some(value)) => quoted(value),
             (Kind::Number | Kind::Switch, Some(value)) => value.clone(),
@@ -762,8 +824,28 @@ mod tests {
     }
 
     #[test]
+    fn credentials_are_tables_of_the_file_and_their_secrets_are_never_shown() {
+        let given = file("[[credentials]]\naccess-key = \"AKID\"\nsecret-key = \"hidden\"").unwrap();
+        let merged = merge(&given).unwrap();
+        let expected = Credential { access_key: "AKID".to_owned(), secret_key: "hidden".to_owned() };
+        assert_eq!(merged.config.credentials, [expected]);
+        let shown = format!("{}{:?}", print(&merged), merged.config);
+        assert!(shown.contains("# credentials AKID are set") && !shown.contains("hidden"), "{shown}");
+        for wrong in [
+            "credentials = \"hidden\"",
+            "credentials = [\"hidden\"]",
+            "[[credentials]]\naccess-key = \"hidden\"",
+            "[[credentials]]\naccess-key = \"a b\"\nsecret-key = \"hidden\"",
+            "[[credentials]]\naccess-key = \"a\"\nsecret-key = \"hidden\"\nmore = 1",
+        ] {
+            let error = file(wrong).unwrap_err().to_string();
+            assert!(error.contains("[[credentials]]") && !error.contains("hidden"), "{error}");
+        }
+    }
+
+    #[test]
     fn every_setting_has_its_variable_and_a_default_that_it_accepts() {
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().filter(|setting| setting.kind != Kind::Credentials) {
             assert_eq!(setting.env, format!("SHARDGATE_{}", setting.key.to_uppercase().replace('-', "_")));
             let values = setting.values(&Config::default());
             let values: Vec<_> = values.iter().map(String::as_str).collect();

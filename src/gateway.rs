@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::aws;
+use crate::aws::{self, Endpoint, Tls};
 use crate::config::{Address, Config, Topic};
 use crate::env::{Entropy, Env, LimitsInForce};
 use crate::http::{self, Question, Refusal, Site};
@@ -96,6 +96,9 @@ pub enum StartError {
     /// The consumer groups cannot be read.
     #[error(transparent)]
     Groups(#[from] kafka::Unreadable),
+    /// TLS was asked for and cannot be had.
+    #[error("--tls-self-signed: {0}")]
+    Tls(#[from] aws::TlsFailed),
     /// A topic to be created has a name that no topic can have.
     #[error("the topic {name:?} cannot be created: {error}")]
     TopicName {
@@ -294,10 +297,11 @@ pub(crate) fn reachable(listener: SocketAddr) -> SocketAddr {
 
 async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     // First, so that a port in use is told before any file is touched. Clients that come now wait.
-    let kafka_listener = bind("kafka-listener", &config.kafka_listener).await?;
-    let kinesis_listener = bind("kinesis-listener", &config.kinesis_listener).await?;
+    let kafka_listener = bind("kafka-listener", &config.kafka_listener, true).await?;
+    let kinesis_listener = bind("kinesis-listener", &config.kinesis_listener, config.credentials.is_empty()).await?;
+    let tls = config.tls_self_signed.then(|| Tls::self_signed(&config.kinesis_listener.host)).transpose()?;
     let http_listener = match &config.http_listener {
-        Some(address) => Some(bind("http-listener", address).await?),
+        Some(address) => Some(bind("http-listener", address, true).await?),
         None => None,
     };
     let (stop, stopping) = watch::channel(false);
@@ -308,7 +312,7 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
 
     let mut tasks = JoinSet::new();
     tasks.spawn(kafka::serve(kafka_listener.1, parts.door.clone(), stopping.clone()));
-    tasks.spawn(aws::serve(kinesis_listener.1, parts.endpoint.clone(), stopping.clone()));
+    tasks.spawn(aws::serve(kinesis_listener.1, parts.endpoint.clone(), tls, stopping.clone()));
     if let Some((_, listener)) = http_listener {
         tasks.spawn(http::serve(listener, parts.clone(), stopping.clone()));
     }
@@ -321,12 +325,13 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     Ok(Gateway { shared: Arc::new(Shared { kafka, kinesis, http, cluster_id, limits, log, stop, ended }) })
 }
 
-async fn bind(setting: &'static str, address: &Address) -> Result<(SocketAddr, TcpListener), StartError> {
+/// Listens on an address; whoever serves `everybody` there is told who that may be.
+async fn bind(setting: &'static str, address: &Address, everybody: bool) -> Result<(SocketAddr, TcpListener), StartError> {
     let failed = |error| StartError::Listener { setting, address: address.clone(), error };
     let listener = TcpListener::bind((address.host.as_str(), address.port)).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    if !bound.ip().is_loopback() {
-        tracing::warn!(%bound, "--{setting} can be reached from other machines, and there is no authentication yet");
+    if everybody && !bound.ip().is_loopback() {
+        tracing::warn!(%bound, "--{setting} can be reached from other machines, and whoever connects is served");
     }
     Ok((bound, listener))
 }
@@ -338,7 +343,7 @@ type Kept = Option<Arc<SegmentStore>>;
 struct Parts {
     log: Log,
     door: Arc<Door>,
-    endpoint: Arc<aws::Endpoint>,
+    endpoint: Arc<Endpoint>,
     meter: Meter,
     ages: Ages,
     stopping: watch::Receiver<bool>,
@@ -350,7 +355,11 @@ impl Parts {
         let cluster_id = cluster_id(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let meter = Meter::default();
         let region = kinesis::Config { region: config.region.clone(), account: config.account_id.clone() };
-        let endpoint = aws::Endpoint::new(Arc::new(kinesis::Door::open(log.clone(), region)), env.clone());
+        let endpoint = aws::Options {
+            credentials: config.credentials.iter().cloned().map(|one| (one.access_key, one.secret_key)).collect(),
+            bodies_bytes_max: config.frames_in_flight_bytes_max,
+        };
+        let endpoint = Endpoint::new(Arc::new(kinesis::Door::open(log.clone(), region)), env.clone(), endpoint);
         let door = Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id))?;
         // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
         let known = log.clone();

@@ -182,6 +182,10 @@ fn settings() -> String {
     for setting in shardgate::config::SETTINGS {
         let default = setting.values(&shardgate::config::Config::default()).join(", ");
         let default = if default.is_empty() { "–".to_owned() } else { format!("`{default}`") };
+        if setting.kind == shardgate::config::Kind::Credentials {
+            writeln!(table, "| `[[{}]]`, only in the file | – | {default} | {} |", setting.key, setting.help).unwrap();
+            continue;
+        }
         let (key, name, env, help) = (setting.key, setting.value_name, setting.env, setting.help);
         writeln!(table, "| `--{key} {name}` | `{env}` | {default} | {help} |").unwrap();
     }

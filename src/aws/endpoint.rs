@@ -1,18 +1,25 @@
 //! One request of an AWS client: checked in AWS's order, done, answered with AWS's headers.
 //!
-//! The order: the size of the body · CORS · the method · an empty body · the content type · whether the body can be read · the
+//! The order: the size of the body · CORS · the method · the content type and an empty body · whether the body can be read · the
 //! operation · who asks · the rules · the operation itself. Until the content type is known to be one of ours, refusals are XML.
+//!
+//! Bounded: bytes of a body, memory for all bodies and for all answers, time for a body to arrive and for memory to be free.
+
+mod media;
+mod receive;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::time::{Instant, timeout};
 
 use crate::env::{Entropy, Env};
 
@@ -20,18 +27,21 @@ use super::body::AnswerBody;
 use super::codec::Codec;
 use super::event_stream::{self, Events};
 use super::memory::Memory;
-use super::operation::{Caller, Outcome, Service};
+use super::operation::{Outcome, Service};
 use super::refusal::Refusal;
 use super::rules;
+use super::signature::{self, Credentials};
+use media::Media;
 
-/// Largest body: AWS's 10 MiB of records of one PutRecords as base64, and room for what is around them.
-const BODY_BYTES_MAX: usize = (10 << 20) / 3 * 4 + (2 << 20);
 /// Memory for answers that their clients have not taken, all together. *Ours*.
 const ANSWERS_BYTES: usize = 64 << 20;
+/// How long a request waits for memory. *Ours*: shorter than the 10 s after which Java's SDK gives an answer up.
+const MEMORY_TIME: Duration = Duration::from_secs(5);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const CRC_32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 /// What a browser's script may see of an answer.
 const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date";
@@ -40,8 +50,20 @@ const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-
 pub struct Endpoint {
     service: Arc<dyn Service>,
     env: Env,
+    credentials: Credentials,
+    /// Memory for bodies of requests.
+    bodies: Arc<Memory>,
     /// Memory for answers that their clients have not taken.
     answers: Arc<Memory>,
+}
+
+/// How an endpoint is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who may ask; if it is empty, everybody.
+    pub credentials: Credentials,
+    /// Memory for the bodies of requests, all connections together.
+    pub bodies_bytes_max: usize,
 }
 
 /// An answer on its way.
@@ -49,62 +71,89 @@ pub type Answer = Response<AnswerBody>;
 
 impl Endpoint {
     /// An endpoint in front of `service`.
-    pub fn new(service: Arc<dyn Service>, env: Env) -> Self {
-        Self { service, env, answers: Memory::of(ANSWERS_BYTES) }
+    pub fn new(service: Arc<dyn Service>, env: Env, options: Options) -> Self {
+        let Options { credentials, bodies_bytes_max } = options;
+        Self { service, env, credentials, bodies: Memory::of(bodies_bytes_max), answers: Memory::of(ANSWERS_BYTES) }
     }
 
     /// The answer to one request. It is boxed, so that connections do not carry the size of the largest operation.
     pub fn answer<B>(self: Arc<Self>, request: Request<B>) -> impl Future<Output = Answer> + Send + 'static
     where
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Send,
     {
         Box::pin(async move {
+            let begun = Instant::now();
             let (head, body) = request.into_parts();
-            let mut answer = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-                Ok(body) => self.answer_to(&head.method, &head.headers, body.to_bytes()).await,
-                Err(error) if error.is::<LengthLimitError>() => empty(StatusCode::PAYLOAD_TOO_LARGE),
-                Err(_) => empty(StatusCode::BAD_REQUEST),
+            // The memory of the body is held until the operation is done.
+            let mut answer = match receive::body(body, &self.bodies).await {
+                Ok((body, _hold)) => self.answer_to(&head, body).await,
+                Err(status) => empty(status),
             };
             self.stamp(&head.method, &head.headers, answer.headers_mut());
+            let (target, status, took) = (head.headers.get(TARGET), answer.status(), begun.elapsed());
+            tracing::debug!(?target, %status, ?took, "request");
             answer
         })
     }
 
-    async fn answer_to(&self, method: &Method, headers: &HeaderMap, body: Bytes) -> Answer {
-        if *method == Method::OPTIONS && headers.contains_key(header::ORIGIN) {
+    async fn answer_to(&self, request: &Parts, body: Bytes) -> Answer {
+        let headers = &request.headers;
+        if request.method == Method::OPTIONS && headers.contains_key(header::ORIGIN) {
             return empty(StatusCode::OK);
         }
-        if *method != Method::POST {
-            return denied();
-        }
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let content_type = content_type.split(';').next().unwrap_or_default().trim();
-        let Some(media) = Media::of(content_type) else {
-            return if headers.contains_key(TARGET) { xml_unknown() } else { denied() };
+        let is_post = request.method == Method::POST;
+        let Some(media) = Media::of(headers).filter(|_| is_post) else {
+            return media::foreign(request, &body);
         };
-        match self.perform(media.codec, headers, &body).await {
-            Ok(Outcome::Whole(output)) if output.is_empty() => media.answer(StatusCode::OK, Bytes::new()),
-            Ok(Outcome::Whole(output)) => media.answer(StatusCode::OK, media.codec.encode(&output).into()),
+        match self.perform(media.codec, request, body).await {
+            Ok(Outcome::Whole(output)) => {
+                let body = if output.is_empty() { Vec::new() } else { media.codec.encode(&output) };
+                self.whole(media, StatusCode::OK, body)
+            }
             Ok(Outcome::Events(events)) => self.stream(events, media.codec),
-            Err(refusal) => media.refuse(&refusal),
+            Err(refusal) => self.refuse(media, &refusal),
         }
     }
 
-    async fn perform(&self, codec: Codec, headers: &HeaderMap, body: &Bytes) -> Result<Outcome, Refusal> {
-        let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
+    async fn perform(&self, codec: Codec, request: &Parts, body: Bytes) -> Result<Outcome, Refusal> {
+        let target = request.headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
         let found = self.service.find(target);
         if body.is_empty() {
             return Err(found.err().unwrap_or_else(|| Refusal::bare("SerializationException")));
         }
-        let members = codec.decode(body).map_err(|malformed| {
-            tracing::debug!(%malformed, "a body could not be read");
+        let unreadable = |why: &dyn std::fmt::Display| {
+            tracing::debug!(%why, "a body could not be read");
             Refusal::bare("SerializationException")
-        })?;
+        };
+        let plain = receive::inflated(&request.headers, &body).map_err(|why| unreadable(&why))?;
+        let members = codec.decode(&plain).map_err(|why| unreadable(&why))?;
         let found = found?;
+        let caller = signature::caller(request, &body, &self.credentials, self.env.clock.now())?;
+        // Until here nothing waits, so that few bodies are open at once; what the rules leave of one is small or its own bytes.
         let input = rules::check(found.rules, members)?;
-        (found.perform)(Caller::default(), input).await
+        drop((plain, body));
+        let _room = match found.answer_bytes {
+            0 => None,
+            bytes => Some(timeout(MEMORY_TIME, self.answers.clone().wait(bytes)).await.map_err(|_| Refusal::busy())?),
+        };
+        (found.perform)(caller, input).await
+    }
+
+    fn whole(&self, media: Media, status: StatusCode, body: Vec<u8>) -> Answer {
+        let checksum = crc32fast::hash(&body);
+        let mut answer = Response::new(AnswerBody::whole(self.answers.held(body.into())));
+        *answer.status_mut() = status;
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type));
+        answer.headers_mut().insert(CRC_32, checksum.into());
+        answer
+    }
+
+    fn refuse(&self, media: Media, refusal: &Refusal) -> Answer {
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut answer = self.whole(media, status, media.codec.encode(&refusal.body()));
+        answer.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(refusal.name()));
+        answer
     }
 
     fn stream(&self, events: Events, codec: Codec) -> Answer {
@@ -151,55 +200,8 @@ fn id_2(entropy: &dyn Entropy) -> HeaderValue {
     HeaderValue::try_from(STANDARD.encode(noise)).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// What a body is, and what the answer will be.
-#[derive(Clone, Copy)]
-struct Media {
-    content_type: &'static str,
-    codec: Codec,
-}
-
-impl Media {
-    fn of(content_type: &str) -> Option<Self> {
-        const ALL: [Media; 3] = [
-            Media { content_type: "application/x-amz-json-1.1", codec: Codec::Json },
-            Media { content_type: "application/x-amz-json-1.0", codec: Codec::Json },
-            Media { content_type: "application/x-amz-cbor-1.1", codec: Codec::Cbor },
-        ];
-        ALL.into_iter().find(|media| media.content_type == content_type)
-    }
-
-    fn answer(self, status: StatusCode, body: Bytes) -> Answer {
-        let mut answer = Response::new(AnswerBody::whole(body));
-        *answer.status_mut() = status;
-        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        answer
-    }
-
-    fn refuse(self, refusal: &Refusal) -> Answer {
-        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut answer = self.answer(status, self.codec.encode(&refusal.body()).into());
-        answer.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(refusal.name()));
-        answer
-    }
-}
-
 fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(AnswerBody::whole(Bytes::new()));
     *answer.status_mut() = status;
-    answer
-}
-
-/// The front end's word for whatever it cannot make out.
-fn denied() -> Answer {
-    let name = "AccessDeniedException";
-    let words = "Unable to determine service/operation name to be authorized";
-    let mut answer = Response::new(AnswerBody::whole(format!("<{name}>\n  <Message>{words}</Message>\n</{name}>\n")));
-    *answer.status_mut() = StatusCode::FORBIDDEN;
-    answer
-}
-
-fn xml_unknown() -> Answer {
-    let mut answer = Response::new(AnswerBody::whole("<UnknownOperationException/>\n"));
-    *answer.status_mut() = StatusCode::NOT_FOUND;
     answer
 }

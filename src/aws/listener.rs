@@ -1,25 +1,51 @@
-//! Connections from a socket, or from anything that reads and writes.
+//! Connections from a socket, or from anything that reads and writes: HTTP/1.1 or HTTP/2, plain or in TLS, told apart by their
+//! first bytes.
 //!
-//! Stopping: no connection is accepted any more, requests under way have 500 ms to be answered, then everything is closed.
+//! Bounded: connections, bytes and time of a request's head, streams and unread bytes of an HTTP/2 connection, the time in which
+//! nothing moves, the time of one answer. Stopping: no connection is accepted any more, requests under way have 500 ms to be
+//! answered, then everything is closed.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
+use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::endpoint::Endpoint;
+use super::tls::{self, Tls};
+use super::wire::Wire;
 
-/// For a request's head to arrive, and for the next request of a connection to begin.
-const HEAD_TIME: Duration = Duration::from_secs(60);
+/// Connections at once; further ones wait to be accepted. *Ours*.
+const CONNECTIONS_MAX: usize = 2_000;
+/// For a request's head to arrive, and for the next request of a connection to begin. *Ours*: SDKs keep idle connections for
+/// 60 s.
+const HEAD_TIME: Duration = Duration::from_secs(75);
+/// For the handshake of TLS.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Headers of one request, and bytes of its head.
+const HEADERS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Requests at once in one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
+/// Bytes that one HTTP/2 connection may send before they are read. *Ours*: what all connections together may take is memory.
+const WINDOW_BYTES: u32 = 128 << 10;
+/// Bytes of one answer that HTTP/2 holds ready for its client.
+const SEND_BYTES_MAX: usize = 128 << 10;
+/// For one HTTP/2 request and its answer. *Ours*: the longest answer is a subscription of 5 minutes.
+const STREAM_TIME: Duration = Duration::from_secs(6 * 60);
+/// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_TIME: Duration = Duration::from_secs(20);
 /// For the answers under way when the gateway stops.
 const DRAIN: Duration = Duration::from_millis(500);
 /// The pause after an error of accept, which means that there are no file descriptors left.
@@ -29,20 +55,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub type Shutdown = watch::Receiver<bool>;
 
 /// Serves the connections that come to `listener` until `shutdown`; less than a second later it returns.
-pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, shutdown: Shutdown) {
-    let mut connections = JoinSet::new();
+pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, tls: Option<Tls>, shutdown: Shutdown) {
+    let (places, mut connections) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), JoinSet::new());
     let mut stop = std::pin::pin!(stopped(shutdown.clone()));
     loop {
+        let accepted = async {
+            // The semaphore is never closed.
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            Some(ended) = connections.join_next() => report(ended),
+            (place, accepted) = accepted => match accepted {
                 Ok((stream, _)) => {
-                    // A connection that fails here is gone already.
-                    if stream.set_nodelay(true).is_ok() {
-                        connections.spawn(serve_connection(stream, endpoint.clone(), shutdown.clone()));
-                    }
+                    let connection = serve_connection(stream, endpoint.clone(), tls.clone(), shutdown.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "no connection could be accepted");
@@ -53,11 +85,47 @@ pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, shutdown: Shu
     }
     drop(listener);
     // Whoever is not finished by then is cut off with the set.
-    let _ = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = timeout(DRAIN, async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    })
+    .await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection ended in a panic");
+    }
 }
 
 /// Serves one connection that is already there, such as a pipe in memory, until its end or `shutdown`.
-pub async fn serve_connection<S>(stream: S, endpoint: Arc<Endpoint>, shutdown: Shutdown)
+pub async fn serve_connection<S>(stream: S, endpoint: Arc<Endpoint>, tls: Option<Tls>, shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let opened = tokio::select! {
+        opened = Wire::open(stream) => opened,
+        () = stopped(shutdown.clone()) => return,
+    };
+    let served = match (opened, tls) {
+        (Ok((Some(tls::FIRST_BYTE), wire)), Some(Tls(acceptor))) => match timeout(HANDSHAKE_TIME, acceptor.accept(wire)).await {
+            Ok(Ok(secured)) => converse(secured, endpoint, shutdown).await,
+            Ok(Err(error)) => Err(error.into()),
+            Err(late) => Err(late.into()),
+        },
+        (Ok((Some(tls::FIRST_BYTE), _)), None) => Err("TLS was spoken, which needs --tls-self-signed".into()),
+        (Ok((_, wire)), _) => converse(wire, endpoint, shutdown).await,
+        (Err(error), _) => Err(error.into()),
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+async fn converse<S>(stream: S, endpoint: Arc<Endpoint>, shutdown: Shutdown) -> Result<(), Broken>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -65,23 +133,37 @@ where
         let answer = endpoint.clone().answer(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(Spawner);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    builder.http2().timer(TokioTimer::new());
+    builder.http1().max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIME);
+    builder.http2().max_concurrent_streams(STREAMS_MAX).max_send_buf_size(SEND_BYTES_MAX);
+    builder.http2().initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopped(shutdown) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
     }
 }
 
 async fn stopped(mut shutdown: Shutdown) {
     // An error means that nobody is left to say it.
     let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Runs the requests of HTTP/2 connections, and gives up those whose answers are not taken.
+#[derive(Clone)]
+struct Spawner;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
+    fn execute(&self, request: F) {
+        tokio::spawn(async move {
+            if timeout(STREAM_TIME, request).await.is_err() {
+                tracing::debug!("an HTTP/2 request took too long");
+            }
+        });
+    }
 }

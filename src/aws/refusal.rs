@@ -48,6 +48,11 @@ impl Refusal {
         Self { status: 500, ..Self::new("InternalFailure", message) }
     }
 
+    /// There is no room for the request now (status 503): SDKs send it again.
+    pub(crate) fn busy() -> Self {
+        Self { status: 503, ..Self::new("ServiceUnavailable", "There is no memory left for the answer. Please try again.") }
+    }
+
     /// The exception's name.
     pub fn name(&self) -> &'static str {
         self.name

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::config::Address;
 use crate::gateway::{Mapped, Place};
-use crate::model::{SequenceNumber, StreamName, Timestamp};
+use crate::model::{Civil, SequenceNumber, StreamName, Timestamp};
 
 use super::{Failure, WRONG_USE, ask, block_on, say};
 
@@ -119,20 +119,10 @@ fn decoded(number: &SequenceNumber) -> String {
     )
 }
 
-/// The time as RFC 3339 writes it, in UTC. The calendar is that of Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms" (2013): years begin in March, eras have 400 of them.
+/// The time as RFC 3339 writes it, in UTC.
 fn date(at: Timestamp) -> String {
-    let (days, millis) = (at.0.div_euclid(86_400_000), at.0.rem_euclid(86_400_000));
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (seconds, millis) = (millis / 1_000, millis % 1_000);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let Civil { year, month, day, hour, minute, second } = Civil::of(at);
+    let millis = at.0.rem_euclid(1_000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 

@@ -46,6 +46,11 @@ impl Settings {
     }
 }
 
+/// Secrets stay in the file.
+fn has_flag(setting: &Setting) -> bool {
+    setting.kind != Kind::Credentials
+}
+
 fn augment(command: Command, wanted: fn(&Setting) -> bool) -> Command {
     SETTINGS.iter().filter(|setting| wanted(setting)).fold(command, |command, setting| command.arg(flag(setting)))
 }
@@ -58,6 +63,8 @@ fn flag(setting: &Setting) -> Arg {
     match setting.kind {
         Kind::Text | Kind::Number => flag.allow_negative_numbers(true),
         Kind::Switch => flag.num_args(0..=1).default_missing_value("true"),
+        // One without a flag.
+        Kind::Credentials => flag.hide(true),
         Kind::List => flag.action(ArgAction::Append).value_delimiter(','),
     }
 }
@@ -70,7 +77,7 @@ impl Args for AllSettings {
     fn augment_args(command: Command) -> Command {
         let file = Arg::new(CONFIG).long(CONFIG).env("SHARDGATE_CONFIG").hide_env_values(true).value_name("FILE");
         let file = file.value_parser(clap::value_parser!(PathBuf)).help("A TOML file with the same keys as the flags");
-        augment(command, |_| true).arg(file)
+        augment(command, has_flag).arg(file)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -80,7 +87,7 @@ impl Args for AllSettings {
 
 impl FromArgMatches for AllSettings {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self(Settings::read(matches, |_| true)))
+        Ok(Self(Settings::read(matches, has_flag)))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -2,6 +2,7 @@
 //!
 //! No I/O, no async, no clock. Never imports another floor.
 
+pub mod calendar;
 pub mod hash_key;
 pub mod limits;
 pub mod name;
@@ -10,6 +11,7 @@ pub mod shard;
 pub mod stream;
 pub mod time;
 
+pub use calendar::Civil;
 pub use hash_key::{HashKey, HashKeyRange};
 pub use limits::{Limits, Throughput};
 pub use name::{InvalidName, StreamName};

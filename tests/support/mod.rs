@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shardgate::aws::Endpoint;
+use shardgate::aws::{Credentials, Endpoint, Options as Bounds};
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
 use shardgate::kafka::{Config, Door, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
@@ -82,7 +82,8 @@ impl Gateway {
         let door = Arc::new(Door::open(log.clone(), notebook, Meter::default(), config.clone()).unwrap());
         let kinesis = shardgate::kinesis::Config { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
         let kinesis = shardgate::kinesis::Door::open(log.clone(), kinesis);
-        let endpoint = Arc::new(Endpoint::new(Arc::new(kinesis), log.env().clone()));
+        let bounds = Bounds { credentials: Credentials::default(), bodies_bytes_max: 64 << 20 };
+        let endpoint = Arc::new(Endpoint::new(Arc::new(kinesis), log.env().clone(), bounds));
         Self { log, door, endpoint, store, config, options, stop: watch::channel(false).0 }
     }
 

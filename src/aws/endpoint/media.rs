@@ -1,0 +1,78 @@
+//! What a body is by its content type, and what is answered where that is none of ours.
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
+
+use crate::aws::body::AnswerBody;
+use crate::aws::codec::Codec;
+
+use super::{Answer, TARGET};
+
+/// The content type from before there were versions. AWS still knows it, and serves nothing with it.
+const OLD_JSON: &str = "application/json";
+
+/// What a body is written in, and the answer will be.
+#[derive(Clone, Copy)]
+pub(super) struct Media {
+    pub(super) content_type: &'static str,
+    pub(super) codec: Codec,
+}
+
+impl Media {
+    /// Kinesis speaks JSON 1.1 and CBOR 1.1, CloudWatch JSON 1.0.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        const ALL: [Media; 3] = [
+            Media { content_type: "application/x-amz-json-1.1", codec: Codec::Json },
+            Media { content_type: "application/x-amz-cbor-1.1", codec: Codec::Cbor },
+            Media { content_type: "application/x-amz-json-1.0", codec: Codec::Json },
+        ];
+        let content_type = content_type(headers);
+        ALL.into_iter().find(|media| media.content_type == content_type)
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// What AWS's front end answers to what is no request of a service.
+pub(super) fn foreign(request: &Parts, body: &Bytes) -> Answer {
+    let is_post = request.method == Method::POST;
+    if is_post && content_type(&request.headers) == OLD_JSON {
+        return old_json(body);
+    }
+    let is_signed = request.headers.contains_key(header::AUTHORIZATION)
+        || request.uri.query().is_some_and(|query| query.contains("X-Amz-Algorithm"));
+    if !is_signed {
+        return xml("MissingAuthenticationTokenException", "Missing Authentication Token");
+    }
+    let target = request.headers.get(TARGET).and_then(|target| target.to_str().ok());
+    if is_post && !body.is_empty() && target.is_some_and(|target| target.contains('.')) {
+        return answer(StatusCode::NOT_FOUND, "<UnknownOperationException/>\n".into());
+    }
+    xml("AccessDeniedException", "Unable to determine service/operation name to be authorized")
+}
+
+fn old_json(body: &Bytes) -> Answer {
+    let (name, member) = match Codec::Json.decode(body) {
+        Err(_) if !body.is_empty() => ("SerializationException", "Message"),
+        _ => ("UnknownOperationException", "message"),
+    };
+    let body = format!("{{\"Output\":{{\"__type\":\"com.amazon.coral.service#{name}\",\"{member}\":null}},\"Version\":\"1.0\"}}");
+    let mut answer = answer(StatusCode::OK, body);
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OLD_JSON));
+    answer
+}
+
+fn xml(name: &str, words: &str) -> Answer {
+    answer(StatusCode::FORBIDDEN, format!("<{name}>\n  <Message>{words}</Message>\n</{name}>\n"))
+}
+
+fn answer(status: StatusCode, body: String) -> Answer {
+    let mut answer = Response::new(AnswerBody::whole(body));
+    *answer.status_mut() = status;
+    answer
+}

@@ -1,0 +1,119 @@
+//! A request in the one form that both sides sign.
+
+use std::fmt::Write as _;
+
+use hyper::http::request::Parts;
+use ring::digest;
+
+/// The canonical request: method, path, query, signed headers, their names, the body's hash.
+pub(super) fn request(request: &Parts, signed_headers: &str, body: &[u8]) -> String {
+    let mut out =
+        format!("{}\n{}\n{}\n", request.method, path(request.uri.path()), query(request.uri.query().unwrap_or_default()));
+    for name in signed_headers.split(';') {
+        let _ = writeln!(out, "{name}:{}", header(request, name));
+    }
+    let _ = write!(out, "\n{signed_headers}\n{}", hex(digest::digest(&digest::SHA256, body).as_ref()));
+    out
+}
+
+/// The values of a header, each without needless white space.
+fn header(request: &Parts, name: &str) -> String {
+    let values = request.headers.get_all(name).iter().map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    let values: Vec<String> = values.collect();
+    // HTTP/2 has the host in the address.
+    match request.uri.authority() {
+        Some(authority) if name == "host" && values.is_empty() => authority.to_string(),
+        _ => values.join(","),
+    }
+}
+
+/// The path without `.`, `..` and empty parts, with everything escaped once more.
+fn path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let mut out = String::new();
+    for part in &parts {
+        out.push('/');
+        escape(&mut out, part.as_bytes());
+    }
+    if parts.is_empty() || path.ends_with('/') {
+        out.push('/');
+    }
+    out
+}
+
+/// The parameters in the order of their escaped names and values, without the signature itself.
+fn query(query: &str) -> String {
+    let escaped = |text: &str| {
+        let mut out = String::new();
+        escape(&mut out, text.as_bytes());
+        out
+    };
+    let parameters = decoded_query(query).into_iter().filter(|(name, _)| name != "X-Amz-Signature");
+    let mut parameters: Vec<_> = parameters.map(|(name, value)| (escaped(&name), escaped(&value))).collect();
+    parameters.sort();
+    parameters.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+}
+
+/// The parameters of an address, without their percent signs.
+pub(super) fn decoded_query(query: &str) -> Vec<(String, String)> {
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(name, value)| (unescape(name), unescape(value))).collect()
+}
+
+/// Everything but letters, digits and `-_.~` as `%XX` (RFC 3986, section 2.3).
+fn escape(out: &mut String, bytes: &[u8]) {
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+fn unescape(text: &str) -> String {
+    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let escaped =
+            if byte == b'%' { text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()) } else { None };
+        match escaped {
+            Some(escaped) => {
+                out.push(escaped);
+                at += 3;
+            }
+            None => {
+                out.push(if byte == b'+' { b' ' } else { byte });
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// In lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// The bytes that hexadecimal digits stand for; `None` if they are something else, or too many for a signature.
+pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
+    if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..32).map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok()).collect()
+}
