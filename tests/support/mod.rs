@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shardgate::aws::{Credentials, Endpoint, Options as Bounds};
+use shardgate::aws::{Credentials, Endpoint, Options as Bounds, Tls};
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
 use shardgate::kafka::{Config, Door, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use batches::{batch, build, records, stamped};
 pub(crate) use kafka::{Kafka, name, produce, text};
-pub(crate) use kinesis::Kinesis;
+pub(crate) use kinesis::{AUTHORIZATION, Answered, Kinesis};
 pub(crate) use members::{Member, commit, committed, join_request, subscription};
 pub(crate) use words::Words;
 
@@ -80,10 +80,7 @@ impl Gateway {
     fn over(log: Log, store: Arc<MemoryStore>, config: Config, options: Options) -> Self {
         let notebook = Notebook::new(store.clone(), "kafka");
         let door = Arc::new(Door::open(log.clone(), notebook, Meter::default(), config.clone()).unwrap());
-        let kinesis = shardgate::kinesis::Config { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
-        let kinesis = shardgate::kinesis::Door::open(log.clone(), kinesis);
-        let bounds = Bounds { credentials: Credentials::default(), bodies_bytes_max: 64 << 20 };
-        let endpoint = Arc::new(Endpoint::new(Arc::new(kinesis), log.env().clone(), bounds));
+        let endpoint = endpoint(&log, Credentials::default());
         Self { log, door, endpoint, store, config, options, stop: watch::channel(false).0 }
     }
 
@@ -107,6 +104,18 @@ impl Gateway {
     /// Somebody at the Kinesis door.
     pub(crate) fn kinesis(&self) -> Kinesis {
         Kinesis::over(self.endpoint.clone())
+    }
+
+    /// Somebody at a Kinesis door at which only these access keys and secrets are served.
+    pub(crate) fn kinesis_for(&self, credentials: impl IntoIterator<Item = (String, String)>) -> Kinesis {
+        Kinesis::over(endpoint(&self.log, credentials.into_iter().collect()))
+    }
+
+    /// The client's end of a new connection to the Kinesis door.
+    pub(crate) fn kinesis_pipe(&self, tls: Option<Tls>) -> DuplexStream {
+        let (client, server) = duplex(1 << 16);
+        tokio::spawn(shardgate::aws::serve_connection(server, self.endpoint.clone(), tls, self.stop.subscribe()));
+        client
     }
 
     /// A new connection to the Kafka door under this `client.id`.
@@ -159,4 +168,11 @@ fn config() -> Config {
         log_dir: "memory".to_owned(),
         offsets_retention: Duration::from_secs(7 * 24 * 3_600),
     }
+}
+
+/// The Kinesis door to a log.
+fn endpoint(log: &Log, credentials: Credentials) -> Arc<Endpoint> {
+    let config = shardgate::kinesis::Config { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
+    let door = shardgate::kinesis::Door::open(log.clone(), config);
+    Arc::new(Endpoint::new(Arc::new(door), log.env().clone(), Bounds { credentials, bodies_bytes_max: 64 << 20 }))
 }
