@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use tokio::time::Instant;
 
 use crate::batch::{Batch, Codec, ProducerWindow, Verdict};
-use crate::model::{Lane, LaneId, Offset, Settings, ShardId, StreamId, Timestamp};
+use crate::model::{Lane, LaneId, Offset, Shard, ShardId, StreamId, Timestamp};
 use crate::store::{self, Block, Journal};
 
 use super::catalog::Stream;
@@ -152,7 +152,8 @@ impl Log {
         self.begin(&cell, &Write { stream: &stream, target: Target::Lane(lane.lane), batch, patience })
     }
 
-    /// The same for a shard, and for nothing else: who was told which shard a hash key belongs to writes to that one.
+    /// The same for a shard, and for nothing else: who was told which shard a hash key belongs to writes to that one. Here the
+    /// limit is one of records, which the caller checks: the batch may be of any size.
     ///
     /// # Errors
     /// [`Error::UnknownShard`]; [`Error::ShardClosed`] if it was split or merged meanwhile, so that the keys are to be routed anew.
@@ -163,10 +164,7 @@ impl Log {
         batch: &Batch,
         patience: Patience,
     ) -> Result<Appending, Error> {
-        let stream = self.stream_by_id(stream).ok_or_else(|| Error::UnknownStream(stream.to_string()))?;
-        let unknown = || Error::UnknownShard { stream: stream.name().clone(), shard };
-        let lane = stream.shard(shard).ok_or_else(unknown)?.lane;
-        let cell = stream.cell(lane.0).ok_or_else(unknown)?;
+        let (stream, cell, Shard { lane, .. }) = self.shard_cell(stream, shard)?;
         self.begin(&cell, &Write { stream: &stream, target: Target::Shard(lane, shard), batch, patience })
     }
 
@@ -179,8 +177,39 @@ impl Log {
         }
     }
 
+    /// Meters records of `bytes` bytes each, with their keys, that somebody wants to write to a shard: whether it carries each of
+    /// them now, in their order. Those it carries are to be appended at [`Patience::Paid`]; the others are not.
+    ///
+    /// # Errors
+    /// [`Error::UnknownShard`], [`Error::ShardClosed`], as [`append_to_shard`](Self::append_to_shard).
+    pub fn afford(&self, stream: StreamId, shard: ShardId, bytes: &[u64]) -> Result<Vec<bool>, Error> {
+        let (stream, cell, _) = self.shard_cell(stream, shard)?;
+        let mut numbering = cell.numbering.lock();
+        // While the shard is being closed nothing is owed: who writes to it is told to route again.
+        let Some(rates) = self.inner.env.limits.get().throughput.filter(|_| numbering.parked.is_none()) else {
+            return Ok(vec![true; bytes.len()]);
+        };
+        match numbering.takes {
+            Takes::Open(open) if open == shard => {}
+            _ => return Err(closed(&stream, shard)),
+        }
+        let (now, bytes_max) = (Instant::now(), u64::from(stream.settings().batch_bytes_max));
+        let writes = numbering.writes.get_or_insert_with(|| Writes::new(shard, now));
+        let mut carries =
+            |bytes| writes.admit(shard, Cost { bytes, records: 1 }, bytes_max, &rates, Patience::Refuse, now).is_ok();
+        Ok(bytes.iter().map(|bytes| carries(*bytes)).collect())
+    }
+
+    /// A shard with its stream and its lane.
+    pub(super) fn shard_cell(&self, stream: StreamId, shard: ShardId) -> Result<(Arc<Stream>, Arc<LaneCell>, Shard), Error> {
+        let stream = self.stream_by_id(stream).ok_or_else(|| Error::UnknownStream(stream.to_string()))?;
+        let found = stream.shard(shard).and_then(|shard| Some((stream.cell(shard.lane.0)?, shard)));
+        let (cell, shard) = found.ok_or_else(|| Error::UnknownShard { stream: stream.name().clone(), shard })?;
+        Ok((stream, cell, shard))
+    }
+
     fn begin(&self, cell: &Arc<LaneCell>, write: &Write<'_>) -> Result<Appending, Error> {
-        self.admit(&write.stream.settings(), write.batch)?;
+        self.admit(write)?;
         self.place(cell, &mut cell.numbering.lock(), write).map(Appending)
     }
 
@@ -255,9 +284,10 @@ impl Log {
     }
 
     /// Whether the stream takes such a batch at all.
-    fn admit(&self, settings: &Settings, batch: &Batch) -> Result<(), Error> {
+    fn admit(&self, write: &Write<'_>) -> Result<(), Error> {
+        let (settings, batch) = (write.stream.settings(), write.batch);
         let bytes = batch.bytes().len();
-        if bytes > settings.batch_bytes_max as usize {
+        if matches!(write.target, Target::Lane(_)) && bytes > settings.batch_bytes_max as usize {
             return Err(Error::BatchTooLarge { bytes, max: settings.batch_bytes_max });
         }
         if settings.keys_required {

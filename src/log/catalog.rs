@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::metrics::{Room, StreamMeter};
-use crate::model::{HashKey, Lane, LaneId, Mode, Settings, Shard, ShardId, Status, StreamId, StreamName, Timestamp, limits};
+use crate::model::{
+    Consumer, HashKey, Lane, LaneId, Mode, Settings, Shard, ShardId, Status, StreamId, StreamName, Timestamp, limits,
+};
 use crate::store::{self, Done, Journal, Ledger, Write};
 
 use super::demand::Watch;
@@ -206,8 +208,12 @@ impl Stream {
         for (cell, spans) in lanes.iter().zip(spans) {
             *cell.spans.write() = spans;
         }
+        let cells = lanes.clone();
+        drop(lanes);
         *self.shards.write() = Arc::new(shards);
         *self.routes.write() = Arc::new(routes);
+        // Who waits for records of a shard that was closed waits in vain.
+        cells.iter().for_each(|cell| cell.ring());
     }
 
     fn count(&self, lanes: &[Arc<LaneCell>]) -> u32 {
@@ -218,6 +224,13 @@ impl Stream {
     pub(super) fn stored(&self, settings: Settings, history: History) -> Result<Write, Error> {
         let stored = Stored { name: self.name.clone(), created_at: self.created_at, settings, history };
         put(format!("{STREAMS}{}", self.id), &stored)
+    }
+}
+
+/// Writes down when those consumers were registered of whom that is not known: it is now.
+fn register(settings: &mut Settings, now: Timestamp) {
+    for consumer in settings.fan_out.values_mut().filter(|consumer| consumer.registered_at == Timestamp::default()) {
+        consumer.registered_at = now;
     }
 }
 
@@ -316,9 +329,10 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::StreamExists`], [`Error::Lanes`], [`Error::LaneQuota`]; where limits are in force, [`Error::ShardQuota`], [`Error::OnDemandStreams`].
-    pub async fn create_stream(&self, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Error> {
+    pub async fn create_stream(&self, name: StreamName, lanes: u32, mut settings: Settings) -> Result<Arc<Stream>, Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let (id, now) = (StreamId(self.inner.env.entropy.uuid()), self.inner.env.clock.now());
+        register(&mut settings, now);
         let before = self.inner.streams.read().by_name.get(&name).cloned();
         if before.as_ref().is_some_and(|stream| !stream.is_gone(now)) {
             return Err(Error::StreamExists(name));
@@ -417,18 +431,39 @@ impl Log {
     /// [`Error::UnknownStream`], [`Error::NotActive`]; where limits are in force, [`Error::ModeSwitchRate`],
     /// [`Error::OnDemandStreams`], [`Error::ShardQuota`].
     pub async fn change_settings(&self, id: StreamId, change: impl FnOnce(&mut Settings) + Send) -> Result<(), Error> {
+        let change = |settings: &mut Settings| {
+            change(settings);
+            Ok(())
+        };
+        self.try_change_settings(id, change).await
+    }
+
+    /// The same for somebody who looks at the settings first, and may not want them changed then. Nothing is written where
+    /// nothing was changed.
+    ///
+    /// # Errors
+    /// What `change` returns, and what [`change_settings`](Self::change_settings) refuses.
+    pub async fn try_change_settings<E: From<Error>>(
+        &self,
+        id: StreamId,
+        change: impl FnOnce(&mut Settings) -> Result<(), E> + Send,
+    ) -> Result<(), E> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let stream = self.stream_by_id(id).ok_or_else(|| Error::UnknownStream(id.to_string()))?;
         self.check_active(&stream)?;
         let (before, now) = (stream.settings(), self.inner.env.clock.now());
         let (mut settings, mut history) = (before.as_ref().clone(), stream.history().as_ref().clone());
-        change(&mut settings);
+        change(&mut settings)?;
+        if settings == *before {
+            return Ok(());
+        }
+        register(&mut settings, now);
         if settings.mode != before.mode {
             self.check_mode(settings.mode)?;
             self.check_quota(settings.mode, stream.open_shards())?;
             let (stream, max) = (stream.name.clone(), limits::MODE_SWITCHES_PER_DAY);
             if self.is_limited() && history.switched.within_a_day(now) >= max {
-                return Err(Error::ModeSwitchRate { stream, max });
+                return Err(Error::ModeSwitchRate { stream, max }.into());
             }
             history.switched.note(now);
             history = history.changing(Status::Updating, now, self.inner.options.state_change_delay);
@@ -450,7 +485,13 @@ impl Log {
             stream.set_history(history);
             *stream.shards.write() = Arc::new(shards);
         };
-        self.change(changing, writes, apply).await
+        Ok(self.change(changing, writes, apply).await?)
+    }
+
+    /// What a consumer registered for fan-out is doing now: for the delay of changes of state it is CREATING.
+    pub fn consumer_status(&self, consumer: &Consumer) -> Status {
+        let until = consumer.registered_at.plus(self.inner.options.state_change_delay);
+        if self.inner.env.clock.now() < until { Status::Creating } else { Status::Active }
     }
 
     /// Whether a stream may be changed now.

@@ -17,6 +17,7 @@ mod read;
 mod reshard;
 mod retention;
 mod route;
+mod shard_reader;
 mod shards;
 mod tail;
 mod throughput;
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use handle::{Log, Options};
 pub use position::{Found, Position};
 pub use read::{Page, Reach, Reader, Wait, Want};
+pub use shard_reader::{Place, ShardPage, ShardReader};
 pub use throughput::Patience;
 
 /// What the store says when it cannot: part of what the log says, so that a door need not know the store.

@@ -196,7 +196,7 @@ impl Log {
         Ok(Page { batches, next, records, newest_at, ..page(reach) })
     }
 
-    async fn blocks(
+    pub(super) async fn blocks(
         &self,
         stream: &Stream,
         cell: &Arc<LaneCell>,
@@ -270,7 +270,7 @@ impl Look<'_> {
 }
 
 /// What a read from one shard costs.
-struct Toll<'a> {
+pub(super) struct Toll<'a> {
     cell: Arc<LaneCell>,
     shard: ShardId,
     fan_out: Option<&'a str>,
@@ -280,14 +280,19 @@ struct Toll<'a> {
 /// The reader's name, if it is a fan-out consumer of the stream.
 fn fan_out<'a>(stream: &Stream, reader: Reader<'a>) -> Option<&'a str> {
     match reader {
-        Reader::Patient(name) => stream.settings().fan_out.contains(name).then_some(name),
+        Reader::Patient(name) => stream.settings().fan_out.contains_key(name).then_some(name),
         Reader::Refused => None,
     }
 }
 
 impl<'a> Toll<'a> {
+    /// What a read of `shard` costs `reader`.
+    pub(super) fn of_shard(stream: &Stream, cell: &Arc<LaneCell>, shard: ShardId, rates: Throughput, reader: Reader<'a>) -> Self {
+        Self { cell: cell.clone(), shard, fan_out: fan_out(stream, reader), rates }
+    }
+
     /// How long until the shard may be read.
-    fn wait(&self) -> Duration {
+    pub(super) fn wait(&self) -> Duration {
         let mut reads = self.cell.reads.lock();
         reads.get_mut(&self.shard).map_or(Duration::ZERO, |reads| reads.wait(self.fan_out, &self.rates, Instant::now()))
     }
@@ -301,7 +306,7 @@ impl<'a> Toll<'a> {
     ///
     /// # Errors
     /// How long until the shard may be read, if it may not.
-    fn pay(&self, bytes: u64) -> Result<Paid<'a>, Duration> {
+    pub(super) fn pay(&self, bytes: u64) -> Result<Paid<'a>, Duration> {
         let (mut meters, now) = (self.cell.reads.lock(), Instant::now());
         if meters.len() >= READ_SHARDS_MAX && !meters.contains_key(&self.shard) {
             meters.retain(|_, reads| !reads.is_idle(&self.rates, now));
@@ -316,13 +321,13 @@ impl<'a> Toll<'a> {
         Ok(Paid { cell: self.cell.clone(), shard: self.shard, fan_out: self.fan_out, bytes, is_kept: false })
     }
 
-    fn refusal(&self, stream: &Stream, wait: Duration) -> Error {
+    pub(super) fn refusal(&self, stream: &Stream, wait: Duration) -> Error {
         Error::ReadThroughput { stream: stream.name().clone(), shard: self.shard, wait }
     }
 }
 
 /// A read that was metered. Dropped, it is given back.
-struct Paid<'a> {
+pub(super) struct Paid<'a> {
     cell: Arc<LaneCell>,
     shard: ShardId,
     fan_out: Option<&'a str>,
@@ -331,7 +336,7 @@ struct Paid<'a> {
 }
 
 impl Paid<'_> {
-    fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.is_kept = true;
     }
 }

@@ -30,7 +30,7 @@ const READ_DIVISOR: u64 = 4;
 const DEBT_DIVISOR: u64 = 20;
 /// Fan-out consumers whose meters are kept for a shard; the emptiest is forgotten for the next one. *Ours*: as many as are
 /// registered at once.
-const FAN_OUT_METERS_MAX: usize = limits::FAN_OUT_CONSUMERS_MAX;
+const FAN_OUT_METERS_MAX: usize = limits::FAN_OUT_CONSUMERS_ADVANTAGE_MAX;
 
 /// What somebody does when there is too little throughput for a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +40,8 @@ pub enum Patience {
     /// The write is made, and answered when it is paid for; but refused if others owe so much that this takes longer, unless
     /// the shard is free: a large batch is not refused for its own size.
     WaitUpTo(Duration),
+    /// Nothing is asked any more: [`Log::afford`](super::Log::afford) has metered the write's records one by one.
+    Paid,
 }
 
 /// What a write takes.
@@ -64,7 +66,9 @@ impl Meter {
 
     /// Lets out what has leaked until now.
     fn leak(&mut self, per_second: u64, now: Instant) {
-        let leaked = now.saturating_duration_since(self.at).as_nanos() * u128::from(per_second) * PARTS / 1_000_000_000;
+        let nanos = now.saturating_duration_since(self.at).as_nanos();
+        // A meter that nobody asked for days leaks more than the product holds.
+        let leaked = nanos.saturating_mul(u128::from(per_second).saturating_mul(PARTS)) / 1_000_000_000;
         self.used = self.used.saturating_sub(leaked);
         self.at = self.at.max(now);
     }
@@ -128,6 +132,7 @@ impl Writes {
         self.records.leak(rates.write_records, now);
         let allowance = bytes_max.saturating_sub(rates.write_bytes);
         let (bytes, records, longest) = match patience {
+            Patience::Paid => return Ok(Duration::ZERO),
             Patience::Refuse => (rates.write_bytes + allowance, rates.write_records, Duration::ZERO),
             Patience::WaitUpTo(longest) => {
                 (within(BURST, rates.write_bytes) + allowance, within(BURST, rates.write_records), longest)

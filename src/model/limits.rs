@@ -18,6 +18,10 @@ pub const READS_PER_SECOND: u64 = 5;
 pub const FAN_OUT_BYTES_PER_SECOND: u64 = 2 * 1_048_576;
 /// Fan-out consumers of a stream. Kinesis developer guide, "Quotas and limits", 2026-11.
 pub const FAN_OUT_CONSUMERS_MAX: usize = 20;
+/// The same for on-demand streams of an account that committed itself to minimum throughput. Kinesis developer guide, 2026-11.
+pub const FAN_OUT_CONSUMERS_ADVANTAGE_MAX: usize = 50;
+/// Tags of a stream or a consumer. Kinesis API reference, AddTagsToStream, 2026-11.
+pub const TAGS_MAX: usize = 50;
 /// The longest that the answer to a write is held because its shard is over its throughput. *Ours*: a third of the shortest
 /// default request timeout of the usual Kafka clients. `kafka-console-producer` alone gives up sooner, after some 6 s.
 pub const WRITE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -95,12 +99,17 @@ pub const RETENTION_HOURS_MIN: u32 = 24;
 /// Longest retention: 365 days. Kinesis developer guide, 2026-11.
 pub const RETENTION_HOURS_MAX: u32 = 8_760;
 
-/// Default of `max.message.bytes`: one batch of Kinesis's 1 MiB record and Kafka's 12 bytes of log overhead
-/// (Apache Kafka 4.4 topic configs), 2026-11.
-pub const BATCH_BYTES_DEFAULT: u32 = 1_048_588;
-/// Largest accepted `max.message.bytes`: Kinesis's largest record, 10 MiB (UpdateMaxRecordSize, 2026-11), and the
-/// same 12 bytes.
-pub const BATCH_BYTES_MAX: u32 = 10 * 1_048_576 + 12;
+/// The least that a stream's largest record can be, with its key; the default too. Kinesis API reference, UpdateMaxRecordSize:
+/// 1 MiB, 2026-11.
+pub const RECORD_KIB_MIN: u32 = 1_024;
+/// The most that it can be. Kinesis API reference, UpdateMaxRecordSize: 10 MiB, 2026-11.
+pub const RECORD_KIB_MAX: u32 = 10_240;
+/// What Kafka adds to the largest record to have the largest batch (Apache Kafka 4.4 topic configs, log overhead), 2026-11.
+pub const BATCH_OVERHEAD: u32 = 12;
+/// Default of `max.message.bytes`: one batch of Kinesis's 1 MiB record.
+pub const BATCH_BYTES_DEFAULT: u32 = RECORD_KIB_MIN * 1_024 + BATCH_OVERHEAD;
+/// Largest accepted `max.message.bytes`: one batch of Kinesis's largest record.
+pub const BATCH_BYTES_MAX: u32 = RECORD_KIB_MAX * 1_024 + BATCH_OVERHEAD;
 
 /// Records that a compressed batch may claim: 128 MiB of the smallest records, which take 7 bytes each. *Ours*.
 pub const COMPRESSED_RECORDS_MAX: usize = (128 << 20) / 7;

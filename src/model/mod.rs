@@ -17,5 +17,5 @@ pub use limits::{Limits, Throughput};
 pub use name::{InvalidName, StreamName};
 pub use sequence::SequenceNumber;
 pub use shard::{Shard, ShardId};
-pub use stream::{Lane, LaneId, Mode, Offset, Settings, Status, StreamId};
+pub use stream::{Consumer, Lane, LaneId, Mode, Offset, Settings, Status, StreamId};
 pub use time::Timestamp;

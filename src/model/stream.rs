@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::limits;
+use super::{Timestamp, limits};
 
 /// One incarnation of a stream: a new one at every re-creation. It is Kafka's topic id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -109,6 +109,18 @@ impl FromStr for Mode {
     }
 }
 
+/// Somebody registered for fan-out.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Consumer {
+    /// When it was registered. The log writes it down where it is 0.
+    pub registered_at: Timestamp,
+    /// What its owner calls it by, beside its name. At most [`limits::TAGS_MAX`].
+    pub tags: BTreeMap<String, String>,
+    /// Who may do what with it, as a document that is kept and shown, not enforced.
+    pub policy: Option<String>,
+}
+
 /// What can be set on a stream.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -123,9 +135,27 @@ pub struct Settings {
     pub mode: Mode,
     /// Whether a record without a key is refused (Kafka: topics with `cleanup.policy=compact`).
     pub keys_required: bool,
-    /// Consumers registered for fan-out: each has read throughput of its own. At most [`limits::FAN_OUT_CONSUMERS_MAX`].
+    /// Consumers registered for fan-out, by name: each has read throughput of its own.
     #[serde(default)]
-    pub fan_out: BTreeSet<String>,
+    pub fan_out: BTreeMap<String, Consumer>,
+    /// Whether records are spread over all open shards whatever their keys say (Kinesis: RecordDistributionStrategy AUTO).
+    #[serde(default)]
+    pub spread: bool,
+    /// What its owner calls it by, beside its name. At most [`limits::TAGS_MAX`].
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Who may do what with it, as a document that is kept and shown, not enforced.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// The key that it is said to be encrypted with; kept and shown: the log encrypts nothing.
+    #[serde(default)]
+    pub encryption_key: Option<String>,
+    /// The metrics that its owner wants told for each shard, by name.
+    #[serde(default)]
+    pub shard_metrics: BTreeSet<String>,
+    /// MiB a second of writes that it is to be ready for, if its owner asked for that (Kinesis: WarmThroughput).
+    #[serde(default)]
+    pub warm_mib: Option<u32>,
     /// What a door stores with the stream for its own clients to see again; the log does not read it.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
@@ -139,7 +169,13 @@ impl Default for Settings {
             arrival_stamped: false,
             keys_required: false,
             mode: Mode::Provisioned,
-            fan_out: BTreeSet::new(),
+            fan_out: BTreeMap::new(),
+            spread: false,
+            tags: BTreeMap::new(),
+            policy: None,
+            encryption_key: None,
+            shard_metrics: BTreeSet::new(),
+            warm_mib: None,
             notes: BTreeMap::new(),
         }
     }
@@ -149,5 +185,17 @@ impl Settings {
     /// The retention as a span of time.
     pub fn retention(&self) -> Duration {
         Duration::from_secs(u64::from(self.retention_hours) * 3_600)
+    }
+
+    /// The largest record with its key, in KiB: 1,024 to 10,240. One setting with [`batch_bytes_max`](Self::batch_bytes_max),
+    /// so that raising the limit through one door raises it on the other.
+    pub fn record_kib_max(&self) -> u32 {
+        let kib = self.batch_bytes_max.saturating_sub(limits::BATCH_OVERHEAD) / 1_024;
+        kib.clamp(limits::RECORD_KIB_MIN, limits::RECORD_KIB_MAX)
+    }
+
+    /// Sets the largest record with its key, in KiB.
+    pub fn set_record_kib_max(&mut self, kib: u32) {
+        self.batch_bytes_max = kib.min(limits::RECORD_KIB_MAX) * 1_024 + limits::BATCH_OVERHEAD;
     }
 }

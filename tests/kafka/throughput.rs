@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, FetchResponse, ProduceRequest};
-use shardgate::model::{Limits, Offset, Settings};
+use shardgate::model::{Consumer, Limits, Offset, Settings};
 use tokio::time::{Instant, advance, timeout};
 
 use crate::support::{Gateway, Kafka, batch, name, produce, records};
@@ -291,7 +291,8 @@ async fn readers_share_a_shard_and_a_fan_out_consumer_has_its_own_throughput() {
     assert!(near(one + other), "{one} and {other} instead of {expected}");
     assert!(one.min(other) > expected / 4, "{one} and {other}");
 
-    let gateway = filled(1, 4_500, Settings { fan_out: ["tests".to_owned()].into(), ..Settings::default() }).await;
+    let gateway =
+        filled(1, 4_500, Settings { fan_out: [("tests".to_owned(), Consumer::default())].into(), ..Settings::default() }).await;
     let (one, again) = tokio::join!(
         tokio::spawn(read_for_half_a_minute(gateway.kafka())),
         tokio::spawn(read_for_half_a_minute(gateway.kafka_named("somebody")))

@@ -10,6 +10,7 @@ mod on_demand;
 mod reads;
 mod reshard;
 mod retention;
+mod shard_reader;
 mod states;
 mod streams;
 

@@ -117,7 +117,7 @@ fn value(config: &TopicConfig, settings: &Settings) -> String {
     match config.name {
         RETENTION_MS => retention_ms(settings.retention_hours),
         MAX_MESSAGE_BYTES => settings.batch_bytes_max.to_string(),
-        FAN_OUT_CONSUMERS => settings.fan_out.iter().cloned().collect::<Vec<_>>().join(","),
+        FAN_OUT_CONSUMERS => settings.fan_out.keys().cloned().collect::<Vec<_>>().join(","),
         STREAM_MODE => settings.mode.to_string(),
         TIMESTAMP_TYPE if settings.arrival_stamped => LOG_APPEND_TIME.to_owned(),
         TIMESTAMP_TYPE => config.default.to_owned(),
@@ -164,7 +164,7 @@ fn build(before: &Settings, set: Set) -> Result<Settings, Refusal> {
             .map(|names| TopicConfig::items(names))
             .unwrap_or_default()
             .into_iter()
-            .map(str::to_owned)
+            .map(|name| (name.to_owned(), before.fan_out.get(name).cloned().unwrap_or_default()))
             .collect(),
         ..before.clone()
     };
