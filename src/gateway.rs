@@ -40,6 +40,8 @@ const RELEASE_STEP: Duration = Duration::from_millis(1);
 /// The room of the notebook that holds what belongs to no door, and its key of the cluster id.
 const ROOM: &str = "gateway";
 const CLUSTER_ID: &str = "cluster-id";
+/// Its key of what the Kinesis door seals tokens with.
+const SEAL_KEY: &str = "seal-key";
 
 /// A running gateway. Clones are handles to the same one; it ends when the last of them is dropped.
 #[derive(Clone)]
@@ -354,12 +356,14 @@ impl Parts {
         let (kept, log, ledger) = open_log(config, env.clone()).await?;
         let cluster_id = cluster_id(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let meter = Meter::default();
-        let region = kinesis::Config { region: config.region.clone(), account: config.account_id.clone() };
         let endpoint = aws::Options {
             credentials: config.credentials.iter().cloned().map(|one| (one.access_key, one.secret_key)).collect(),
             bodies_bytes_max: config.frames_in_flight_bytes_max,
         };
-        let endpoint = Endpoint::new(Arc::new(kinesis::Door::open(log.clone(), region)), env.clone(), endpoint);
+        let seal_key = seal_key(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
+        let kinesis_config = kinesis::Config { region: config.region.clone(), account: config.account_id.clone(), seal_key };
+        let kinesis = kinesis::Door::open(log.clone(), Notebook::new(ledger.clone(), "kinesis"), kinesis_config)?;
+        let endpoint = Endpoint::new(Arc::new(kinesis), env.clone(), endpoint);
         let door = Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id))?;
         // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
         let known = log.clone();
@@ -410,6 +414,19 @@ fn door_config(config: &Config, cluster_id: String) -> kafka::Config {
         log_dir: if config.ephemeral { "memory".to_owned() } else { shown(&config.data_dir) },
         offsets_retention: config.offsets_retention,
     }
+}
+
+/// The key that the data carries; a new one for new data.
+async fn seal_key(notebook: &Notebook, entropy: &dyn Entropy) -> Result<[u8; 32], StartError> {
+    if let Some((_, key)) = notebook.read(SEAL_KEY)?.into_iter().next() {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    key.chunks_exact_mut(16).for_each(|half| half.copy_from_slice(entropy.uuid().as_bytes()));
+    let mut page = Page::default();
+    page.put(SEAL_KEY, &key);
+    notebook.commit(page).await?;
+    Ok(key)
 }
 
 /// The id that the data carries; a new one for new data.

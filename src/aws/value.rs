@@ -133,6 +133,12 @@ impl Structure {
         }
     }
 
+    /// The bytes of a member that the rules require.
+    pub fn required_bytes(&self, name: &str) -> &Bytes {
+        static NONE: Bytes = Bytes::new();
+        self.bytes(name).unwrap_or(&NONE)
+    }
+
     /// The time that the member has.
     pub fn timestamp(&self, name: &str) -> Option<Timestamp> {
         match self.get(name) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::aws::{Input, Refusal};
 use crate::log::Stream;
+use crate::model::ShardId;
 
 use super::context::Context;
 use super::refusal;
@@ -19,6 +20,71 @@ impl Context {
         };
         self.log.stream(name).ok_or_else(|| self.no_stream(name))
     }
+
+    /// The stream, or one of its consumers, that `ResourceARN` names.
+    pub(super) fn resource(&self, input: &Input) -> Result<Resource, Refusal> {
+        let arn = input.required_text("ResourceARN");
+        match self.consumer_in(arn) {
+            Some(consumer) => consumer.map(Resource::Consumer),
+            None => {
+                let name = name_in(arn);
+                self.log.stream(name).map(Resource::Stream).ok_or_else(|| self.no_stream(name))
+            }
+        }
+    }
+
+    /// The consumer that `ConsumerARN`, or `StreamARN` and `ConsumerName`, name.
+    pub(super) fn consumer(&self, input: &Input) -> Result<Registered, Refusal> {
+        if let Some(arn) = input.text("ConsumerARN") {
+            return self.consumer_in(arn).unwrap_or_else(|| Err(self.no_consumer(arn)));
+        }
+        let (Some(_), Some(name)) = (input.text("StreamARN"), input.text("ConsumerName")) else {
+            return Err(refusal::argument("Either ConsumerARN or both StreamARN and ConsumerName should be provided."));
+        };
+        let stream = self.stream(input)?;
+        match stream.settings().fan_out.get(name) {
+            Some(_) => Ok(Registered { stream, name: name.to_owned() }),
+            None => Err(self.no_consumer(name)),
+        }
+    }
+
+    /// The consumer of that ARN; `None` if it is not one of consumers.
+    fn consumer_in(&self, arn: &str) -> Option<Result<Registered, Refusal>> {
+        let (_, consumer) = arn.split_once("/consumer/")?;
+        let (name, registered) = consumer.split_once(':').unwrap_or((consumer, ""));
+        let found = self.log.stream(name_in(arn)).filter(|stream| {
+            let settings = stream.settings();
+            settings.fan_out.get(name).is_some_and(|consumer| consumer.registered_at.seconds().to_string() == registered)
+        });
+        Some(found.map(|stream| Registered { stream, name: name.to_owned() }).ok_or_else(|| self.no_consumer(arn)))
+    }
+
+    fn no_consumer(&self, consumer: &str) -> Refusal {
+        refusal::not_found(format!("Consumer {consumer} under account {} not found.", self.account))
+    }
+}
+
+/// What has tags and a policy.
+pub(super) enum Resource {
+    /// A stream.
+    Stream(Arc<Stream>),
+    /// One of its consumers.
+    Consumer(Registered),
+}
+
+/// A consumer of a stream that was there a moment ago.
+pub(super) struct Registered {
+    /// The stream.
+    pub(super) stream: Arc<Stream>,
+    /// The consumer's name.
+    pub(super) name: String,
+}
+
+/// The number of a shard: the digits behind the first hyphen, or all of it, so that the zeros and the word can be left out.
+pub(super) fn shard_number(text: &str) -> Option<ShardId> {
+    let digits = text.split('-').find(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))?;
+    let number = digits.parse::<u32>().ok().filter(|number| i32::try_from(*number).is_ok())?;
+    Some(ShardId(number))
 }
 
 /// The stream's name in its ARN, or in that of one of its consumers.
@@ -30,6 +96,16 @@ pub(super) fn name_in(arn: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shard_is_known_by_the_end_of_its_id() {
+        for text in ["shardId-000000000007", "shardId-7", "7", "anything-07", "shardId--00000007"] {
+            assert_eq!(shard_number(text), Some(ShardId(7)), "{text}");
+        }
+        for text in ["", "shardId", "shardId-", "-", "shardId-x", "shardId-2147483648", "shardId-00000000000000000000000x"] {
+            assert_eq!(shard_number(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_arn_has_the_streams_name() {

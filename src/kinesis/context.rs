@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::aws::{Caller, Found, Refusal, Service};
-use crate::log::{Log, Stream};
-use crate::model::Timestamp;
+use tokio::sync::Semaphore;
 
+use crate::aws::{Caller, Found, Performing, Refusal, Service};
+use crate::log::{Log, StoreError, Stream};
+use crate::model::{Consumer, Timestamp};
+use crate::notebook::Notebook;
+
+use super::commitment::Commitment;
 use super::operation;
+use super::rates::Buckets;
+use super::seal::Seal;
 
 /// What comes before an operation's name in `X-Amz-Target`.
 const TARGET: &str = "Kinesis_20131202.";
@@ -18,6 +24,8 @@ pub struct Config {
     pub region: String,
     /// The account of callers whose access key is none: 12 digits.
     pub account: String,
+    /// What tokens are sealed with; the same for as long as the data is kept.
+    pub seal_key: [u8; 32],
 }
 
 /// What all requests of the Kinesis door share. Clones are handles to the same.
@@ -26,15 +34,34 @@ pub struct Door {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     log: Log,
     config: Config,
+    /// What tokens are sealed with.
+    pub(super) seal: Seal,
+    /// How often operations were called.
+    pub(super) buckets: Buckets,
+    /// Held while a compressed batch is open.
+    pub(super) opening: Semaphore,
+    /// What the account committed itself to.
+    pub(super) commitment: Commitment,
 }
 
 impl Door {
     /// The door to `log`.
-    pub fn open(log: Log, config: Config) -> Self {
-        Self { shared: Arc::new(Shared { log, config }) }
+    ///
+    /// # Errors
+    /// What the store says of what the door keeps in its `notebook`.
+    pub fn open(log: Log, notebook: Notebook, config: Config) -> Result<Self, StoreError> {
+        let shared = Shared {
+            log,
+            seal: Seal::new(&config.seal_key),
+            config,
+            buckets: Buckets::default(),
+            opening: Semaphore::new(1),
+            commitment: Commitment::open(notebook)?,
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 
@@ -43,7 +70,13 @@ impl Service for Door {
         let name = target.strip_prefix(TARGET);
         let entry = name.and_then(operation::find).ok_or_else(Refusal::unknown_operation)?;
         let door = self.clone();
-        let perform = |caller, input| (entry.perform)(Context::of(door, caller), input);
+let perform = |caller, input| -> Performing {
+            let cx = Context::of(door, caller);
+            match cx.check_rate(entry.name, &input) {
+                Ok(()) => (entry.perform)(cx, input),
+                Err(refusal) => Box::pin(async { Err(refusal) }),
+            }
+        };
         Ok(Found { rules: entry.rules, answer_bytes: entry.answer_bytes, perform: Box::new(perform) })
     }
 }
@@ -57,15 +90,18 @@ pub(crate) struct Context {
     pub(crate) region: String,
     /// The caller's account: 12 digits.
     pub(crate) account: String,
+    /// What all requests share.
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Context {
     fn of(door: Door, caller: Caller) -> Self {
-        let Shared { log, config } = &*door.shared;
+        let Shared { log, config, .. } = &*door.shared;
         Self {
             log: log.clone(),
             region: caller.region.unwrap_or_else(|| config.region.clone()),
             account: caller.account.unwrap_or_else(|| config.account.clone()),
+            shared: door.shared.clone(),
         }
     }
 
@@ -77,5 +113,10 @@ impl Context {
     /// The name of a stream in all of AWS, in the caller's region and account: there is one set of streams for all of them.
     pub(crate) fn arn(&self, stream: &Stream) -> String {
         format!("arn:aws:kinesis:{}:{}:stream/{}", self.region, self.account, stream.name())
+    }
+
+    /// The name of a consumer in all of AWS: its registration's second tells it from an earlier one of the same name.
+    pub(crate) fn consumer_arn(&self, stream: &Stream, name: &str, consumer: &Consumer) -> String {
+        format!("{}/consumer/{name}:{}", self.arn(stream), consumer.registered_at.seconds())
     }
 }

@@ -4,10 +4,20 @@
 //! refusal. Never imports `kafka` or `store`.
 
 mod address;
+mod commitment;
 mod context;
+mod iterator;
 mod operation;
+mod placement;
+mod rates;
+mod records;
 mod refusal;
 mod rule;
+mod seal;
+mod sequence;
+mod shape;
+mod start;
+mod write;
 
 pub use context::{Config, Door};
 pub use operation::operations;

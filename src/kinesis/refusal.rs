@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use crate::aws::Refusal;
 use crate::log::{Error, StoreError};
+use crate::model::ShardId;
 
 use super::context::Context;
 
@@ -26,6 +27,36 @@ pub(super) fn argument(message: impl Into<String>) -> Refusal {
     Refusal::new(ARGUMENT, message.into())
 }
 
+/// Everything was checked and would have worked.
+pub(super) fn dry_run() -> Refusal {
+    Refusal::new("DryRunOperationException", "Request would have succeeded, but DryRun flag is set.")
+}
+
+/// What is our own fault, without a word, as AWS says it.
+pub(super) fn internal_failure() -> Refusal {
+    Refusal::internal("Internal service failure.")
+}
+
+/// A limit of the account or stream is reached.
+pub(super) fn limit(message: impl Into<String>) -> Refusal {
+    Refusal::new(LIMIT, message.into())
+}
+
+/// Something is not in a state for this.
+pub(super) fn in_use(message: impl Into<String>) -> Refusal {
+    Refusal::new(IN_USE, message.into())
+}
+
+/// Something is not there.
+pub(super) fn not_found(message: impl Into<String>) -> Refusal {
+    Refusal::new(NOT_FOUND, message.into())
+}
+
+/// A shard's throughput is used up.
+pub(super) fn throughput(message: impl Into<String>) -> Refusal {
+    Refusal::new(THROUGHPUT, message.into())
+}
+
 /// A request names no stream at all.
 pub(super) fn no_stream_named() -> Refusal {
     argument("Either StreamName or StreamARN should be provided.")
@@ -41,6 +72,11 @@ impl Context {
     pub(super) fn no_shard(&self, shard: impl Display, stream: impl Display) -> Refusal {
         let account = &self.account;
         Refusal::new(NOT_FOUND, format!("Could not find shard {shard} in stream {stream} under account {account}."))
+    }
+
+    /// The same, in the words for those who read.
+    pub(super) fn shard_does_not_exist(&self, shard: ShardId, stream: impl Display) -> Refusal {
+        not_found(format!("Shard {shard} in stream {stream} under account {} does not exist", self.account))
     }
 
     /// What the log refuses.

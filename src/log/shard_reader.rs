@@ -29,7 +29,7 @@ pub struct ShardReader<'a> {
 }
 
 /// What a reader got of a shard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct ShardPage {
     /// The first offset looked for: the one asked for, or the first that can be read if that is later.
     pub from: Offset,

@@ -80,7 +80,7 @@ impl Gateway {
     fn over(log: Log, store: Arc<MemoryStore>, config: Config, options: Options) -> Self {
         let notebook = Notebook::new(store.clone(), "kafka");
         let door = Arc::new(Door::open(log.clone(), notebook, Meter::default(), config.clone()).unwrap());
-        let endpoint = endpoint(&log, Credentials::default());
+        let endpoint = endpoint(&log, store.clone(), Credentials::default());
         Self { log, door, endpoint, store, config, options, stop: watch::channel(false).0 }
     }
 
@@ -108,7 +108,7 @@ impl Gateway {
 
     /// Somebody at a Kinesis door at which only these access keys and secrets are served.
     pub(crate) fn kinesis_for(&self, credentials: impl IntoIterator<Item = (String, String)>) -> Kinesis {
-        Kinesis::over(endpoint(&self.log, credentials.into_iter().collect()))
+        Kinesis::over(endpoint(&self.log, self.store.clone(), credentials.into_iter().collect()))
     }
 
     /// The client's end of a new connection to the Kinesis door.
@@ -171,8 +171,9 @@ fn config() -> Config {
 }
 
 /// The Kinesis door to a log.
-fn endpoint(log: &Log, credentials: Credentials) -> Arc<Endpoint> {
-    let config = shardgate::kinesis::Config { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
-    let door = shardgate::kinesis::Door::open(log.clone(), config);
+fn endpoint(log: &Log, store: Arc<MemoryStore>, credentials: Credentials) -> Arc<Endpoint> {
+    let (region, account) = ("us-east-1".to_owned(), "000000000000".to_owned());
+    let config = shardgate::kinesis::Config { region, account, seal_key: [7; 32] };
+    let door = shardgate::kinesis::Door::open(log.clone(), Notebook::new(store, "kinesis"), config).unwrap();
     Arc::new(Endpoint::new(Arc::new(door), log.env().clone(), Bounds { credentials, bodies_bytes_max: 64 << 20 }))
 }

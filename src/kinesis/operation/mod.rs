@@ -2,7 +2,11 @@
 
 mod create_stream;
 mod describe_stream_summary;
+mod get_records;
+mod get_shard_iterator;
 mod list_streams;
+mod put_record;
+mod put_records;
 
 use crate::aws::{Entry, entry};
 
@@ -12,7 +16,11 @@ use super::context::Context;
 const TABLE: &[Entry<Context>] = &[
     entry::<create_stream::CreateStream, _>(),
     entry::<describe_stream_summary::DescribeStreamSummary, _>(),
+    entry::<get_records::GetRecords, _>(),
+    entry::<get_shard_iterator::GetShardIterator, _>(),
     entry::<list_streams::ListStreams, _>(),
+    entry::<put_record::PutRecord, _>(),
+    entry::<put_records::PutRecords, _>(),
 ];
 
 /// The line of the operation of that name.
