@@ -1,10 +1,11 @@
 //! Which stream a request means: by name, by ARN, or by an id that AWS keeps for itself. The only place that decides it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::aws::{Input, Refusal};
-use crate::log::Stream;
-use crate::model::ShardId;
+use crate::aws::{Input, Output, Refusal};
+use crate::log::{Error, Stream};
+use crate::model::{Consumer, Settings, Shard, ShardId};
 
 use super::context::Context;
 use super::refusal;
@@ -19,6 +20,47 @@ impl Context {
             (None, None) => return Err(refusal::no_stream_named()),
         };
         self.log.stream(name).ok_or_else(|| self.no_stream(name))
+    }
+
+    /// The shard of `stream` that somebody names.
+    pub(super) fn shard(&self, stream: &Stream, text: &str) -> Result<Shard, Refusal> {
+        let id = shard_number(text).ok_or_else(|| self.no_shard(text, stream.name()))?;
+        stream.shard(id).ok_or_else(|| self.no_shard(id, stream.name()))
+    }
+
+    /// Changes a stream's settings: `change` gets what they are and leaves what they shall be, or refuses.
+    pub(super) async fn change(
+        &self,
+        stream: &Stream,
+        change: impl FnOnce(&mut Settings) -> Result<(), Refusal> + Send,
+    ) -> Result<Output, Refusal> {
+        let change = |settings: &mut Settings| change(settings).map_err(Changed::Refused);
+        match self.log.try_change_settings(stream.id(), change).await {
+            Ok(()) => Ok(Output::default()),
+            Err(Changed::Refused(refusal)) => Err(refusal),
+            Err(Changed::Failed(error)) => Err(self.refused(&error)),
+        }
+    }
+
+    /// Changes the tags or the policy of a stream or a consumer.
+    pub(super) async fn change_resource(
+        &self,
+        resource: &Resource,
+        change: impl FnOnce(Owner<'_>) -> Result<(), Refusal> + Send,
+    ) -> Result<Output, Refusal> {
+        match resource {
+            Resource::Stream(stream) => {
+                let change = |settings: &mut Settings| change(Owner { tags: &mut settings.tags, policy: &mut settings.policy });
+                self.change(stream, change).await
+            }
+            Resource::Consumer(Registered { stream, name }) => {
+                let change = |settings: &mut Settings| match settings.fan_out.get_mut(name) {
+                    Some(consumer) => change(Owner { tags: &mut consumer.tags, policy: &mut consumer.policy }),
+                    None => Err(self.no_consumer(name)),
+                };
+                self.change(stream, change).await
+            }
+        }
     }
 
     /// The stream, or one of its consumers, that `ResourceARN` names.
@@ -61,6 +103,53 @@ impl Context {
 
     fn no_consumer(&self, consumer: &str) -> Refusal {
         refusal::not_found(format!("Consumer {consumer} under account {} not found.", self.account))
+    }
+}
+
+/// Why settings were not changed.
+enum Changed {
+    /// They did not suit.
+    Refused(Refusal),
+    /// The log says so.
+    Failed(Error),
+}
+
+impl From<Error> for Changed {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What belongs to a stream or a consumer beside what it does.
+pub(super) struct Owner<'a> {
+    /// Its tags.
+    pub(super) tags: &'a mut BTreeMap<String, String>,
+    /// Its policy.
+    pub(super) policy: &'a mut Option<String>,
+}
+
+impl Resource {
+    /// Its tags.
+    pub(super) fn tags(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Stream(stream) => stream.settings().tags.clone(),
+            Self::Consumer(consumer) => consumer.get().map(|consumer| consumer.tags).unwrap_or_default(),
+        }
+    }
+
+    /// Its policy.
+    pub(super) fn policy(&self) -> Option<String> {
+        match self {
+            Self::Stream(stream) => stream.settings().policy.clone(),
+            Self::Consumer(consumer) => consumer.get().and_then(|consumer| consumer.policy),
+        }
+    }
+}
+
+impl Registered {
+    /// The consumer, if it is still there.
+    pub(super) fn get(&self) -> Option<Consumer> {
+        self.stream.settings().fan_out.get(&self.name).cloned()
     }
 }
 

@@ -4,19 +4,24 @@
 //! refusal. Never imports `kafka` or `store`.
 
 mod address;
+mod capacity;
 mod commitment;
 mod context;
 mod iterator;
+mod metrics;
 mod operation;
+mod page;
 mod placement;
 mod rates;
 mod records;
 mod refusal;
+mod retention;
 mod rule;
 mod seal;
 mod sequence;
 mod shape;
 mod start;
+mod tags;
 mod write;
 
 pub use context::{Config, Door};

@@ -3,8 +3,10 @@
 use md5::{Digest, Md5};
 
 use crate::aws::Refusal;
-use crate::model::HashKey;
+use crate::log::Stream;
+use crate::model::{HashKey, Shard};
 
+use super::context::Context;
 use super::refusal::argument;
 
 /// The hash key of a partition key: its MD5 as a number, most significant byte first.
@@ -22,6 +24,14 @@ pub(super) fn explicit(text: &str) -> Result<HashKey, Refusal> {
             "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {text}"
         ))
     })
+}
+
+/// The hash key at which a shard is to be split.
+///
+/// # Errors
+/// InvalidArgumentException if it is beyond the last one, in the words for one that is not within the shard.
+pub(super) fn of_split(cx: &Context, stream: &Stream, shard: &Shard, text: &str) -> Result<HashKey, Refusal> {
+    text.parse().map(HashKey).map_err(|_| cx.no_split_there(text, shard.id, stream.name(), shard.keys))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use crate::aws::Refusal;
 use crate::log::{Error, StoreError};
-use crate::model::ShardId;
+use crate::model::{HashKeyRange, ShardId};
 
 use super::context::Context;
 
@@ -79,6 +79,15 @@ impl Context {
         not_found(format!("Shard {shard} in stream {stream} under account {} does not exist", self.account))
     }
 
+    /// A shard with those `keys` cannot be split at that one.
+    pub(super) fn no_split_there(&self, key: impl Display, shard: ShardId, stream: impl Display, keys: HashKeyRange) -> Refusal {
+        argument(format!(
+            "NewStartingHashKey {key} used in SplitShard() on shard {shard} in stream {stream} under account {} is not both greater \
+             than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
+            self.account, keys.start, keys.end
+        ))
+    }
+
     /// What the log refuses.
     pub(super) fn refused(&self, error: &Error) -> Refusal {
         let account = &self.account;
@@ -88,11 +97,7 @@ impl Context {
             Error::ShardClosed { stream, shard } => argument(format!(
                 "Shard {shard} in stream {stream} under account {account} has already been merged or split, and thus is not eligible for merging or splitting."
             )),
-            Error::SplitKey { stream, shard, key, keys } => argument(format!(
-                "NewStartingHashKey {key} used in SplitShard() on shard {shard} in stream {stream} under account {account} is not \
-                 both greater than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
-                keys.start, keys.end
-            )),
+            Error::SplitKey { stream, shard, key, keys } => self.no_split_there(key, *shard, stream, *keys),
             Error::NotAdjacent { stream, first, second } => argument(format!(
                 "Shards {first} and {second} in stream {stream} under account {account} are not an adjacent pair of shards \
                  eligible for merging"

@@ -58,6 +58,11 @@ pub(super) fn metrics(settings: &Settings) -> Value {
     settings.shard_metrics.iter().cloned().collect()
 }
 
+/// What a stream is ready for: what it was asked to be.
+pub(super) fn warm_throughput(mib: u32) -> Structure {
+    Structure::with_capacity(2).with("TargetMiBps", mib).with("CurrentMiBps", mib)
+}
+
 /// A consumer, as lists have it.
 pub(super) fn consumer(cx: &Context, stream: &Stream, name: &str, consumer: &Consumer) -> Structure {
     Structure::with_capacity(5)

@@ -534,6 +534,11 @@ impl Log {
         self.streams().into_iter().filter(move |stream| stream.settings().mode == mode)
     }
 
+    /// How many open shards all provisioned streams may have together, where limits are in force.
+    pub fn shard_quota(&self) -> u32 {
+        self.inner.options.shard_quota
+    }
+
     /// Whether Kinesis's limits on counts are in force.
     pub(super) fn is_limited(&self) -> bool {
         self.inner.env.limits.get().throughput.is_some()

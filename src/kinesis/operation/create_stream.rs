@@ -4,20 +4,29 @@
 
 use crate::aws::{Input, Operation, Output, Refusal, Rule};
 use crate::kinesis::context::Context;
-use crate::kinesis::{refusal, rule};
-use crate::model::{Mode, Settings, StreamName, limits};
+use crate::kinesis::{capacity, refusal, rule, tags};
+use crate::model::{Mode, Settings, Status, StreamName, limits};
+
+/// Streams that are being created at once (Kinesis API reference, CreateStream, 2026-11).
+const CREATING_MAX: usize = 5;
 
 /// CreateStream.
 pub(super) struct CreateStream;
 
 impl Operation<Context> for CreateStream {
     const NAME: &'static str = "CreateStream";
-    const RULES: &'static [Rule] =
-        &[Rule::integer("ShardCount").range(1, i32::MAX as i64), rule::STREAM_NAME.required(), rule::STREAM_MODE_DETAILS];
+    const RULES: &'static [Rule] = &[
+        Rule::integer("ShardCount").range(1, i32::MAX as i64),
+        rule::STREAM_NAME.required(),
+        rule::STREAM_MODE_DETAILS,
+        rule::TAGS,
+        rule::WARM_THROUGHPUT,
+        rule::RECORD_SIZE,
+        rule::DISTRIBUTION,
+    ];
 
     async fn perform(cx: &Context, input: Input) -> Result<Output, Refusal> {
-        let details = input.structure("StreamModeDetails").and_then(|details| details.text("StreamMode"));
-        let mode = if details == Some("ON_DEMAND") { Mode::OnDemand } else { Mode::Provisioned };
+        let mode = capacity::mode(&input);
         let shards = match (mode, input.integer("ShardCount")) {
             (_, Some(shards)) => u32::try_from(shards).unwrap_or(u32::MAX),
             (Mode::OnDemand, None) => limits::ON_DEMAND_SHARDS,
@@ -26,7 +35,23 @@ impl Operation<Context> for CreateStream {
             }
         };
         let name = StreamName::new(input.required_text("StreamName")).map_err(|wrong| refusal::argument(wrong.to_string()))?;
-        let settings = Settings { mode, ..Settings::default() };
+        let mut settings = Settings { mode, ..Settings::default() };
+        if let Some(given) = input.structure("Tags") {
+            tags::add(&mut settings.tags, given, |why| format!("Failed to create stream {name} because {why}"))?;
+        }
+        if let Some(kib) = capacity::record_kib(&input) {
+            settings.set_record_kib_max(kib);
+        }
+        capacity::set_warm_throughput(&mut settings, &input)?;
+        capacity::set_distribution(&mut settings, &input)?;
+        let creating = || cx.log.streams().iter().filter(|stream| stream.status(cx.now()) == Status::Creating).count();
+        if cx.is_limited() && creating() >= CREATING_MAX {
+            return Err(refusal::limit(format!(
+                "Limit of {CREATING_MAX} streams that can simultaneously be in CREATING or DELETING state is reached for the account \
+                 {}.",
+                cx.account
+            )));
+        }
         cx.log.create_stream(name, shards, settings).await.map_err(|error| cx.refused(&error))?;
         Ok(Output::default())
     }

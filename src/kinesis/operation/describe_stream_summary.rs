@@ -2,9 +2,9 @@
 //!
 //! `StreamId` is left out, as AWS says it is kept for later: KCL would send it back.
 
-use crate::aws::{Input, Operation, Output, Refusal, Rule, Structure, Value};
+use crate::aws::{Input, Operation, Output, Refusal, Rule};
 use crate::kinesis::context::Context;
-use crate::kinesis::rule;
+use crate::kinesis::{rule, shape};
 
 /// DescribeStreamSummary.
 pub(super) struct DescribeStreamSummary;
@@ -16,17 +16,12 @@ impl Operation<Context> for DescribeStreamSummary {
     async fn perform(cx: &Context, input: Input) -> Result<Output, Refusal> {
         let stream = cx.stream(&input)?;
         let settings = stream.settings();
-        let summary = Structure::default()
-            .with("StreamName", stream.name().to_string())
-            .with("StreamARN", cx.arn(&stream))
-            .with("StreamStatus", stream.status(cx.now()).to_string())
-            .with("StreamModeDetails", Structure::default().with("StreamMode", settings.mode.to_string()))
-            .with("RetentionPeriodHours", settings.retention_hours)
-            .with("StreamCreationTimestamp", stream.created_at())
-            .with("EnhancedMonitoring", vec![Structure::default().with("ShardLevelMetrics", Value::List(Vec::new()))])
-            .with("EncryptionType", "NONE")
+        let summary = shape::stream(cx, &stream)
             .with("OpenShardCount", stream.open_shards())
-            .with("ConsumerCount", u32::try_from(settings.fan_out.len()).unwrap_or(u32::MAX));
+            .with("ConsumerCount", u32::try_from(settings.fan_out.len()).unwrap_or(u32::MAX))
+            .with("WarmThroughput", settings.warm_mib.map(shape::warm_throughput))
+            .with("MaxRecordSizeInKiB", settings.record_kib_max())
+            .with("RecordDistributionStrategy", if settings.spread { "AUTO" } else { "USER_PARTITION_KEY" });
         Ok(Output::default().with("StreamDescriptionSummary", summary))
     }
 }
