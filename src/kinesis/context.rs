@@ -13,6 +13,7 @@ use super::commitment::Commitment;
 use super::operation;
 use super::rates::Buckets;
 use super::seal::Seal;
+use super::subscriptions::Subscriptions;
 
 /// What comes before an operation's name in `X-Amz-Target`.
 const TARGET: &str = "Kinesis_20131202.";
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub(super) opening: Semaphore,
     /// What the account committed itself to.
     pub(super) commitment: Commitment,
+    /// Who is subscribed to which shard.
+    pub(super) subscriptions: Subscriptions,
 }
 
 impl Door {
@@ -60,6 +63,7 @@ impl Door {
             buckets: Buckets::default(),
             opening: Semaphore::new(1),
             commitment: Commitment::open(notebook)?,
+            subscriptions: Subscriptions::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -70,7 +74,7 @@ impl Service for Door {
         let name = target.strip_prefix(TARGET);
         let entry = name.and_then(operation::find).ok_or_else(Refusal::unknown_operation)?;
         let door = self.clone();
-let perform = |caller, input| -> Performing {
+        let perform = |caller, input| -> Performing {
             let cx = Context::of(door, caller);
             match cx.check_rate(entry.name, &input) {
                 Ok(()) => (entry.perform)(cx, input),

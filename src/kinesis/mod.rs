@@ -21,6 +21,7 @@ mod seal;
 mod sequence;
 mod shape;
 mod start;
+mod subscriptions;
 mod tags;
 mod write;
 

@@ -20,6 +20,8 @@ async fn a_topic_is_described_as_a_stream_by_name_or_by_arn() {
         "EncryptionType": "NONE",
         "OpenShardCount": 3,
         "ConsumerCount": 0,
+        "MaxRecordSizeInKiB": 1_024,
+        "RecordDistributionStrategy": "USER_PARTITION_KEY",
     }});
     let kinesis = gateway.kinesis();
     for input in [json!({"StreamName": "orders"}), json!({"StreamARN": arn}), json!({"StreamName": "orders", "StreamARN": arn})] {

@@ -104,7 +104,11 @@ async fn positions_that_are_none_are_refused_in_the_words_of_aws() {
     };
     let either = "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON \
                   or LATEST and no StartingSequenceNumber. Request specified";
-    ask(json!({"ShardIteratorType": "AT_SEQUENCE_NUMBER"}), &format!("{either} AT_SEQUENCE_NUMBER and no StartingSequenceNumber.")).await;
+    ask(
+        json!({"ShardIteratorType": "AT_SEQUENCE_NUMBER"}),
+        &format!("{either} AT_SEQUENCE_NUMBER and no StartingSequenceNumber."),
+    )
+    .await;
     ask(
         json!({"ShardIteratorType": "LATEST", "StartingSequenceNumber": number}),
         &format!("{either} LATEST and also a StartingSequenceNumber."),
@@ -132,7 +136,8 @@ async fn positions_that_are_none_are_refused_in_the_words_of_aws() {
     .await;
     let nonsense = "9".repeat(60);
     ask(at(&nonsense), &format!("StartingSequenceNumber {nonsense} {used}.")).await;
-    let zero = json!({"StreamName": "orders", "ShardId": "0", "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": "0"});
+    let zero =
+        json!({"StreamName": "orders", "ShardId": "0", "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": "0"});
     assert_eq!(kinesis.ask("GetShardIterator", zero).await.status, 500);
 }
 
@@ -155,7 +160,8 @@ async fn iterators_live_five_minutes_and_nobody_else_makes_them() {
     )
     .await;
     for invalid in ["x", "AAAAAAAAAAE=", &token[4..], &token.replace('A', "B")] {
-        refused(&kinesis, "GetRecords", json!({"ShardIterator": invalid}), "InvalidArgumentException", "Invalid ShardIterator.").await;
+        refused(&kinesis, "GetRecords", json!({"ShardIterator": invalid}), "InvalidArgumentException", "Invalid ShardIterator.")
+            .await;
     }
     // It outlives the gateway, and not the stream.
     let gateway = gateway.restarted();
@@ -183,9 +189,18 @@ async fn limits_end_an_answer_and_what_is_left_is_told_in_milliseconds() {
         advance(SECOND).await;
     }
     let mut token = iterator(&kinesis, "orders", "0", json!({"ShardIteratorType": "TRIM_HORIZON"})).await;
-    for (limit, found, behind) in [(1, vec!["0"], 4_000), (2, vec!["0.5", "1"], 3_000), (6, vec!["1.5", "2", "2.5", "3", "3.5", "4"], 1), (9, vec!["4.5"], 0), (9, vec![], 0)] {
+    for (limit, found, behind) in [
+        (1, vec!["0"], 4_000),
+        (2, vec!["0.5", "1"], 3_000),
+        (6, vec!["1.5", "2", "2.5", "3", "3.5", "4"], 1),
+        (9, vec!["4.5"], 0),
+        (9, vec![], 0),
+    ] {
         let answer = kinesis.call("GetRecords", json!({"ShardIterator": token, "Limit": limit})).await;
-        assert_eq!((values(&answer), answer["MillisBehindLatest"].as_i64()), (found.iter().map(|value| (*value).to_owned()).collect(), Some(behind)));
+        assert_eq!(
+            (values(&answer), answer["MillisBehindLatest"].as_i64()),
+            (found.iter().map(|value| (*value).to_owned()).collect(), Some(behind))
+        );
         token = answer["NextShardIterator"].as_str().unwrap().to_owned();
     }
     let (name, _) = kinesis.refusal("GetRecords", json!({"ShardIterator": token, "Limit": 10_001})).await;

@@ -245,7 +245,8 @@ async fn a_dry_run_checks_everything_and_writes_nothing() {
     ] {
         assert_eq!(kinesis.refusal(operation, input).await.0, "DryRunOperationException");
     }
-    let (name, _) = kinesis.refusal("PutRecord", json!({"StreamName": "x", "PartitionKey": "a", "Data": "", "DryRun": true})).await;
+    let (name, _) =
+        kinesis.refusal("PutRecord", json!({"StreamName": "x", "PartitionKey": "a", "Data": "", "DryRun": true})).await;
     assert_eq!(name, "ResourceNotFoundException");
     assert_eq!(gateway.log.reach(stream.lane(0)).await.unwrap().tip, Offset(0));
 }

@@ -19,6 +19,7 @@ pub(super) struct GetRecords;
 
 impl Operation<Context> for GetRecords {
     const NAME: &'static str = "GetRecords";
+    const ANSWER_BYTES: usize = 3 * BYTES_MAX as usize;
     const RULES: &'static [Rule] = &[
         Rule::integer("Limit").range(1, RECORDS_MAX as i64),
         Rule::text("ShardIterator").required().length(1, 512),

@@ -31,6 +31,7 @@ mod remove_tags_from_stream;
 mod split_shard;
 mod start_stream_encryption;
 mod stop_stream_encryption;
+mod subscribe_to_shard;
 mod tag_resource;
 mod untag_resource;
 mod update_account_settings;
@@ -40,7 +41,7 @@ mod update_stream_mode;
 mod update_stream_record_distribution_strategy;
 mod update_stream_warm_throughput;
 
-use crate::aws::{Entry, entry};
+use crate::aws::{Entry, entry, subscription};
 
 use super::context::Context;
 
@@ -77,6 +78,7 @@ const TABLE: &[Entry<Context>] = &[
     entry::<split_shard::SplitShard, _>(),
     entry::<start_stream_encryption::StartStreamEncryption, _>(),
     entry::<stop_stream_encryption::StopStreamEncryption, _>(),
+    subscription::<subscribe_to_shard::SubscribeToShard, _>(),
     entry::<tag_resource::TagResource, _>(),
     entry::<untag_resource::UntagResource, _>(),
     entry::<update_account_settings::UpdateAccountSettings, _>(),

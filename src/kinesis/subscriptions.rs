@@ -1,0 +1,64 @@
+//! Who is subscribed to which shard: one at a time per consumer and shard, and the next one takes over, but not at once.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant};
+
+use crate::aws::Refusal;
+use crate::model::{ShardId, StreamId};
+
+use super::refusal::in_use;
+
+/// How long a subscription holds its place against the next one (Kinesis API reference, SubscribeToShard, 2026-11).
+const HOLD: Duration = Duration::from_secs(5);
+
+/// What a subscription is for: an incarnation of a stream, a consumer of it by ARN, and a shard.
+pub(super) type Place = (StreamId, String, ShardId);
+
+/// All subscriptions.
+#[derive(Default)]
+pub(super) struct Subscriptions(Mutex<HashMap<Place, Held>>);
+
+struct Held {
+    since: Instant,
+    /// Turned true, it ends the subscription.
+    taken: watch::Sender<bool>,
+}
+
+/// One subscription's hold on its place.
+pub(super) struct Hold(watch::Receiver<bool>);
+
+impl Subscriptions {
+    /// Takes a place, and ends the subscription that has it.
+    ///
+    /// # Errors
+    /// ResourceInUseException if that one began less than five seconds ago, also if it has ended since.
+    pub(super) fn take(&self, place: Place) -> Result<Hold, Refusal> {
+        let (mut all, now) = (self.0.lock(), Instant::now());
+        let is_young = |held: &Held| now.saturating_duration_since(held.since) < HOLD;
+        all.retain(|_, held| is_young(held) || held.taken.receiver_count() > 0);
+        if all.get(&place).is_some_and(is_young) {
+            return Err(taken());
+        }
+        let (sender, receiver) = watch::channel(false);
+        if let Some(before) = all.insert(place, Held { since: now, taken: sender }) {
+            before.taken.send_replace(true);
+        }
+        Ok(Hold(receiver))
+    }
+}
+
+impl Hold {
+    /// Returns when another subscription has taken the place.
+    pub(super) async fn lost(&mut self) {
+        // An error means that the one who took it was faster to say so.
+        let _ = self.0.wait_for(|is_taken| *is_taken).await;
+    }
+}
+
+/// The place is another subscription's.
+pub(super) fn taken() -> Refusal {
+    in_use("Another active subscription exists for this consumer.")
+}
