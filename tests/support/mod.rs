@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use batches::{batch, build, records, stamped};
 pub(crate) use kafka::{Kafka, name, produce, text};
-pub(crate) use kinesis::{AUTHORIZATION, Answered, Kinesis};
+pub(crate) use kinesis::{AUTHORIZATION, Answered, EventStream, Kinesis};
 pub(crate) use members::{Member, commit, committed, join_request, subscription};
 pub(crate) use words::Words;
 
