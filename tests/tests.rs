@@ -4,6 +4,8 @@
 /// Gateways in memory, pipes to them, and batches.
 mod support;
 
+/// Both doors at once: one log, one set of streams.
+mod bridge;
 /// One file per API key: a script of frames.
 mod kafka;
 /// One file per operation of the Kinesis API.

@@ -1,10 +1,11 @@
 //! Who is subscribed to which shard: one at a time per consumer and shard, and the next one takes over, but not at once.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use crate::aws::Refusal;
 use crate::model::{ShardId, StreamId};
