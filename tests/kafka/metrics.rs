@@ -7,7 +7,7 @@ use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use shardgate::log::Stream;
 use shardgate::metrics::{Dimension, Measure, Statistic};
-use shardgate::model::{HashKey, Limits, Settings, ShardId, Timestamp};
+use shardgate::model::{Consumer, HashKey, Limits, Settings, ShardId, Timestamp};
 use tokio::time::advance;
 
 use crate::support::{Gateway, Kafka, START, batch, name, produce, stamped};
@@ -187,7 +187,7 @@ async fn a_read_that_waits_until_it_may_or_gets_nothing_is_over_the_throughput()
 #[tokio::test(start_paused = true)]
 async fn a_fan_out_consumer_gets_events_that_are_behind_until_they_reach_the_tip() {
     let gateway = Gateway::start();
-    let settings = Settings { fan_out: ["reports".to_owned()].into(), ..Settings::default() };
+    let settings = Settings { fan_out: [("reports".to_owned(), Consumer::default())].into(), ..Settings::default() };
     let stream = gateway.stream_with("orders", 1, settings).await;
     let mut kafka = gateway.kafka_named("reports");
     kafka.produce("orders", 0, many(2)).await;

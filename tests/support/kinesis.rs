@@ -76,6 +76,7 @@ impl Kinesis {
         let request = Request::post("/")
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", "Kinesis_20131202.SubscribeToShard")
+            .header("x-amz-date", "20231114T221320Z")
             .header("authorization", AUTHORIZATION);
         let request = request.body(Full::new(Bytes::from(input.to_string()))).unwrap();
         let (head, body) = self.endpoint.clone().answer(request).await.into_parts();
