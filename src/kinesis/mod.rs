@@ -8,6 +8,7 @@ mod capacity;
 mod commitment;
 mod context;
 mod iterator;
+mod measure;
 mod metrics;
 mod operation;
 mod page;

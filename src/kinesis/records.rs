@@ -11,7 +11,7 @@ use md5::{Digest, Md5};
 
 use crate::aws::{Structure, Text, Value};
 use crate::batch::{Batch, Codec, Record};
-use crate::log::{Error, ShardPage, ShardReader};
+use crate::log::{Error, Place, ShardPage, ShardReader};
 use crate::model::{Offset, SequenceNumber, Settings, Shard, Timestamp};
 
 use super::context::Context;
@@ -141,10 +141,18 @@ pub(super) async fn read(cx: &Context, reader: &mut ShardReader<'_>, from: Offse
         }
     }
     let is_behind = walk.next < last.end;
-    let newest = if is_behind { reader.last_arrival().await? } else { None };
-    // Behind is behind, if only by records of the same millisecond.
-    let millis_behind = newest.map_or(0, |newest| newest.0.saturating_sub(walk.at.unwrap_or(newest).0).max(1));
+    let millis_behind = if is_behind { millis_behind(reader, walk.next, walk.at).await? } else { 0 };
     Ok(Reading { is_over: last.is_closed && !is_behind, walk, millis_behind })
+}
+
+/// How far a reader who has read what arrived until `at`, and goes on at `next`, is from the last record there is; 0 if that was read.
+pub(super) async fn millis_behind(reader: &mut ShardReader<'_>, next: Offset, at: Option<Timestamp>) -> Result<i64, Error> {
+    if next >= reader.find(Place::Tip).await? {
+        return Ok(0);
+    }
+    let newest = reader.last_arrival().await?;
+    // Behind is behind, if only by records of the same millisecond.
+    Ok(newest.map_or(0, |newest| newest.0.saturating_sub(at.unwrap_or(newest).0).max(1)))
 }
 
 /// A record as it is answered, and its bytes of data and key.

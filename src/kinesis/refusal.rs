@@ -22,6 +22,13 @@ const ARGUMENT: &str = "InvalidArgumentException";
 /// The throughput of a shard.
 const THROUGHPUT: &str = "ProvisionedThroughputExceededException";
 
+impl Refusal {
+    /// Whether a shard's throughput is used up.
+    pub(super) fn is_throughput(&self) -> bool {
+        self.name() == THROUGHPUT
+    }
+}
+
 /// Something in the request is not accepted.
 pub(super) fn argument(message: impl Into<String>) -> Refusal {
     Refusal::new(ARGUMENT, message.into())

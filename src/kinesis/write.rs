@@ -28,7 +28,8 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn bytes(&self) -> u64 {
+    /// Its bytes of data and key.
+    pub(super) fn bytes(&self) -> u64 {
         (self.data.len() + self.key.map_or(0, str::len)) as u64
     }
 }

@@ -10,6 +10,7 @@ mod describe_stream_summary;
 mod get;
 mod list_shards;
 mod list_streams;
+mod measures;
 mod put;
 mod rates;
 mod reshard;

@@ -2,6 +2,8 @@
 //!
 //! `MillisBehindLatest` is the time between the last record answered and the last one there is.
 
+use tokio::time::Instant;
+
 use crate::aws::{Input, Operation, Output, Refusal, Rule, Value};
 use crate::kinesis::context::Context;
 use crate::kinesis::iterator::ShardIterator;
@@ -39,10 +41,16 @@ impl Operation<Context> for GetRecords {
         if input.is_set("DryRun") {
             return Err(refusal::dry_run());
         }
-        reader.may_read().await.map_err(|error| gone(&error))?;
+        let (begun, stream) = (Instant::now(), reader.stream().clone());
+        let refused = |error: &Error| {
+            cx.measure_no_get(&stream, iterator.shard, error);
+            gone(error)
+        };
+        reader.may_read().await.map_err(|error| refused(&error))?;
         let read = read(cx, &mut reader, iterator.offset, Room { records, bytes: BYTES_MAX }).await;
         let Reading { walk, is_over, millis_behind } = read.map_err(|error| gone(&error))?;
-        reader.pay(walk.bytes).map_err(|error| gone(&error))?;
+        reader.pay(walk.bytes).map_err(|error| refused(&error))?;
+        cx.measure_get(&stream, iterator.shard, &walk, begun);
         let (next, children) = if is_over {
             (None, shape::children(reader.stream(), iterator.shard))
         } else {

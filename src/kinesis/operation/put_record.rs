@@ -3,6 +3,8 @@
 //! How we differ from AWS: a record's size counts its key for the limit of the stream, as the API reference says, also where AWS
 //! was seen to look at the data alone.
 
+use tokio::time::Instant;
+
 use crate::aws::{Input, Operation, Output, Refusal, Rule};
 use crate::kinesis::context::Context;
 use crate::kinesis::write::{check_size, place};
@@ -35,8 +37,11 @@ impl Operation<Context> for PutRecord {
         if input.is_set("DryRun") {
             return Err(refusal::dry_run());
         }
+        let begun = Instant::now();
         let results = cx.write(&stream, std::slice::from_ref(&entry)).await;
-        let written = results.into_iter().next().unwrap_or_else(|| Err(refusal::internal_failure()))?;
+        let written = results.into_iter().next().unwrap_or_else(|| Err(refusal::internal_failure()));
+        cx.measure_put_record(&stream, &entry, &written, begun);
+        let written = written?;
         Ok(Output::with_capacity(3)
             .with("ShardId", written.number.shard.to_string())
             .with("SequenceNumber", written.number.to_string())

@@ -3,6 +3,8 @@
 //! A record that breaks a rule has the whole request refused; a record that its shard cannot carry is refused on its own. The records
 //! of one shard are one batch in the log.
 
+use tokio::time::Instant;
+
 use crate::aws::{Input, Operation, Output, Refusal, Rule, Structure, Value};
 use crate::kinesis::context::Context;
 use crate::kinesis::write::{check_size, place};
@@ -46,7 +48,9 @@ impl Operation<Context> for PutRecords {
         if input.is_set("DryRun") {
             return Err(refusal::dry_run());
         }
+        let begun = Instant::now();
         let results = cx.write(&stream, &entries).await;
+        cx.measure_put_records(&stream, &entries, &results, begun);
         let failed = results.iter().filter(|result| result.is_err()).count();
         let results = results.into_iter().map(|result| match result {
             Ok(written) => Structure::with_capacity(2)

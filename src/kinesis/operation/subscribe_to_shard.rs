@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::aws::{Events, Input, Refusal, Rule, Sink, Structure, Subscription, Value};
 use crate::kinesis::address::{Registered, shard_number};
 use crate::kinesis::context::Context;
-use crate::kinesis::records::{Reading, Room, read};
+use crate::kinesis::records::{Reading, Room, Walk, millis_behind, read};
 use crate::kinesis::start::Start;
 use crate::kinesis::subscriptions::{Hold, taken};
 use crate::kinesis::{refusal, rule, shape};
@@ -63,8 +63,10 @@ impl Subscription<Context> for SubscribeToShard {
             return Err(refusal::dry_run());
         }
         let arn = input.required_text("ConsumerARN").to_owned();
-        let hold = cx.shared.subscriptions.take((stream.id(), arn, shard))?;
-        let subscribed = Subscribed { cx: cx.clone(), consumer, shard, next, ends_at: Instant::now() + LIFE };
+        let hold = cx.shared.subscriptions.take((stream.id(), arn, shard));
+        cx.measure_subscription(stream, name, hold.is_ok());
+        let hold = hold?;
+        let subscribed = Subscribed { cx: cx.clone(), consumer, shard, next, at: None, ends_at: Instant::now() + LIFE };
         Ok(Events::made_by(|sink| subscribed.serve(hold, sink)))
     }
 }
@@ -76,6 +78,8 @@ struct Subscribed {
     shard: ShardId,
     /// The first offset that was not sent.
     next: Offset,
+    /// The arrival of the last record that was sent.
+    at: Option<Timestamp>,
     ends_at: Instant,
 }
 
@@ -111,11 +115,12 @@ impl Subscribed {
             match found {
                 Ok(found) => {
                     let Reading { walk, is_over, millis_behind } = found.map_err(&refused)?;
-                    self.next = walk.next;
+                    (self.next, self.at) = (walk.next, walk.at.or(self.at));
                     let number = number(reader.shard(), walk.next, walk.at.unwrap_or(cx.now()));
                     let children = if is_over { shape::children(reader.stream(), self.shard) } else { Value::Null };
                     let number = Some(number).filter(|_| !is_over);
                     if is_over || !walk.records.is_empty() {
+                        cx.measure_event(reader.stream(), self.shard, &name, &walk, millis_behind);
                         sink.send(EVENT, event(walk.records, number, millis_behind, children)).await;
                     }
                     if is_over {
@@ -124,8 +129,10 @@ impl Subscribed {
                 }
                 Err(_) if Instant::now() >= self.ends_at => return Ok(()),
                 Err(_) => {
+                    let millis_behind = millis_behind(&mut reader, self.next, self.at).await.map_err(&refused)?;
                     let number = number(reader.shard(), self.next, cx.now());
-                    sink.send(EVENT, event(Vec::new(), Some(number), 0, Value::Null)).await;
+                    cx.measure_event(reader.stream(), self.shard, &name, &Walk::from(self.next), millis_behind);
+                    sink.send(EVENT, event(Vec::new(), Some(number), millis_behind, Value::Null)).await;
                 }
             }
         }
