@@ -166,7 +166,13 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_readmes_tables_are_true() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for (name, table) in [("settings", settings()), ("apis", apis()), ("metrics", metrics()), ("cloudwatch", cloudwatch())] {
+    for (name, table) in [
+        ("settings", settings()),
+        ("apis", apis()),
+        ("operations", operations()),
+        ("metrics", metrics()),
+        ("cloudwatch", cloudwatch()),
+    ] {
         let shown = readme
             .split(&format!("<!-- {name}:begin -->\n"))
             .nth(1)
@@ -190,6 +196,11 @@ fn settings() -> String {
         writeln!(table, "| `--{key} {name}` | `{env}` | {default} | {help} |").unwrap();
     }
     table
+}
+
+fn operations() -> String {
+    let rows = shardgate::kinesis::operations().map(|operation| format!("| {operation} |\n"));
+    "| operation |\n|---|\n".to_owned() + &rows.collect::<String>()
 }
 
 fn apis() -> String {

@@ -1,5 +1,4 @@
-//! How often operations may be called, where limits are in force (`kinesis.md` of the API: Kinesis developer guide, "Quotas and
-//! limits", 2026-11).
+//! How often operations may be called, where limits are in force (Kinesis developer guide, "Quotas and limits", 2026-11).
 //!
 //! Each pair of an operation and what it is counted for has a leaky bucket of one second's calls; PutRecord, PutRecords and
 //! GetRecords have none here, because shards meter them.

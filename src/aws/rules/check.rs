@@ -76,10 +76,10 @@ impl Violations {
         match (rule.kind, value) {
             (Kind::Structure(rules), Value::Map(members)) if !rules.is_empty() => self.in_structure(&path(), rules, members),
             // Of plain elements AWS tells that one is wrong, but not which.
-            (Kind::List(member), Value::List(values)) if matches!(member.kind, Kind::Text) => {
-                if !values.iter().all(|value| is_right(member, value)) {
-                    self.note(path, rule, value, format_args!("Member must satisfy constraint: [{}]", words(member)));
-                }
+            (Kind::List(member), Value::List(values))
+                if matches!(member.kind, Kind::Text) && !values.iter().all(|value| is_right(member, value)) =>
+            {
+                self.note(path, rule, value, format_args!("Member must satisfy constraint: [{}]", words(member)));
             }
             (Kind::List(member), Value::List(values)) => {
                 for (number, value) in (1..).zip(values) {
