@@ -10,7 +10,7 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 
 use crate::aws::{Structure, Text, Value};
-use crate::batch::{Batch, Codec, Record};
+use crate::batch::{Batch, Codec, Record, Records};
 use crate::log::{Error, Place, ShardPage, ShardReader};
 use crate::model::{Offset, SequenceNumber, Settings, Shard, Timestamp};
 
@@ -83,9 +83,11 @@ impl Walk {
     ) -> bool {
         let base = batch.header().base_offset;
         let is_compressed = batch.header().codec != Codec::None;
-        // What is opened is large: one at a time, and records are copied out of it.
+        // What is opened is large: one at a time, where it holds up nobody, and records are copied out of it.
         let turn = if is_compressed { cx.shared.opening.acquire().await.ok() } else { None };
-        let records = match batch.records(OPEN_BYTES_MAX) {
+        let records =
+            if is_compressed { opened(batch.clone()).await } else { batch.records(0).map_err(|error| error.to_string()) };
+        let records = match records {
             Ok(records) => records,
             Err(error) => {
                 tracing::warn!(%error, %base, shard = %shard.id, "a batch cannot be opened, and Kinesis readers do not see it");
@@ -116,6 +118,12 @@ impl Walk {
         drop(turn);
         true
     }
+}
+
+/// The records of a compressed batch, or why there are none.
+async fn opened(batch: Batch) -> Result<Records, String> {
+    let opening = tokio::task::spawn_blocking(move || batch.records(OPEN_BYTES_MAX).map_err(|error| error.to_string()));
+    opening.await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// What was found, and what is left.

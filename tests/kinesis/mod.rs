@@ -7,6 +7,7 @@ mod create_stream;
 mod delete_stream;
 mod describe_stream;
 mod describe_stream_summary;
+mod everything;
 mod get;
 mod list_shards;
 mod list_streams;
