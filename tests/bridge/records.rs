@@ -79,6 +79,50 @@ async fn offsets_run_on_where_shards_follow_each_other() {
     assert_eq!(found.iter().map(|(_, data)| data.as_str()).collect::<Vec<_>>(), ["1", "2"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_put_while_shards_change_is_there_once_and_in_the_order_of_each_writer() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 2).await;
+    let writers = (0..6).map(|writer| {
+        let kinesis = gateway.kinesis();
+        tokio::spawn(async move {
+            for number in 0..40 {
+                let entry = |half: u128| {
+                    json!({
+                        "PartitionKey": format!("{writer}-{half}"),
+                        "ExplicitHashKey": (half << 127).to_string(),
+                        "Data": encoded(&number.to_string()),
+                    })
+                };
+                let input = json!({"StreamName": "orders", "Records": [entry(0), entry(1)]});
+                assert_eq!(kinesis.call("PutRecords", input).await["FailedRecordCount"], 0);
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let kinesis = gateway.kinesis();
+    for target in [3, 5, 2, 4, 1, 2] {
+        let input = json!({"StreamName": "orders", "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING"});
+        kinesis.call("UpdateShardCount", input).await;
+        tokio::task::yield_now().await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let shards = gateway.log.stream("orders").unwrap().shards();
+    let mut found = std::collections::BTreeMap::<String, Vec<u32>>::new();
+    // Parents come before their children.
+    for shard in shards.iter() {
+        let token = iterator(&kinesis, "orders", &shard.id.0.to_string(), json!({"ShardIteratorType": "TRIM_HORIZON"})).await;
+        for record in kinesis.call("GetRecords", json!({"ShardIterator": token})).await["Records"].as_array().unwrap() {
+            let data = String::from_utf8(STANDARD.decode(record["Data"].as_str().unwrap()).unwrap()).unwrap();
+            found.entry(record["PartitionKey"].as_str().unwrap().to_owned()).or_default().push(data.parse().unwrap());
+        }
+    }
+    assert_eq!(found.len(), 12);
+    assert!(found.values().all(|numbers| numbers.iter().copied().eq(0..40)), "{found:?}");
+}
+
 /// What somebody does at one of the doors.
 #[derive(Clone, Debug)]
 enum Step {
