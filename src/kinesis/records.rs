@@ -62,12 +62,17 @@ impl Walk {
             if end <= self.next {
                 continue;
             }
-            self.at = Some(*arrived_at);
-            if !batch.header().control && !self.take(cx, batch, *arrived_at, shard, settings, room).await {
+            let is_taken =
+                self.has_room(room) && (batch.header().control || self.take(cx, batch, *arrived_at, shard, settings, room).await);
+            if !is_taken {
                 return false;
             }
-            self.next = end;
+            (self.next, self.at) = (end, Some(*arrived_at));
         }
+        self.has_room(room)
+    }
+
+    fn has_room(&self, room: Room) -> bool {
         self.records.len() < room.records && self.bytes < room.bytes
     }
 
@@ -112,7 +117,7 @@ impl Walk {
                 self.next = offset;
                 return false;
             }
-            self.bytes += bytes;
+            (self.bytes, self.at) = (self.bytes + bytes, Some(arrived_at));
             self.records.push(found);
         }
         drop(turn);

@@ -208,6 +208,23 @@ async fn limits_end_an_answer_and_what_is_left_is_told_in_milliseconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_far_behind_is_counted_from_the_last_record_answered() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let kinesis = gateway.kinesis();
+    for value in ["0", "1", "2"] {
+        put(&kinesis, "orders", "a", value).await;
+        advance(10 * SECOND).await;
+    }
+    let mut token = iterator(&kinesis, "orders", "0", json!({"ShardIteratorType": "TRIM_HORIZON"})).await;
+    for behind in [20_000, 10_000, 0] {
+        let answer = kinesis.call("GetRecords", json!({"ShardIterator": token, "Limit": 1})).await;
+        assert_eq!((values(&answer).len(), answer["MillisBehindLatest"].as_i64()), (1, Some(behind)));
+        token = answer["NextShardIterator"].as_str().unwrap().to_owned();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_has_ten_mebibytes_at_most() {
     let gateway = Gateway::start();
     gateway.stream("orders", 1).await;
