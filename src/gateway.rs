@@ -20,6 +20,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::aws::{self, Endpoint, Tls};
+use crate::cloudwatch;
 use crate::config::{Address, Config, Topic};
 use crate::env::{Entropy, Env, LimitsInForce};
 use crate::http::{self, Question, Refusal, Site};
@@ -363,7 +364,8 @@ impl Parts {
         let seal_key = seal_key(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let kinesis_config = kinesis::Config { region: config.region.clone(), account: config.account_id.clone(), seal_key };
         let kinesis = kinesis::Door::open(log.clone(), Notebook::new(ledger.clone(), "kinesis"), kinesis_config)?;
-        let endpoint = Endpoint::new(Arc::new(kinesis), env.clone(), endpoint);
+        let services: [Arc<dyn aws::Service>; 2] = [Arc::new(kinesis), Arc::new(cloudwatch::Watch::of(log.clone()))];
+        let endpoint = Endpoint::new(services.into(), env.clone(), endpoint);
         let door = Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id))?;
         // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
         let known = log.clone();

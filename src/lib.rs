@@ -18,14 +18,14 @@
 //! ```text
 //!            main → cli → gateway (config)        assemble, start, stop
 //!                            │
-//!             kafka          │          http      doors: never see each other
-//!                └────────── log ──────────┘      the Kinesis-model log: rules and verbs
+//!      kafka      kinesis      cloudwatch   http   doors: never see each other
+//!         └──────────┴─ log ───────┘              the Kinesis-model log: rules and verbs
+//!                        │
+//!       aws (envelope)   │   metrics   notebook    tools without opinions
 //!                             │
-//!               metrics       │    notebook       tools without opinions
-//!                             │
-//!         env (clock, chance) │    store          what a test replaces
-//!                             │
-//!                   model         batch           words, numbers, the batch format
+//!         env (clock, chance)     store           what a test replaces
+//!                        │
+//!                  model    batch                 words, numbers, the batch format
 //! ```
 //!
 //! Arrows only point down; `tests/tidy.rs` keeps it so. Each folder's `mod.rs` says what lives there.
@@ -40,6 +40,9 @@
 //! | [`metrics`] | what is counted, under the names that dashboards know |
 //! | [`log`] | what is true of streams, whoever asks |
 //! | [`kafka`] | the Kafka wire protocol, one file per API |
+//! | [`aws`] | what every AWS service has around it: HTTP, signatures, codecs, rules, refusals |
+//! | [`kinesis`] | the Kinesis API, one file per operation |
+//! | [`cloudwatch`] | what AWS clients ask of CloudWatch |
 //! | `http` | health, metrics and the map |
 //! | [`config`] | everything that can be set, in one table |
 //! | `gateway` | the only place where the parts meet |
@@ -52,6 +55,7 @@ pub mod aws;
 pub mod batch;
 #[doc(hidden)]
 pub mod cli;
+pub mod cloudwatch;
 pub mod config;
 pub mod env;
 mod gateway;

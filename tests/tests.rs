@@ -6,6 +6,8 @@ mod support;
 
 /// Both doors at once: one log, one set of streams.
 mod bridge;
+/// What is asked of CloudWatch.
+mod cloudwatch;
 /// One file per API key: a script of frames.
 mod kafka;
 /// One file per operation of the Kinesis API.

@@ -15,9 +15,27 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("aws", &["model", "env"]),
     ("kafka", &["model", "batch", "env", "metrics", "notebook", "log"]),
     ("kinesis", &["model", "batch", "env", "metrics", "notebook", "log", "aws"]),
+    ("cloudwatch", &["model", "metrics", "log", "aws"]),
     ("http", &["model", "metrics"]),
     ("config", &["model"]),
-    ("gateway", &["model", "batch", "env", "metrics", "notebook", "store", "log", "kafka", "aws", "kinesis", "http", "config"]),
+    (
+        "gateway",
+        &[
+            "model",
+            "batch",
+            "env",
+            "metrics",
+            "notebook",
+            "store",
+            "log",
+            "kafka",
+            "aws",
+            "kinesis",
+            "cloudwatch",
+            "http",
+            "config",
+        ],
+    ),
     ("cli", &["gateway", "config", "model"]),
 ];
 

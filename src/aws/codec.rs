@@ -1,8 +1,9 @@
-//! AWS JSON 1.1 and AWS CBOR 1.1, to and from [`Value`].
+//! AWS JSON 1.1, AWS CBOR 1.1 and the CBOR of Smithy RPC v2, to and from [`Value`].
 //!
-//! Two formats for the same trees, with three differences: bytes are base64 text in JSON; times are seconds with a fraction in
-//! JSON and whole milliseconds under tag 1 in CBOR (against RFC 8949, which says seconds); JSON cannot tell bytes or times from
-//! text and numbers, so that [`rules`](super::rules) make them out of these. Nothing is copied that can be shared with the body.
+//! The same trees, with three differences: bytes are base64 text in JSON; times are seconds with a fraction in JSON, seconds under
+//! tag 1 in Smithy's CBOR, and whole milliseconds under tag 1 in AWS CBOR 1.1 (against RFC 8949); JSON cannot tell bytes or times
+//! from text and numbers, so that [`rules`](super::rules) make them out of these. Nothing is copied that can be shared with the
+//! body.
 
 mod cbor;
 mod json;
@@ -12,6 +13,7 @@ mod tests;
 use bytes::Bytes;
 
 use super::value::{Structure, Value};
+use cbor::TimeUnit;
 
 /// How deep structures and lists may lie in each other. *Ours*: AWS's own inputs need 6.
 const DEPTH_MAX: usize = 32;
@@ -26,6 +28,8 @@ pub enum Codec {
     Json,
     /// AWS CBOR 1.1.
     Cbor,
+    /// Smithy RPC v2 CBOR.
+    RpcCbor,
 }
 
 /// A body that is not what its content type says, or too much of it.
@@ -45,6 +49,7 @@ impl Codec {
         match self {
             Self::Json => "application/x-amz-json-1.1",
             Self::Cbor => "application/x-amz-cbor-1.1",
+            Self::RpcCbor => "application/cbor",
         }
     }
 
@@ -55,7 +60,8 @@ impl Codec {
     pub fn decode(self, body: &Bytes) -> Result<Structure, Malformed> {
         let value = match self {
             Self::Json => json::decode(body)?,
-            Self::Cbor => cbor::decode(body)?,
+            Self::Cbor => cbor::decode(body, TimeUnit::Milliseconds)?,
+            Self::RpcCbor => cbor::decode(body, TimeUnit::Seconds)?,
         };
         match value {
             Value::Map(members) => Ok(members),
@@ -67,7 +73,8 @@ impl Codec {
     pub fn encode(self, members: &Structure) -> Vec<u8> {
         match self {
             Self::Json => json::encode(members),
-            Self::Cbor => cbor::encode(members),
+            Self::Cbor => cbor::encode(members, TimeUnit::Milliseconds),
+            Self::RpcCbor => cbor::encode(members, TimeUnit::Seconds),
         }
     }
 }

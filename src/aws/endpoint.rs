@@ -27,7 +27,7 @@ use super::body::AnswerBody;
 use super::codec::Codec;
 use super::event_stream::{self, Events};
 use super::memory::Memory;
-use super::operation::{Outcome, Service};
+use super::operation::{Found, Outcome, Service};
 use super::refusal::Refusal;
 use super::rules;
 use super::signature::{self, Credentials};
@@ -42,13 +42,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const CRC_32: HeaderName = HeaderName::from_static("x-amz-crc32");
+const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 /// What a browser's script may see of an answer.
 const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date";
 
 /// What serves the requests of all connections.
 pub struct Endpoint {
-    service: Arc<dyn Service>,
+    services: Vec<Arc<dyn Service>>,
     env: Env,
     credentials: Credentials,
     /// Memory for bodies of requests.
@@ -70,10 +71,10 @@ pub struct Options {
 pub type Answer = Response<AnswerBody>;
 
 impl Endpoint {
-    /// An endpoint in front of `service`.
-    pub fn new(service: Arc<dyn Service>, env: Env, options: Options) -> Self {
+    /// An endpoint in front of `services`, of which each has targets of its own.
+    pub fn new(services: Vec<Arc<dyn Service>>, env: Env, options: Options) -> Self {
         let Options { credentials, bodies_bytes_max } = options;
-        Self { service, env, credentials, bodies: Memory::of(bodies_bytes_max), answers: Memory::of(ANSWERS_BYTES) }
+        Self { services, env, credentials, bodies: Memory::of(bodies_bytes_max), answers: Memory::of(ANSWERS_BYTES) }
     }
 
     /// The answer to one request. It is boxed, so that connections do not carry the size of the largest operation.
@@ -116,9 +117,13 @@ impl Endpoint {
         }
     }
 
+    fn find(&self, target: &str) -> Result<Found, Refusal> {
+        let service = self.services.iter().find(|service| target.starts_with(service.target()));
+        service.ok_or_else(Refusal::unknown_operation)?.find(target)
+    }
+
     async fn perform(&self, codec: Codec, request: &Parts, body: Bytes) -> Result<Outcome, Refusal> {
-        let target = request.headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
-        let found = self.service.find(target);
+        let found = self.find(&media::target(request, codec));
         if body.is_empty() {
             return Err(found.err().unwrap_or_else(|| Refusal::bare("SerializationException")));
         }
@@ -146,6 +151,9 @@ impl Endpoint {
         *answer.status_mut() = status;
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type));
         answer.headers_mut().insert(CRC_32, checksum.into());
+        if media.codec == Codec::RpcCbor {
+            answer.headers_mut().insert(SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
+        }
         answer
     }
 

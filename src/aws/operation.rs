@@ -80,6 +80,9 @@ pub const fn subscription<S: Subscription<Cx>, Cx: Send + Sync + 'static>() -> E
 
 /// Operations behind an endpoint, found by what `X-Amz-Target` says.
 pub trait Service: Send + Sync + 'static {
+    /// What its targets begin with, such as `Kinesis_20131202.`.
+    fn target(&self) -> &'static str;
+
     /// The operation of that target, such as `Kinesis_20131202.ListStreams`.
     ///
     /// # Errors

@@ -62,6 +62,7 @@ fn start(command: &[OsString], gateway: &Gateway, region: &str) -> Result<Child,
     let mut command = Command::new(program);
     command.args(arguments).env("KAFKA_BOOTSTRAP_SERVERS", gateway.bootstrap_servers()).kill_on_drop(true);
     command.env("AWS_ENDPOINT_URL_KINESIS", gateway.kinesis_endpoint());
+    command.env("AWS_ENDPOINT_URL_CLOUDWATCH", gateway.kinesis_endpoint());
     // What AWS clients do not start without. Nothing here goes to AWS, so nobody's own credentials belong there.
     command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local").env_remove("AWS_SESSION_TOKEN");
     command.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region);

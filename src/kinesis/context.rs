@@ -70,6 +70,10 @@ impl Door {
 }
 
 impl Service for Door {
+    fn target(&self) -> &'static str {
+        TARGET
+    }
+
     fn find(&self, target: &str) -> Result<Found, Refusal> {
         let name = target.strip_prefix(TARGET);
         let entry = name.and_then(operation::find).ok_or_else(Refusal::unknown_operation)?;

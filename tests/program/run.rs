@@ -32,6 +32,21 @@ fn the_command_finds_the_gateway_and_its_topics_in_the_environment() {
 }
 
 #[test]
+fn the_command_finds_the_kinesis_api_and_keys_for_it_in_the_environment() {
+    let script = "exec 3<>/dev/tcp/127.0.0.1/${AWS_ENDPOINT_URL_KINESIS#http://127.0.0.1:}; env | grep ^AWS_";
+    let mut command = shardgate();
+    command.env("AWS_SESSION_TOKEN", "real").env("AWS_ACCESS_KEY_ID", "real").env("AWS_REGION", "xx-real-1");
+    let ran = command.args(["run", "--", "bash", "-c", script]).output().unwrap();
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let variables = text(&ran.stdout);
+    let names: Vec<_> = variables.lines().filter_map(|line| line.split_once('=')).collect();
+    let value = |name: &str| names.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
+    assert_eq!((value("AWS_ACCESS_KEY_ID"), value("AWS_SESSION_TOKEN")), (Some("local"), None));
+    assert_eq!((value("AWS_REGION"), value("AWS_DEFAULT_REGION")), (Some("us-east-1"), Some("us-east-1")));
+    assert_eq!(value("AWS_ENDPOINT_URL_CLOUDWATCH"), value("AWS_ENDPOINT_URL_KINESIS"));
+}
+
+#[test]
 fn signals_are_passed_on_and_the_command_decides_how_it_ends() {
     for signal in ["TERM", "INT"] {
         let script = format!("trap 'exit 42' {signal}; echo started; while :; do sleep 0.05; done");

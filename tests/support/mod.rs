@@ -175,5 +175,7 @@ fn endpoint(log: &Log, store: Arc<MemoryStore>, credentials: Credentials) -> Arc
     let (region, account) = ("us-east-1".to_owned(), "000000000000".to_owned());
     let config = shardgate::kinesis::Config { region, account, seal_key: [7; 32] };
     let door = shardgate::kinesis::Door::open(log.clone(), Notebook::new(store, "kinesis"), config).unwrap();
-    Arc::new(Endpoint::new(Arc::new(door), log.env().clone(), Bounds { credentials, bodies_bytes_max: 64 << 20 }))
+    let watch = shardgate::cloudwatch::Watch::of(log.clone());
+    let services: [Arc<dyn shardgate::aws::Service>; 2] = [Arc::new(door), Arc::new(watch)];
+    Arc::new(Endpoint::new(services.into(), log.env().clone(), Bounds { credentials, bodies_bytes_max: 64 << 20 }))
 }

@@ -1,4 +1,4 @@
-//! AWS CBOR 1.1: RFC 8949, but for times, which are milliseconds.
+//! CBOR: RFC 8949, but for the times of AWS CBOR 1.1, which are milliseconds.
 
 use bytes::{Bytes, BytesMut};
 
@@ -22,9 +22,18 @@ const SELF_DESCRIBED: u64 = 55_799;
 /// What ends something of indefinite length (section 3.2.1).
 const BREAK: u8 = 0xff;
 
+/// What the numbers under the tag of a time are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeUnit {
+    /// Whole milliseconds.
+    Milliseconds,
+    /// Seconds, with a fraction or without.
+    Seconds,
+}
+
 /// What `body` says.
-pub(super) fn decode(body: &Bytes) -> Result<Value, Malformed> {
-    let mut reader = Reader { rest: body.clone(), budget: Budget::new() };
+pub(super) fn decode(body: &Bytes, times: TimeUnit) -> Result<Value, Malformed> {
+    let mut reader = Reader { rest: body.clone(), budget: Budget::new(), times };
     let value = reader.value()?;
     if reader.rest.is_empty() { Ok(value) } else { Err(Malformed::new("bytes follow the value")) }
 }
@@ -32,6 +41,7 @@ pub(super) fn decode(body: &Bytes) -> Result<Value, Malformed> {
 struct Reader {
     rest: Bytes,
     budget: Budget,
+    times: TimeUnit,
 }
 
 /// The first bytes of a value.
@@ -156,11 +166,24 @@ impl Reader {
         let value = self.value()?;
         self.budget.leave();
         match (tag, value) {
-            (TIME, Value::Integer(millis)) => Ok(Value::Timestamp(Timestamp(millis))),
-            (TIME, _) => Err(Malformed::new("a time is a whole number of milliseconds")),
+            (TIME, value) => self.time(&value),
             (SELF_DESCRIBED, value) => Ok(value),
             (tag, _) => Err(Malformed::new(format!("the tag {tag} is not known"))),
         }
+    }
+}
+
+impl Reader {
+    fn time(&self, value: &Value) -> Result<Value, Malformed> {
+        let millis = match (self.times, value) {
+            (TimeUnit::Milliseconds, Value::Integer(millis)) => *millis,
+            (TimeUnit::Milliseconds, _) => return Err(Malformed::new("a time is a whole number of milliseconds")),
+            (TimeUnit::Seconds, Value::Integer(seconds)) => seconds.saturating_mul(1_000),
+            // Saturating.
+            (TimeUnit::Seconds, Value::Double(seconds)) => (seconds * 1_000.0).round() as i64,
+            (TimeUnit::Seconds, _) => return Err(Malformed::new("a time is a number of seconds")),
+        };
+        Ok(Value::Timestamp(Timestamp(millis)))
     }
 }
 
@@ -190,9 +213,9 @@ fn half(bits: u64) -> f64 {
 }
 
 /// `members` as a map.
-pub(super) fn encode(members: &Structure) -> Vec<u8> {
+pub(super) fn encode(members: &Structure, times: TimeUnit) -> Vec<u8> {
     let mut out = Vec::with_capacity(size(members));
-    write_map(&mut out, members);
+    write_map(&mut out, members, times);
     out
 }
 
@@ -243,35 +266,40 @@ fn write_string(out: &mut Vec<u8>, major: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn write(out: &mut Vec<u8>, value: &Value) {
+fn write_double(out: &mut Vec<u8>, number: f64) {
+    out.push(0xfb);
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+fn write(out: &mut Vec<u8>, value: &Value, times: TimeUnit) {
     match value {
         Value::Null => out.push(0xf6),
         Value::Bool(on) => out.push(if *on { 0xf5 } else { 0xf4 }),
         Value::Integer(number) => write_integer(out, *number),
-        Value::Double(number) => {
-            out.push(0xfb);
-            out.extend_from_slice(&number.to_be_bytes());
-        }
+        Value::Double(number) => write_double(out, *number),
         Value::Text(text) => write_string(out, TEXT, text.as_bytes()),
         Value::Bytes(bytes) => write_string(out, BYTES, bytes),
         Value::Timestamp(at) => {
             write_head(out, TAG, TIME);
-            write_integer(out, at.0);
+            match times {
+                TimeUnit::Milliseconds => write_integer(out, at.0),
+                TimeUnit::Seconds => write_double(out, at.0 as f64 / 1_000.0),
+            }
         }
         Value::List(values) => {
             write_head(out, LIST, values.len() as u64);
             for value in values {
-                write(out, value);
+                write(out, value, times);
             }
         }
-        Value::Map(members) => write_map(out, members),
+        Value::Map(members) => write_map(out, members, times),
     }
 }
 
-fn write_map(out: &mut Vec<u8>, members: &Structure) {
+fn write_map(out: &mut Vec<u8>, members: &Structure, times: TimeUnit) {
     write_head(out, MAP, members.len() as u64);
     for (name, value) in members.iter() {
         write_string(out, TEXT, name.as_bytes());
-        write(out, value);
+        write(out, value, times);
     }
 }

@@ -68,6 +68,15 @@ fn a_time_in_cbor_is_tag_1_and_whole_milliseconds() {
 }
 
 #[test]
+fn a_time_in_smithys_cbor_is_tag_1_and_seconds() {
+    let read = |hex: &str| Codec::RpcCbor.decode(&unhex(hex).into()).unwrap().timestamp("T");
+    assert_eq!(read("a16154c11a6553f100"), Some(Timestamp(1_700_000_000_000)));
+    assert_eq!(read("a16154c1fb41d954fc4007df3b"), Some(Timestamp(1_700_000_000_123)));
+    let written = Codec::RpcCbor.encode(&Structure::default().with("T", Timestamp(1_700_000_000_500)));
+    assert_eq!(hex(&written), "a16154c1fb41d954fc40200000");
+}
+
+#[test]
 fn cbor_of_definite_and_indefinite_length_says_the_same() {
     let definite = cbor("a2 6144 43 010203 614c 82 01 63616263").unwrap();
     let indefinite = cbor("bf 6144 5f 4101 420203 ff 614c 9f 01 7f 6161 626263 ff ff ff").unwrap();
@@ -148,7 +157,7 @@ fn depth_and_number_of_values_are_bounded() {
 /// Every prefix and every changed byte of a body is read or refused, and nothing else.
 #[test]
 fn damaged_bodies_are_read_or_refused() {
-    for codec in [Codec::Json, Codec::Cbor] {
+    for codec in [Codec::Json, Codec::Cbor, Codec::RpcCbor] {
         let body = codec.encode(&all_kinds());
         for at in 0..body.len() {
             assert!(codec.decode(&Bytes::copy_from_slice(&body[..at])).is_err(), "{codec:?} cut at {at}");

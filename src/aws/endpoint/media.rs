@@ -1,5 +1,7 @@
 //! What a body is by its content type, and what is answered where that is none of ours.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -21,16 +23,27 @@ pub(super) struct Media {
 }
 
 impl Media {
-    /// Kinesis speaks JSON 1.1 and CBOR 1.1, CloudWatch JSON 1.0.
+    /// Kinesis speaks JSON 1.1 and CBOR 1.1, CloudWatch JSON 1.0 and Smithy RPC v2.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        const ALL: [Media; 3] = [
+        const ALL: [Media; 4] = [
             Media { content_type: "application/x-amz-json-1.1", codec: Codec::Json },
             Media { content_type: "application/x-amz-cbor-1.1", codec: Codec::Cbor },
             Media { content_type: "application/x-amz-json-1.0", codec: Codec::Json },
+            Media { content_type: "application/cbor", codec: Codec::RpcCbor },
         ];
         let content_type = content_type(headers);
         ALL.into_iter().find(|media| media.content_type == content_type)
     }
+}
+
+/// What a request wants: `X-Amz-Target`, or `/service/SERVICE/operation/OPERATION` written in the same way.
+pub(super) fn target(request: &Parts, codec: Codec) -> Cow<'_, str> {
+    if codec != Codec::RpcCbor {
+        let target = request.headers.get(TARGET).and_then(|target| target.to_str().ok());
+        return target.unwrap_or_default().into();
+    }
+    let path = request.uri.path().strip_prefix("/service/").and_then(|path| path.split_once("/operation/"));
+    path.map(|(service, operation)| format!("{service}.{operation}")).unwrap_or_default().into()
 }
 
 fn content_type(headers: &HeaderMap) -> &str {

@@ -1,0 +1,91 @@
+//! **GetMetricData**: one statistic of each of several metrics.
+//!
+//! How we differ from CloudWatch: expressions and percentiles are refused. `MaxDatapoints` is not needed: three hours of 500
+//! queries are fewer than one answer may have.
+
+use crate::aws::{Input, Operation, Output, Refusal, Rule, Structure, Value};
+use crate::log::Log;
+use crate::model::Timestamp;
+
+use super::metric::{self, Metric};
+
+/// Queries of one request (CloudWatch API reference, 2026-11).
+const QUERIES_MAX: usize = 500;
+
+const METRIC: &[Rule] = &[metric::NAMESPACE_RULE, metric::NAME, metric::DIMENSIONS];
+const STAT: &[Rule] = &[
+    Rule::structure("Metric", METRIC).required(),
+    Rule::integer("Period").required().range(1, 86_400),
+    Rule::text("Stat").required(),
+    Rule::text("Unit"),
+];
+const QUERY: Rule = Rule::structure(
+    "member",
+    &[
+        Rule::text("Id").required().length(1, 255),
+        Rule::structure("MetricStat", STAT),
+        Rule::text("Expression").length(1, 2_048),
+        Rule::text("Label"),
+        Rule::boolean("ReturnData"),
+    ],
+);
+
+/// GetMetricData.
+pub(super) struct GetMetricData;
+
+impl Operation<Log> for GetMetricData {
+    const NAME: &'static str = "GetMetricData";
+    const RULES: &'static [Rule] = &[
+        Rule::list("MetricDataQueries", &QUERY).required().length(1, QUERIES_MAX),
+        Rule::timestamp("StartTime").required(),
+        Rule::timestamp("EndTime").required(),
+        Rule::text("ScanBy").one_of(&["TimestampDescending", "TimestampAscending"]),
+    ];
+    const ANSWER_BYTES: usize = 4 << 20;
+
+    async fn perform(log: &Log, input: Input) -> Result<Output, Refusal> {
+        let (Some(from), Some(to)) = (input.timestamp("StartTime"), input.timestamp("EndTime")) else {
+            return Err(metric::invalid("The parameters StartTime and EndTime must be there."));
+        };
+        let ascending = input.text("ScanBy") == Some("TimestampAscending");
+        let results = input.structures("MetricDataQueries").map(|query| result(log, query, from, to, ascending));
+        let results: Vec<_> = results.collect::<Result<_, _>>()?;
+        let shown: Value = results.into_iter().flatten().collect();
+        Ok(Output::default().with("MetricDataResults", shown).with("Messages", Value::List(Vec::new())))
+    }
+}
+
+/// The answer to one query; `None` if it wants none.
+fn result(log: &Log, query: &Structure, from: Timestamp, to: Timestamp, ascending: bool) -> Result<Option<Structure>, Refusal> {
+    let (id, Some(stat)) = (query.required_text("Id").to_owned(), query.structure("MetricStat")) else {
+        return Err(metric::invalid(
+            "Only queries with MetricStat are answered; there is nothing here that computes expressions.",
+        ));
+    };
+    if !metric::STATISTICS.contains(&stat.required_text("Stat")) {
+        return Err(metric::invalid(format!("The values {} of Stat are kept.", metric::STATISTICS.join(", "))));
+    }
+    if query.get("ReturnData") == Some(&Value::Bool(false)) {
+        return Ok(None);
+    }
+    let asked = stat.structure("Metric");
+    let metric = asked.and_then(Metric::of).filter(|metric| {
+        let unit = metric.measure.about().unit;
+        stat.text("Unit").is_none_or(|wanted| wanted == unit)
+    });
+    let period = stat.integer("Period").unwrap_or_default();
+    let mut points = metric.map(|metric| metric.datapoints(log, from, to, period)).unwrap_or_default();
+    if !ascending {
+        points.reverse();
+    }
+    let name = asked.map_or("", |asked| asked.required_text("MetricName"));
+    let values = points.iter().map(|point| metric::value(&point.statistic, stat.required_text("Stat")));
+    Ok(Some(
+        Structure::default()
+            .with("Id", id)
+            .with("Label", query.text("Label").unwrap_or(name).to_owned())
+            .with("Timestamps", points.iter().map(|point| point.from).collect::<Value>())
+            .with("Values", values.collect::<Value>())
+            .with("StatusCode", "Complete"),
+    ))
+}

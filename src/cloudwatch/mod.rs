@@ -1,0 +1,50 @@
+//! **The window on what is measured**: what AWS clients ask of CloudWatch, on the port of the Kinesis API.
+//!
+//! Answers the metrics of `AWS/Kinesis` from the meters of the log's streams: whole minutes of the last three hours. What clients
+//! measure themselves (KCL, KPL) is accepted and not kept. Never imports a door or `store`.
+
+mod get_metric_data;
+mod get_metric_statistics;
+mod list_metrics;
+mod metric;
+mod put_metric_data;
+
+use crate::aws::{Caller, Entry, Found, Refusal, Service, entry};
+use crate::log::Log;
+
+/// What comes before an operation's name in its target.
+const TARGET: &str = "GraniteServiceVersion20100801.";
+
+/// Every operation that is served.
+const TABLE: &[Entry<Log>] = &[
+    entry::<get_metric_data::GetMetricData, _>(),
+    entry::<get_metric_statistics::GetMetricStatistics, _>(),
+    entry::<list_metrics::ListMetrics, _>(),
+    entry::<put_metric_data::PutMetricData, _>(),
+];
+
+/// The service. Its operations see the log.
+pub struct Watch {
+    log: Log,
+}
+
+impl Watch {
+    /// One that tells of the streams of `log`.
+    pub fn of(log: Log) -> Self {
+        Self { log }
+    }
+}
+
+impl Service for Watch {
+    fn target(&self) -> &'static str {
+        TARGET
+    }
+
+    fn find(&self, target: &str) -> Result<Found, Refusal> {
+        let name = target.strip_prefix(TARGET);
+        let entry = TABLE.iter().find(|entry| Some(entry.name) == name).ok_or_else(Refusal::unknown_operation)?;
+        let log = self.log.clone();
+        let perform = |_: Caller, input| (entry.perform)(log, input);
+        Ok(Found { rules: entry.rules, answer_bytes: entry.answer_bytes, perform: Box::new(perform) })
+    }
+}
