@@ -40,26 +40,31 @@ async fn what_cannot_be_set_changes_nothing_at_all() {
     let gateway = Gateway::start();
     gateway.stream("orders", 1).await;
     let mut kafka = gateway.kafka();
-    for (what, resource, code) in [
-        ("an unknown config", resource(TOPIC, "orders", &[("segment.ms", Some("1")), ("retention.m", Some("1"))]), 40),
+    let set = |configs: &[(&str, Option<&str>)]| resource(TOPIC, "orders", configs);
+    let range = "86400000 (24 hours) to 31536000000 (8760 hours), rounded up to the hour, and -1 for 8760 hours";
+    let broker = resource(BROKER, "0", &[("num.partitions", Some("5"))]);
+    for (what, resource, code, meant) in [
+        ("an unknown config", set(&[("segment.ms", Some("1")), ("retention.m", Some("1"))]), 40, "nearest one is retention.ms"),
+        ("a retention that is too short", set(&[("segment.ms", Some("1")), ("retention.ms", Some("1"))]), 40, range),
+        ("a size limit", set(&[("retention.bytes", Some("1"))]), 40, "set retention.ms instead"),
+        ("what is read-only", set(&[("kinesis.stream.arn", Some("x"))]), 40, "kinesis.stream.arn is read-only"),
+        ("no value", set(&[("segment.ms", None)]), 42, "the config \"segment.ms\" has no value"),
         (
-            "a retention that is too short",
-            resource(TOPIC, "orders", &[("segment.ms", Some("1")), ("retention.ms", Some("1"))]),
-            40,
+            "a config twice",
+            set(&[("segment.ms", Some("1")), ("segment.ms", Some("2"))]),
+            42,
+            "\"segment.ms\" is there more than once",
         ),
-        ("a size limit", resource(TOPIC, "orders", &[("retention.bytes", Some("1"))]), 40),
-        ("what is read-only", resource(TOPIC, "orders", &[("kinesis.stream.arn", Some("x"))]), 40),
-        ("no value", resource(TOPIC, "orders", &[("segment.ms", None)]), 42),
-        ("a config twice", resource(TOPIC, "orders", &[("segment.ms", Some("1")), ("segment.ms", Some("2"))]), 42),
-        ("a missing topic", resource(TOPIC, "missing", &[]), 3),
-        ("a broker's config", resource(BROKER, "0", &[("num.partitions", Some("5"))]), 40),
-        ("another broker", resource(BROKER, "1", &[]), 42),
-        ("a resource that nobody knows", resource(99, "x", &[]), 42),
+        ("a missing topic", resource(TOPIC, "missing", &[]), 3, "there is no topic \"missing\""),
+        ("a broker's config", broker, 40, "--default-partitions"),
+        ("another broker", resource(BROKER, "1", &[]), 42, "the only broker of this cluster is 0"),
+        ("a resource that nobody knows", resource(99, "x", &[]), 42, "the resource type is 99"),
     ] {
         for version in [0, 2] {
             let response = kafka.call(version, request(vec![resource.clone()])).await;
             assert_eq!(response.responses[0].error_code, code, "{what}");
-            assert!(response.responses[0].error_message.as_ref().is_some_and(|words| !words.is_empty()), "{what}");
+            let words = response.responses[0].error_message.as_deref().unwrap();
+            assert!(words.contains(meant), "{what}: {words}");
         }
     }
     assert_eq!(value(&mut kafka, "orders", "segment.ms").await, ("604800000".to_owned(), false));

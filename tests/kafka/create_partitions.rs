@@ -40,19 +40,20 @@ async fn what_cannot_be_opened_is_refused_in_words() {
         let assignment = |&broker: &i32| CreatePartitionsAssignment::default().with_broker_ids(vec![BrokerId(broker)]);
         topic("orders", count).with_assignments(Some(brokers.iter().map(assignment).collect()))
     };
-    for (topic, code) in [
-        (topic("missing", 5), 3),
-        (topic("orders", 3), 37),
-        (topic("orders", 2), 37),
-        (topic("orders", 0), 37),
-        (topic("orders", 10_001), 37),
-        (assigned(5, &[0]), 39),
-        (assigned(4, &[1]), 39),
+    for (topic, code, meant) in [
+        (topic("missing", 5), 3, "there is no topic \"missing\""),
+        (topic("orders", 3), 37, "has 3 partitions already and 3 were asked for"),
+        (topic("orders", 2), 37, "has 3 partitions already and 2 were asked for"),
+        (topic("orders", 0), 37, "is 0; 1 to 10000"),
+        (topic("orders", 10_001), 37, "is 10001; 1 to 10000"),
+        (assigned(5, &[0]), 39, "2 partitions are added and 1 are assigned"),
+        (assigned(4, &[1]), 39, "brokers [1]"),
     ] {
         for version in 0..=3 {
             let result = kafka.call(version, request(vec![topic.clone()])).await.results.remove(0);
             assert_eq!(result.error_code, code, "{topic:?}");
-            assert!(result.error_message.is_some_and(|words| !words.is_empty()), "{topic:?}");
+            let words = result.error_message.unwrap();
+            assert!(words.contains(meant), "{topic:?}: {words}");
         }
     }
     assert_eq!(stream.lanes(), 3);

@@ -74,6 +74,7 @@ async fn what_cannot_be_changed_is_refused_in_words() {
     gateway.stream("orders", 1).await;
     let mut kafka = gateway.kafka();
     let (twice, unknown) = ([("segment.ms", SET, Some("1")), ("segment.ms", DELETE, None)], [("segment.ms", 4, Some("1"))]);
+    let crowd = (0..21).map(|number| format!("c{number}")).collect::<Vec<_>>().join(",");
     let set = |config, value| request(TOPIC, "orders", &[(config, SET, value)]);
     let range = "86400000 (24 hours) to 31536000000 (8760 hours), rounded up to the hour, and -1 for 8760 hours";
     for (what, request, code, meant) in [
@@ -84,6 +85,7 @@ async fn what_cannot_be_changed_is_refused_in_words() {
         ("a policy that is none", set("cleanup.policy", Some("shrink")), 40, "one or more of delete, compact"),
         ("a batch that no stream takes", set("max.message.bytes", Some("10485773")), 40, "1 to 10485772"),
         ("a mode that is none", set("kinesis.stream.mode", Some("AUTO")), 40, "PROVISIONED, ON_DEMAND"),
+        ("too many consumers", set("kinesis.fanout.consumers", Some(&crowd)), 40, "at most 20 names"),
         ("no value", set("segment.ms", None), 42, "only a deletion needs none"),
         ("a config twice", request(TOPIC, "orders", &twice), 42, "more than once"),
         ("an unknown operation", request(TOPIC, "orders", &unknown), 42, "0 (set), 1 (delete), 2 (append) and 3 (subtract)"),

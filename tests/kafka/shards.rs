@@ -4,17 +4,22 @@ use std::time::Duration;
 
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
-    BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DescribeLogDirsRequest, FetchRequest, ListOffsetsRequest,
-    MetadataRequest,
+    BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeLogDirsRequest, FetchRequest,
+    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, TopicName,
 };
 use shardgate::log::Options;
 use shardgate::model::{Limits, Mode, Settings, ShardId, Status};
 use tokio::time::{Instant, advance};
 
+use super::configs::TOPIC;
 use crate::support::{Gateway, Kafka, batch, name, stamped, text};
+
+const MODE: &str = "kinesis.stream.mode";
 
 async fn partitions(kafka: &mut Kafka, topic: &'static str) -> Option<usize> {
     let response = kafka.call(9, MetadataRequest::default().with_topics(None)).await;
@@ -70,7 +75,7 @@ async fn a_produce_to_a_sealed_partition_is_answered_without_an_offset_and_its_e
 async fn a_topic_on_demand_has_four_partitions_and_more_are_not_opened_by_hand() {
     let gateway = Gateway::start();
     let mut kafka = gateway.kafka();
-    let mode = CreatableTopicConfig::default().with_name(text("kinesis.stream.mode")).with_value(Some(text("ON_DEMAND")));
+    let mode = CreatableTopicConfig::default().with_name(text(MODE)).with_value(Some(text("ON_DEMAND")));
     let topic = CreatableTopic::default()
         .with_name(name("orders"))
         .with_num_partitions(-1)
@@ -128,6 +133,80 @@ async fn the_shard_quota_is_told_in_words_where_limits_are_in_force() {
     }
     gateway.log.env().limits.set(Limits::off());
     assert_eq!(open_partitions(&mut kafka, "orders", 501, false).await.0, 0);
+}
+
+/// Creates a topic on demand with four partitions.
+async fn create_on_demand(kafka: &mut Kafka, topic: &str) -> (i16, String) {
+    let mode = CreatableTopicConfig::default().with_name(text(MODE)).with_value(Some(text("ON_DEMAND")));
+    let topic = CreatableTopic::default()
+        .with_name(TopicName(text(topic)))
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_configs(vec![mode]);
+    let created = kafka.call(5, CreateTopicsRequest::default().with_topics(vec![topic])).await.topics.remove(0);
+    (created.error_code, created.error_message.map(|words| words.to_string()).unwrap_or_default())
+}
+
+async fn switch(kafka: &mut Kafka, topic: &str, mode: &str) -> (i16, String) {
+    let mode = AlterableConfig::default().with_name(text(MODE)).with_value(Some(text(mode)));
+    let topic =
+        AlterConfigsResource::default().with_resource_type(TOPIC).with_resource_name(text(topic)).with_configs(vec![mode]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![topic]);
+    let switched = kafka.call(1, request).await.responses.remove(0);
+    (switched.error_code, switched.error_message.map(|words| words.to_string()).unwrap_or_default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_third_switch_of_the_mode_in_a_day_is_refused_in_words() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    gateway.log.env().limits.set(Limits::kinesis());
+    let mut kafka = gateway.kafka();
+    for mode in ["ON_DEMAND", "PROVISIONED"] {
+        assert_eq!(switch(&mut kafka, "orders", mode).await.0, 0);
+    }
+    let (code, words) = switch(&mut kafka, "orders", "ON_DEMAND").await;
+    assert!(code == 44 && words.contains("the mode of stream orders was switched 2 times within 24 hours"), "{code} {words}");
+    assert_eq!(gateway.log.stream("orders").unwrap().settings().mode, Mode::Provisioned);
+    advance(Duration::from_secs(24 * 3_600)).await;
+    assert_eq!(switch(&mut kafka, "orders", "ON_DEMAND").await.0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_fifty_topics_are_on_demand() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    gateway.log.env().limits.set(Limits::kinesis());
+    let mut kafka = gateway.kafka();
+    for number in 0..50 {
+        assert_eq!(create_on_demand(&mut kafka, &format!("t{number}")).await.0, 0);
+    }
+    for (code, words) in [create_on_demand(&mut kafka, "t50").await, switch(&mut kafka, "orders", "ON_DEMAND").await] {
+        assert!(code == 44 && words.contains("there are 50 streams in mode ON_DEMAND, and no more may be"), "{code} {words}");
+    }
+    assert_eq!(switch(&mut kafka, "t0", "PROVISIONED").await.0, 0);
+    assert_eq!(create_on_demand(&mut kafka, "t50").await.0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changing_is_not_changed_and_says_so() {
+    let delay = Duration::from_secs(30);
+    let gateway = Gateway::with_options(Options { state_change_delay: delay, ..Options::default() });
+    gateway.stream("orders", 1).await;
+    let mut kafka = gateway.kafka();
+    for state in ["CREATING", "UPDATING"] {
+        let topics = vec![DeleteTopicState::default().with_name(Some(name("orders")))];
+        let deleted = kafka.call(6, DeleteTopicsRequest::default().with_topics(topics)).await.responses.remove(0);
+        let deleted = (deleted.error_code, deleted.error_message.map(|words| words.to_string()).unwrap_or_default());
+        for (code, words) in
+            [open_partitions(&mut kafka, "orders", 9, false).await, switch(&mut kafka, "orders", "ON_DEMAND").await, deleted]
+        {
+            let meant = format!("stream orders is {state}; it can be changed when it is ACTIVE");
+            assert!(code == 60 && words.contains(&meant), "{code} {words}");
+        }
+        advance(delay).await;
+        open_partitions(&mut kafka, "orders", 2, false).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

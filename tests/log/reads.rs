@@ -2,7 +2,7 @@
 
 use shardgate::batch::Codec;
 use shardgate::log::{Found, Position};
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 
 use super::*;
 
@@ -14,6 +14,7 @@ cases! {
     a_reader_waits_no_longer_than_it_said_and_for_as_many_bytes_as_it_said
     a_reader_that_waits_is_told_when_the_stream_goes
     a_refused_want_does_not_wait
+    who_does_not_wait_is_refused_where_a_shard_is_over_its_read_throughput
     a_position_is_found_by_time
 }
 
@@ -137,6 +138,29 @@ async fn a_refused_want_does_not_wait(house: House) {
     let pages = still(house.log.read(&[want(stream.lane(0), 0), want(stream.lane(1), 9)], wait, usize::MAX, READER)).await;
     assert!(pages[0].is_ok() && matches!(pages[1], Err(Error::OutOfRange { .. })));
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+async fn who_does_not_wait_is_refused_where_a_shard_is_over_its_read_throughput(house: House) {
+    let stream = house.stream("s", 2).await;
+    house.put(stream.lane(0), &["a"]).await;
+    house.log.env().limits.set(Limits::kinesis());
+    let read = async |lane: u32| {
+        let wants = [want(stream.lane(lane), 0)];
+        still(house.log.read(&wants, Wait::No, usize::MAX, Reader::Refused)).await.remove(0).map(|page| values(&page).len())
+    };
+    for (lane, records) in [(0, 1), (1, 0)] {
+        for _ in 0..5 {
+            assert_eq!(read(lane).await.unwrap(), records);
+        }
+        let wait = match read(lane).await {
+            Err(Error::ReadThroughput { shard, wait, .. }) if shard.0 == lane => wait,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(wait, Duration::from_millis(200), "five a second, although nothing was there");
+        advance(wait).await;
+        assert_eq!(read(lane).await.unwrap(), records);
+        assert!(read(lane).await.is_err(), "what was refused was not counted");
+    }
 }
 
 async fn a_position_is_found_by_time(house: House) {
