@@ -3,6 +3,8 @@
 //! There is one log, shaped like Amazon Kinesis; Kafka is a door to it. A door translates words and nothing else, the log
 //! decides, the store rests. Everything that makes tests unrepeatable (time, chance, sockets, disks) is handed in at the top.
 //!
+//! What the log does to those who write and read, rule by rule and with the test that proves each, is on the page [`rules`].
+//!
 //! # Embedding
 //!
 //! ```no_run
@@ -34,7 +36,7 @@
 //! |---|---|
 //! | [`model`] | names, times, offsets, shards, sequence numbers, every published limit |
 //! | [`batch`] | Kafka's record batch, the unit in which the log keeps records |
-//! | [`env`] | time and chance, handed in |
+//! | [`env`](mod@env) | time and chance, handed in |
 //! | [`store`] | two contracts, journal and ledger, and their engines |
 //! | [`notebook`] | a room's own durable scraps |
 //! | [`metrics`] | what is counted, under the names that dashboards know |
@@ -66,6 +68,7 @@ pub mod log;
 pub mod metrics;
 pub mod model;
 pub mod notebook;
+pub mod rules;
 pub mod store;
 
 pub use gateway::{Builder, Gateway, StartError};

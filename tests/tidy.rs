@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Each floor, and the floors it may import.
 const FLOORS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("rules", &[]),
     ("batch", &["model"]),
     ("env", &["model"]),
     ("metrics", &["model", "env"]),
@@ -179,6 +180,38 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// The tests that the page of rules names: the table's line, the file, and the function.
+fn named_tests(page: &str) -> Vec<(usize, &str, String)> {
+    let mut named = Vec::new();
+    for (number, line) in (1..).zip(page.lines()) {
+        let Some(row) = line.strip_prefix("//! | ").filter(|row| !row.starts_with("proved by")) else { continue };
+        let cells: Vec<_> = row.split(" | ").collect();
+        assert_eq!(cells.len(), 3, "src/rules.rs:{number}: a row has its tests, Kinesis's side and Kafka's");
+        for test in cells[0].split("<br>") {
+            let parts = test.strip_suffix("`)").and_then(|test| test.split_once(" (`"));
+            let Some((name, file)) = parts else { panic!("src/rules.rs:{number}: write {test:?} as: its name (`its file`)") };
+            named.push((number, file, name.replace(' ', "_")));
+        }
+    }
+    named
+}
+
+#[test]
+fn the_rules_are_proved_by_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("src/rules.rs")).unwrap();
+    let named = named_tests(&page);
+    assert!(named.len() > 50, "only {} tests are named", named.len());
+    let mut report = String::new();
+    for (number, file, name) in named {
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        if !text.contains(&format!("fn {name}(")) {
+            writeln!(report, "src/rules.rs:{number}: {file} has no test {name}; name the one that proves the rule").unwrap();
+        }
+    }
+    assert!(report.is_empty(), "\n{report}");
 }
 
 #[test]
