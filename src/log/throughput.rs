@@ -18,7 +18,8 @@ use tokio::time::Instant;
 
 use crate::model::{ShardId, Throughput, limits};
 
-/// What is metered is counted in parts of this size, so that no part of a second is lost.
+/// What is metered is counted in parts of this size, so that no part of a second is lost: as many as a second has nanoseconds, so
+/// that a rate is also what leaks in one of those.
 const PARTS: u128 = 1_000_000_000;
 /// What a waiting writer has for nothing. *Ours*: 1/75 of what half a minute carries, and the time that a client with one request
 /// in flight has to send the next one before its shard idles.
@@ -66,15 +67,13 @@ impl Meter {
 
     /// Lets out what has leaked until now.
     fn leak(&mut self, per_second: u64, now: Instant) {
-        let nanos = now.saturating_duration_since(self.at).as_nanos();
-        // A meter that nobody asked for days leaks more than the product holds.
-        let leaked = nanos.saturating_mul(u128::from(per_second).saturating_mul(PARTS)) / 1_000_000_000;
+        let leaked = now.saturating_duration_since(self.at).as_nanos().saturating_mul(u128::from(per_second));
         self.used = self.used.saturating_sub(leaked);
         self.at = self.at.max(now);
     }
 
     fn add(&mut self, amount: u64) {
-        self.used += u128::from(amount) * PARTS;
+        self.used = self.used.saturating_add(u128::from(amount) * PARTS);
     }
 
     fn remove(&mut self, amount: u64) {
@@ -84,7 +83,7 @@ impl Meter {
     /// How long until no more than `level` is used.
     fn until(&self, level: u64, per_second: u64) -> Duration {
         let over = self.used.saturating_sub(u128::from(level) * PARTS);
-        let nanos = (over * 1_000_000_000).div_ceil(u128::from(per_second.max(1)) * PARTS);
+        let nanos = over.div_ceil(u128::from(per_second.max(1)));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
@@ -275,6 +274,19 @@ mod tests {
             assert_eq!(writes.take_given(), (SHARD, given));
             assert_eq!(writes.take_given(), (SHARD, Cost::default()));
         }
+    }
+
+    /// The library takes any rates.
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_rates_leak_for_years() {
+        let start = Instant::now();
+        let mut meter = Meter::new(start);
+        meter.add(u64::MAX);
+        assert_eq!(meter.until(0, u64::MAX), Duration::from_secs(1));
+        meter.leak(u64::MAX, start + Duration::from_secs(100 * 365 * 86_400));
+        assert_eq!(meter.until(0, 1), Duration::ZERO);
+        meter.add(u64::MAX);
+        assert_eq!(meter.until(0, 0), Duration::from_nanos(u64::MAX));
     }
 
     #[tokio::test(start_paused = true)]
