@@ -8,6 +8,13 @@ use uuid::Uuid;
 pub trait Entropy: Send + Sync {
     /// A random (version 4) UUID.
     fn uuid(&self) -> Uuid;
+
+    /// A random number below `bound`; 0 if that is 0.
+    fn below(&self, bound: u64) -> u64 {
+        // The last bits of an id are as random as it gets.
+        let (_, bits) = self.uuid().as_u64_pair();
+        (bits << 8 >> 8).checked_rem(bound).unwrap_or(0)
+    }
 }
 
 /// The machine's randomness.
@@ -41,5 +48,21 @@ impl SeededEntropy {
 impl Entropy for SeededEntropy {
     fn uuid(&self) -> Uuid {
         uuid::Builder::from_random_bytes(((u128::from(self.next()) << 64) | u128::from(self.next())).to_be_bytes()).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_below_a_bound_comes_up_about_as_often() {
+        let entropy = SeededEntropy::new(1);
+        let mut times = [0_u32; 16];
+        for _ in 0..16_000 {
+            times[usize::try_from(entropy.below(16)).unwrap()] += 1;
+        }
+        assert!(times.iter().all(|times| (800..1_200).contains(times)), "{times:?}");
+        assert_eq!(entropy.below(0), 0);
     }
 }

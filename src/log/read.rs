@@ -1,6 +1,6 @@
 //! Batches from a position on, and waiting for them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use super::{Error, Log};
 
 /// Shards of one lane whose reads are metered before those that owe nothing are forgotten. *Ours*.
 const READ_SHARDS_MAX: usize = 8;
+/// Readers that wait for the same shard's throughput begin at most so long after it is free, in milliseconds, as chance will have
+/// it. *Ours*: the meters have more slack than that, so nothing is lost.
+const TURN_MILLIS_MAX: u64 = 15;
 
 /// One lane wanted by a reader.
 #[derive(Clone, Copy, Debug)]
@@ -99,11 +102,12 @@ impl Log {
     /// is returned is metered, and a read gives at most a quarter of a second's worth of a shard.
     pub async fn read(&self, wants: &[Want], wait: Wait, bytes_max: usize, reader: Reader<'_>) -> Vec<Result<Page, Error>> {
         let (bytes_min, until) = match wait {
-            Wait::No => return self.read_now(wants, bytes_max, reader).await.keep(&BTreeSet::new()),
+            Wait::No => return self.read_now(wants, bytes_max, reader, &mut Turns::default()).await.keep(&Turns::default()),
             Wait::Enough { bytes_min } => (bytes_min, None),
             Wait::For { bytes_min, at_most } => (bytes_min, Some(Instant::now() + at_most)),
         };
-        let (bell, mut over) = (Arc::new(Notify::new()), BTreeSet::new());
+        let bell = Arc::new(Notify::new());
+        let mut turns = Turns { bell: Some(bell.clone()), begin: BTreeMap::new() };
         loop {
             // Listening first, so that what comes between the look and the wait rings.
             if until.is_some() {
@@ -111,32 +115,39 @@ impl Log {
                     cell.state.lock().listen(&bell);
                 }
             }
-            let look = self.read_now(wants, bytes_max, reader).await;
+            let look = self.read_now(wants, bytes_max, reader, &mut turns).await;
             if look.bytes >= bytes_min || look.is_cut || look.pages.iter().any(Result::is_err) {
-                return look.keep(&over);
+                return look.keep(&turns);
             }
             let Some(until) = until else { return look.without_batches() };
-            over.extend(look.over());
             // Who waits holds nothing.
             let wake = look.free_at.map_or(until, |free_at| free_at.min(until));
             drop(look);
             let rang = tokio::time::timeout_at(wake, bell.notified()).await.is_ok();
             if !rang && wake == until {
-                return self.read_now(wants, bytes_max, reader).await.keep(&over);
+                return self.read_now(wants, bytes_max, reader, &mut turns).await.keep(&turns);
             }
         }
     }
 
-    async fn read_now<'a>(&self, wants: &[Want], bytes_max: usize, reader: Reader<'a>) -> Look<'a> {
+    async fn read_now<'a>(&self, wants: &[Want], bytes_max: usize, reader: Reader<'a>, turns: &mut Turns) -> Look<'a> {
         let mut look = Look::default();
         for want in wants {
-            let page = self.read_one(*want, bytes_max, reader, &mut look).await;
+            let page = self.read_one(*want, bytes_max, reader, turns, &mut look).await;
             look.pages.push(page);
         }
         look
     }
 
-    async fn read_one<'a>(&self, want: Want, bytes_max: usize, reader: Reader<'a>, look: &mut Look<'a>) -> Result<Page, Error> {
+    async fn read_one<'a>(
+        &self,
+        want: Want,
+        bytes_max: usize,
+        reader: Reader<'a>,
+        turns: &mut Turns,
+        look: &mut Look<'a>,
+    ) -> Result<Page, Error> {
+        let at = look.pages.len();
         let (stream, cell) = self.lane(want.lane)?;
         let rates = self.inner.env.limits.get().throughput;
         let fan_out = fan_out(&stream, reader);
@@ -157,14 +168,14 @@ impl Log {
         let mut left = bytes_max.saturating_sub(look.bytes).min(want.bytes_max);
         if let Some(toll) = &toll {
             match (toll.wait(), reader) {
-                (wait, _) if wait.is_zero() => {}
+                (wait, _) if wait.is_zero() && turns.has_begun(at) => {}
                 (wait, Reader::Refused) => return Err(toll.refusal(&stream, wait)),
                 (wait, Reader::Patient(_)) => {
                     let nothing = Want { bytes_max: 0, ..want };
                     let (reach, _) = self.blocks(&stream, &cell, nothing, 0, false).await?;
                     let is_over = want.from < reach.tip;
                     if is_over {
-                        look.free_from(Instant::now() + wait);
+                        look.free_from(self.turn(turns, at, &cell, wait));
                     }
                     return Ok(Page { is_over, ..page(reach) });
                 }
@@ -183,7 +194,7 @@ impl Log {
                 // Somebody else was faster.
                 Err(wait) if reader == Reader::Refused => return Err(toll.refusal(&stream, wait)),
                 Err(wait) => {
-                    look.free_from(Instant::now() + wait);
+                    look.free_from(self.turn(turns, at, &cell, wait));
                     return Ok(Page { is_over: true, ..page(reach) });
                 }
             }
@@ -194,6 +205,24 @@ impl Log {
         let next = blocks.last().map_or(want.from, |block| block.batch.header().next_offset());
         let batches = blocks.into_iter().map(|block| block.batch.bytes().clone()).collect();
         Ok(Page { batches, next, records, newest_at, ..page(reach) })
+    }
+
+    /// When a reader that waits has its turn at a shard that is free after `wait`.
+    ///
+    /// Where others wait too, chance decides who is first: they all know the same moment, and would come in the same order each
+    /// time, so that the last of them got nothing for as long as the others have enough to read.
+    fn turn(&self, turns: &mut Turns, at: usize, cell: &LaneCell, wait: Duration) -> Instant {
+        let free_at = Instant::now() + wait;
+        match turns.begin.get(&at) {
+            Some(begin) if *begin >= free_at => *begin,
+            _ => {
+                let is_shared = turns.bell.as_ref().is_some_and(|bell| cell.state.lock().has_other_listeners(bell));
+                let millis = if is_shared { self.inner.env.entropy.below(TURN_MILLIS_MAX + 1) } else { 0 };
+                let begin = free_at + Duration::from_millis(millis);
+                turns.begin.insert(at, begin);
+                begin
+            }
+        }
     }
 
     pub(super) async fn blocks(
@@ -227,6 +256,22 @@ impl Log {
     }
 }
 
+/// A reader's turns at shards that were over their throughput when it looked.
+#[derive(Default)]
+struct Turns {
+    /// What is rung for the reader, if it waits.
+    bell: Option<Arc<Notify>>,
+    /// When each turn begins, by the want it is for.
+    begin: BTreeMap<usize, Instant>,
+}
+
+impl Turns {
+    /// Whether the shard of the want `at` may be read, as far as others are concerned.
+    fn has_begun(&self, at: usize) -> bool {
+        self.begin.get(&at).is_none_or(|begin| *begin <= Instant::now())
+    }
+}
+
 /// What one look at all wants found.
 #[derive(Default)]
 struct Look<'a> {
@@ -240,21 +285,15 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The pages, which the reader gets; those of the wants `over` were over their shard's throughput before.
-    fn keep(mut self, over: &BTreeSet<usize>) -> Vec<Result<Page, Error>> {
+    /// The pages, which the reader gets; those with a turn had to wait for their shard's throughput.
+    fn keep(mut self, turns: &Turns) -> Vec<Result<Page, Error>> {
         self.paid.drain(..).for_each(Paid::keep);
-        for at in over {
+        for at in turns.begin.keys() {
             if let Some(Ok(page)) = self.pages.get_mut(*at) {
                 page.is_over = true;
             }
         }
         self.pages
-    }
-
-    /// The wants that are over their shard's throughput.
-    fn over(&self) -> impl Iterator<Item = usize> + '_ {
-        let over = |page: &Result<Page, Error>| page.as_ref().is_ok_and(|page| page.is_over);
-        self.pages.iter().enumerate().filter(move |(_, page)| over(page)).map(|(at, _)| at)
     }
 
     /// The pages for a reader who does not want what is on them.

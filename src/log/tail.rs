@@ -211,6 +211,11 @@ impl LaneState {
         self.bells.insert(Arc::as_ptr(bell).addr(), Arc::downgrade(bell));
     }
 
+    /// Whether somebody else than the owner of `bell` listens.
+    pub(super) fn has_other_listeners(&self, bell: &Arc<Notify>) -> bool {
+        self.bells.iter().any(|(address, other)| *address != Arc::as_ptr(bell).addr() && other.strong_count() > 0)
+    }
+
     fn ring(&mut self) {
         for bell in self.bells.drain().filter_map(|(_, bell)| bell.upgrade()) {
             bell.notify_one();
