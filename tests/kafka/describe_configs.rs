@@ -116,3 +116,25 @@ async fn resources_that_are_not_there_are_refused_in_words() {
         assert_eq!(result.error_message.is_some(), code != 0);
     }
 }
+
+/// Those configs that are more than stored and shown.
+#[tokio::test(start_paused = true)]
+async fn the_readmes_table_of_topic_configs_is_true() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let request =
+        DescribeConfigsRequest::default().with_resources(vec![resource(TOPIC, "orders")]).with_include_documentation(true);
+    let described = gateway.kafka().call(4, request).await.results.remove(0).configs;
+    let mut table = "| config | default | what it does |\n|---|---|---|\n".to_owned();
+    for config in described {
+        let documentation = config.documentation.unwrap();
+        let value = config.value.filter(|value| !value.is_empty() && !config.read_only);
+        let value = value.map_or_else(|| "–".to_owned(), |value| format!("`{}`", &*value));
+        let note = if config.read_only { " Read-only." } else { "" };
+        if !documentation.contains("tored and shown only") {
+            table += &format!("| `{}` | {value} | {}{note} |\n", &*config.name, &*documentation);
+        }
+    }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(readme.contains(&format!("<!-- configs:begin -->\n{table}<!-- configs:end -->")), "README.md: write\n{table}");
+}
