@@ -26,7 +26,7 @@ impl Hand {
     }
 }
 
-fn metrics(gateway: &Gateway) -> String {
+pub(super) fn metrics(gateway: &Gateway) -> String {
     let mut stream = TcpStream::connect(gateway.0.http_address().unwrap()).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     let mut answer = String::new();
