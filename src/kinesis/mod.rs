@@ -4,6 +4,7 @@
 //! refusal. Never imports `kafka` or `store`.
 
 mod address;
+mod aggregate;
 mod capacity;
 mod commitment;
 mod context;

@@ -17,7 +17,7 @@ use crate::model::{Offset, SequenceNumber, Settings, Shard, Timestamp};
 use super::context::Context;
 
 /// Characters of a partition key (Kinesis API reference, PutRecord, 2026-11).
-const PARTITION_KEY_CHARS_MAX: usize = 256;
+pub(super) const PARTITION_KEY_CHARS_MAX: usize = 256;
 /// Bytes into which a compressed batch is opened; one is open at a time. *Ours*: twelve times the largest batch.
 const OPEN_BYTES_MAX: usize = 128 << 20;
 

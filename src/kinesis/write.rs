@@ -9,12 +9,15 @@ use crate::batch::{Builder, Draft};
 use crate::log::{Appending, Error, Patience, Stream};
 use crate::model::{HashKey, Offset, SequenceNumber, Settings, Shard};
 
+use super::aggregate::{self, UserRecord};
 use super::context::Context;
 use super::placement;
 use super::refusal::{argument, internal_failure, throughput};
 
 /// How often shards may be split or merged under a write before it is given up. *Ours*.
 const ROUTINGS_MAX: usize = 10;
+/// Bytes of data and keys in one batch: those of the largest PutRecords, whose aggregates may take more when they are open. *Ours*.
+const BATCH_BYTES_MAX: usize = 10 << 20;
 
 /// A record on its way in.
 #[derive(Clone, Debug)]
@@ -89,116 +92,186 @@ pub(super) fn check_size(entry: &Entry<'_>, settings: &Settings, path: &dyn Fn()
     Ok(())
 }
 
-/// Records that go to one shard together.
-struct Group {
+/// What is written of an entry: the record that it is, or one of the user records in it.
+struct Part<'a> {
+    /// Its place among the parts of all entries.
+    number: usize,
+    /// The number of its entry.
+    entry: usize,
+    /// What its entry costs, as it was sent; `None` in all but the first part of an entry, which stands for it.
+    cost: Option<u64>,
+    key: Option<&'a str>,
+    place: HashKey,
+    data: &'a [u8],
+}
+
+/// What is written of all entries, in their order.
+async fn parts<'a>(entries: &[Entry<'a>], settings: &Settings) -> Vec<Part<'a>> {
+    let mut parts = Vec::with_capacity(entries.len());
+    for (entry, sent) in entries.iter().enumerate() {
+        let &Entry { key, place, data } = sent;
+        let records = if settings.deaggregate { aggregate::open(data) } else { None };
+        let Some(records) = records else {
+            parts.push(Part { number: parts.len(), entry, cost: Some(sent.bytes()), key, place, data });
+            continue;
+        };
+        let mut cost = Some(sent.bytes());
+        for UserRecord { key, place: own, data } in records {
+            // Where chance says where an aggregate goes, its records stay together.
+            let place = if settings.spread { place } else { own };
+            parts.push(Part { number: parts.len(), entry, cost: cost.take(), key: Some(key), place, data });
+        }
+        // Thousands of keys may have been hashed; others are served in between.
+        tokio::task::yield_now().await;
+    }
+    parts
+}
+
+/// How many of the first of these parts make a batch: at least one.
+fn fitting(parts: &[Part<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |part: &&Part<'_>| {
+        bytes += part.key.map_or(0, str::len) + part.data.len();
+        bytes <= BATCH_BYTES_MAX
+    };
+    parts.iter().take_while(fits).count().max(1)
+}
+
+/// What became of entries; nothing yet if nothing is known of their first parts.
+struct Results(Vec<Option<Result<Written, Refusal>>>);
+
+impl Results {
+    /// A part was written. Its entry has the number of its first one.
+    fn note(&mut self, part: &Part<'_>, number: SequenceNumber) {
+        if let Some(slot @ None) = self.0.get_mut(part.entry).filter(|_| part.cost.is_some()) {
+            *slot = Some(Ok(Written { number }));
+        }
+    }
+
+    /// Parts are not written, nor are their entries then.
+    fn refuse<'a>(&mut self, parts: impl IntoIterator<Item = &'a Part<'a>>, refusal: &Refusal) {
+        for part in parts {
+            if let Some(slot) = self.0.get_mut(part.entry) {
+                *slot = Some(Err(refusal.clone()));
+            }
+        }
+    }
+
+    fn is_refused(&self, part: &Part<'_>) -> bool {
+        matches!(self.0.get(part.entry), Some(Some(Err(_))))
+    }
+}
+
+/// Parts that go to one shard together.
+struct Group<'a> {
     shard: Shard,
-    entries: Vec<usize>,
+    parts: Vec<Part<'a>>,
     appending: Appending,
 }
 
 impl Context {
-    /// Writes records, each shard's in their order and as one batch; what became of each. Durable when it returns.
+    /// Writes entries, each shard's in their order and as one batch if it is not too large; what became of each. Durable when it
+    /// returns.
+    ///
+    /// Where the stream opens aggregates, each user record goes to the shard that it belongs to. Who gathers records knows the shards
+    /// and puts together what belongs to one; but shards change meanwhile, and there are libraries that do not ask. KCL drops an
+    /// aggregate with a record of another shard. Here nothing is lost that was acknowledged; the price is that KPL, which repeats an
+    /// aggregate when another shard is answered than it knows of, has its records written twice then.
+    ///
+    /// An aggregate costs what it costs on AWS: one record of its bytes, in the shard of its first user record, which is where KPL
+    /// sends it. Its answer has the number of that record, as a batch has the offset of its first one: the shard is the one that KPL
+    /// expects, who reads from that number on finds all of them, and as long as all go to one shard a record's sub-sequence number is
+    /// how far behind it lies. If one of its records cannot be written the entry is refused, although others may be there.
     pub(super) async fn write(&self, stream: &Stream, entries: &[Entry<'_>]) -> Vec<Result<Written, Refusal>> {
-        let mut results: Vec<Result<Written, Refusal>> = vec![Err(internal_failure()); entries.len()];
-        let mut pending: Vec<usize> = (0..entries.len()).collect();
+        let mut results = Results(vec![None; entries.len()]);
+        let mut pending = parts(entries, &stream.settings()).await;
         for _ in 0..ROUTINGS_MAX {
             if pending.is_empty() {
                 break;
             }
-            let (groups, mut closed) = self.begin(stream, entries, &pending, &mut results);
-            for Group { shard, entries, appending } in groups {
+            let (groups, mut closed) = self.begin(stream, pending, &mut results);
+            for Group { shard, parts, appending } in groups {
                 match appending.durable().await {
                     Ok(appended) => {
                         let first = appended.base.unwrap_or_default();
-                        for (at, offset) in entries.into_iter().zip(first.0..) {
-                            let number = SequenceNumber::of(shard.id, shard.created_at, Offset(offset), appended.arrived_at);
-                            set(&mut results, at, Ok(Written { number }));
+                        for (part, offset) in parts.iter().zip(first.0..) {
+                            let offset = Offset(offset);
+                            results.note(part, SequenceNumber::of(shard.id, shard.created_at, offset, appended.arrived_at));
                         }
                     }
-                    Err(Error::ShardClosed { .. }) => closed.extend(entries),
-                    Err(error) => {
-                        let refusal = self.refused(&error);
-                        entries.into_iter().for_each(|at| set(&mut results, at, Err(refusal.clone())));
-                    }
+                    Err(Error::ShardClosed { .. }) => closed.extend(parts),
+                    Err(error) => results.refuse(&parts, &self.refused(&error)),
                 }
             }
-            closed.sort_unstable();
+            closed.sort_unstable_by_key(|part| part.number);
             pending = closed;
         }
-        results
+        results.refuse(&pending, &internal_failure());
+        results.0.into_iter().map(|result| result.unwrap_or_else(|| Err(internal_failure()))).collect()
     }
 
-    /// Begins to write the records that are `pending`: those that are on their way, and those whose shards were closed meanwhile.
-    fn begin(
-        &self,
-        stream: &Stream,
-        entries: &[Entry<'_>],
-        pending: &[usize],
-        results: &mut [Result<Written, Refusal>],
-    ) -> (Vec<Group>, Vec<usize>) {
+    /// Begins to write the parts that are `pending`: those that are on their way, and those whose shards were closed meanwhile.
+    fn begin<'a>(&self, stream: &Stream, pending: Vec<Part<'a>>, results: &mut Results) -> (Vec<Group<'a>>, Vec<Part<'a>>) {
         let (mut groups, mut closed) = (Vec::new(), Vec::new());
-        let mut routed = BTreeMap::<_, (Shard, Vec<usize>)>::new();
-        for at in pending {
-            let Some(entry) = entries.get(*at) else { continue };
-            match stream.route(entry.place) {
-                Ok(shard) => routed.entry(shard.id).or_insert_with(|| (shard, Vec::new())).1.push(*at),
-                Err(error) => set(results, *at, Err(self.refused(&error))),
+        let mut routed = BTreeMap::<_, (Shard, Vec<Part<'a>>)>::new();
+        for part in pending {
+            match stream.route(part.place) {
+                Ok(shard) => routed.entry(shard.id).or_insert_with(|| (shard, Vec::new())).1.push(part),
+                Err(error) => results.refuse([&part], &self.refused(&error)),
             }
         }
-        for (shard, wanted) in routed.into_values() {
-            match self.begin_one(stream, &shard, entries, &wanted, results) {
-                Ok(Some((entries, appending))) => groups.push(Group { shard, entries, appending }),
-                Ok(None) => {}
-                Err(Error::ShardClosed { .. }) => closed.extend(wanted),
-                Err(error) => {
-                    let refusal = self.refused(&error);
-                    wanted.into_iter().for_each(|at| set(results, at, Err(refusal.clone())));
+        // All that is owed is paid before anything is written, since an entry that is refused in one shard is not written to others.
+        let mut paid = Vec::with_capacity(routed.len());
+        for (shard, parts) in routed.into_values() {
+            match self.pay(stream, &shard, &parts, results) {
+                Ok(()) => paid.push((shard, parts)),
+                Err(Error::ShardClosed { .. }) => closed.extend(parts),
+                Err(error) => results.refuse(&parts, &self.refused(&error)),
+            }
+        }
+        for (shard, mut parts) in paid {
+            parts.retain(|part| !results.is_refused(part));
+            while !parts.is_empty() {
+                let behind = parts.split_off(fitting(&parts));
+                match self.append(stream, &shard, &parts) {
+                    Ok(appending) => groups.push(Group { shard: shard.clone(), parts, appending }),
+                    Err(Error::ShardClosed { .. }) => closed.extend(parts),
+                    Err(error) => results.refuse(&parts, &self.refused(&error)),
                 }
+                parts = behind;
             }
         }
         (groups, closed)
     }
 
-    /// Begins to write to one shard what it carries.
-    fn begin_one(
-        &self,
-        stream: &Stream,
-        shard: &Shard,
-        entries: &[Entry<'_>],
-        wanted: &[usize],
-        results: &mut [Result<Written, Refusal>],
-    ) -> Result<Option<(Vec<usize>, Appending)>, Error> {
-        let all: Vec<_> = wanted.iter().filter_map(|at| Some((*at, entries.get(*at)?))).collect();
-        let bytes: Vec<_> = all.iter().map(|(_, entry)| entry.bytes()).collect();
+    /// Has a shard carry the entries that these parts stand for; those that it cannot carry are refused.
+    fn pay(&self, stream: &Stream, shard: &Shard, parts: &[Part<'_>], results: &mut Results) -> Result<(), Error> {
+        let (owing, bytes): (Vec<_>, Vec<_>) = parts.iter().filter_map(|part| Some((part, part.cost?))).unzip();
         let carried = self.log.afford(stream.id(), shard.id, &bytes)?;
-        let (mut builder, mut taken) = (Builder::default(), Vec::with_capacity(all.len()));
-        let created_at = self.now();
-        for ((at, entry), is_carried) in all.into_iter().zip(carried) {
+        for (part, is_carried) in owing.into_iter().zip(carried) {
             if !is_carried {
-                set(results, at, Err(self.over_throughput(stream, shard)));
-                continue;
+                results.refuse([part], &self.over_throughput(stream, shard));
             }
-            let (key, value) = (entry.key.map(str::as_bytes), Some(entry.data.as_ref()));
-            builder = builder.record(Draft { key, value, created_at, ..Draft::default() });
-            taken.push(at);
         }
-        if taken.is_empty() {
-            return Ok(None);
-        }
-        let batch = builder.build()?;
-        let appending = self.log.append_to_shard(stream.id(), shard.id, &batch, Patience::Paid)?;
-        Ok(Some((taken, appending)))
+        Ok(())
+    }
+
+    /// Begins to write to one shard what it carries.
+    fn append(&self, stream: &Stream, shard: &Shard, parts: &[Part<'_>]) -> Result<Appending, Error> {
+        let created_at = self.now();
+        let drafts = parts.iter().map(|part| Draft {
+            key: part.key.map(str::as_bytes),
+            value: Some(part.data),
+            created_at,
+            ..Draft::default()
+        });
+        let batch = drafts.fold(Builder::default(), Builder::record).build()?;
+        self.log.append_to_shard(stream.id(), shard.id, &batch, Patience::Paid)
     }
 
     /// A shard carries no more for now.
     pub(super) fn over_throughput(&self, stream: &Stream, shard: &Shard) -> Refusal {
         let (name, account) = (stream.name(), &self.account);
         throughput(format!("Rate exceeded for shard {} in stream {name} under account {account}.", shard.id))
-    }
-}
-
-fn set(results: &mut [Result<Written, Refusal>], at: usize, result: Result<Written, Refusal>) {
-    if let Some(slot) = results.get_mut(at) {
-        *slot = result;
     }
 }

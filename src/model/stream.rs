@@ -141,6 +141,10 @@ pub struct Settings {
     /// Whether records are spread over all open shards whatever their keys say (Kinesis: RecordDistributionStrategy AUTO).
     #[serde(default)]
     pub spread: bool,
+    /// Whether the aggregates that the Kinesis Producer Library puts are opened when they are written, so that each of their user
+    /// records is a record of the log.
+    #[serde(default)]
+    pub deaggregate: bool,
     /// What its owner calls it by, beside its name. At most [`limits::TAGS_MAX`].
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -171,6 +175,7 @@ impl Default for Settings {
             mode: Mode::Provisioned,
             fan_out: BTreeMap::new(),
             spread: false,
+            deaggregate: false,
             tags: BTreeMap::new(),
             policy: None,
             encryption_key: None,

@@ -1,14 +1,16 @@
 //! Both doors at once: one log, one set of streams.
 
+mod aggregates;
 mod records;
 mod streams;
 
 use bytes::Bytes;
-use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::{FetchRequest, IncrementalAlterConfigsRequest};
 use shardgate::batch::{Batch, Builder, Draft, Record};
 
-use crate::support::{Kafka, name};
+use crate::support::{Kafka, name, text};
 
 /// The offsets and the records of a partition of `orders`, as Kafka clients see them.
 pub(crate) async fn fetched(kafka: &mut Kafka, partition: i32, from: i64) -> Vec<(i64, Record)> {
@@ -32,4 +34,13 @@ pub(crate) async fn fetched(kafka: &mut Kafka, partition: i32, from: i64) -> Vec
 /// A batch of one record.
 pub(crate) fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> Bytes {
     Builder::default().record(Draft { key, value, ..Draft::default() }).build().unwrap().bytes().clone()
+}
+
+/// Sets a config of `orders`.
+pub(crate) async fn set(kafka: &mut Kafka, key: &str, value: &str) {
+    let config = AlterableConfig::default().with_name(text(key)).with_value(Some(text(value))).with_config_operation(0);
+    let resource = AlterConfigsResource::default().with_resource_type(2).with_resource_name(text("orders"));
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource.with_configs(vec![config])]);
+    let response = kafka.call(1, request).await.responses.remove(0);
+    assert_eq!(response.error_code, 0, "{:?}", response.error_message);
 }

@@ -3,15 +3,13 @@
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest,
-    MetadataRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, MetadataRequest,
 };
 use serde_json::{Value, json};
 use tokio::time::advance;
 
-use super::{fetched, record};
+use super::{fetched, record, set};
 use crate::kinesis::{SECOND, arn, put, records};
 use crate::support::{Gateway, Kafka, Kinesis, name, text};
 
@@ -30,14 +28,6 @@ async fn config(kafka: &mut Kafka, key: &str) -> String {
     let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
     let result = kafka.call(4, request).await.results.remove(0);
     result.configs[0].value.as_ref().unwrap().to_string()
-}
-
-async fn set(kafka: &mut Kafka, key: &str, value: &str) {
-    let config = AlterableConfig::default().with_name(text(key)).with_value(Some(text(value))).with_config_operation(0);
-    let resource = AlterConfigsResource::default().with_resource_type(2).with_resource_name(text("orders"));
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource.with_configs(vec![config])]);
-    let response = kafka.call(1, request).await.responses.remove(0);
-    assert_eq!(response.error_code, 0, "{:?}", response.error_message);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! A gateway in memory, and who speaks to it.
 
+mod aggregates;
 mod batches;
 pub(crate) mod hostile;
 mod kafka;
@@ -24,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(crate) use aggregates::{UserRecord, aggregate};
 pub(crate) use batches::{batch, build, records, stamped};
 pub(crate) use kafka::{Kafka, name, produce, text};
 pub(crate) use kinesis::{AUTHORIZATION, Answered, EventStream, Kinesis};

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::broker_config::LIMITS_PROFILE;
 use super::shown::{Kind, Shown, Source, Synonym};
 use super::topic_config::{
-    CLEANUP_POLICY, COMPACT, FAN_OUT_CONSUMERS, HOUR_MS, LOG_APPEND_TIME, MAX_COMPACTION_LAG, MAX_MESSAGE_BYTES,
+    CLEANUP_POLICY, COMPACT, DEAGGREGATE, FAN_OUT_CONSUMERS, HOUR_MS, LOG_APPEND_TIME, MAX_COMPACTION_LAG, MAX_MESSAGE_BYTES,
     MIN_COMPACTION_LAG, OPEN_SHARDS, READ_ONLY, RETENTION_MS, STREAM_ARN, STREAM_MODE, TABLE, TIMESTAMP_TYPE, TopicConfig, find,
 };
 use super::{Refusal, quoted};
@@ -119,6 +119,7 @@ fn value(config: &TopicConfig, settings: &Settings) -> String {
         MAX_MESSAGE_BYTES => settings.batch_bytes_max.to_string(),
         FAN_OUT_CONSUMERS => settings.fan_out.keys().cloned().collect::<Vec<_>>().join(","),
         STREAM_MODE => settings.mode.to_string(),
+        DEAGGREGATE => settings.deaggregate.to_string(),
         TIMESTAMP_TYPE if settings.arrival_stamped => LOG_APPEND_TIME.to_owned(),
         TIMESTAMP_TYPE => config.default.to_owned(),
         name => settings.notes.get(name).map_or(config.default, String::as_str).to_owned(),
@@ -158,6 +159,7 @@ fn build(before: &Settings, set: Set) -> Result<Settings, Refusal> {
             .unwrap_or(defaults.batch_bytes_max),
         arrival_stamped: set.get(TIMESTAMP_TYPE).is_some_and(|kind| kind == LOG_APPEND_TIME),
         keys_required: compacted,
+        deaggregate: set.get(DEAGGREGATE).is_some_and(|flag| flag == "true"),
         mode: set.get(STREAM_MODE).and_then(|mode| mode.parse().ok()).unwrap_or_default(),
         fan_out: set
             .get(FAN_OUT_CONSUMERS)
@@ -323,6 +325,15 @@ mod tests {
         assert_eq!(settings.mode, Mode::OnDemand);
         assert_eq!(shown(&settings, "kinesis.stream.mode"), ("ON_DEMAND".to_owned(), Source::Topic));
         assert_eq!(changed(&settings, &[Change::Delete("kinesis.stream.mode")]).unwrap().mode, Mode::Provisioned);
+    }
+
+    #[test]
+    fn aggregates_are_opened_where_that_is_set() {
+        let settings = created(&[("kinesis.deaggregate", "TRUE")]);
+        assert!(settings.deaggregate);
+        assert_eq!(shown(&settings, "kinesis.deaggregate"), ("true".to_owned(), Source::Topic));
+        assert!(!changed(&settings, &[Change::Delete("kinesis.deaggregate")]).unwrap().deaggregate);
+        assert!(changed(&settings, &[Change::Set("segment.ms", "1")]).unwrap().deaggregate);
     }
 
     #[test]

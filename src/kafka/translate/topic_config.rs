@@ -21,6 +21,8 @@ pub(super) const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 pub(super) const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 /// Name of the consumers that have read throughput of their own.
 pub(super) const FAN_OUT_CONSUMERS: &str = "kinesis.fanout.consumers";
+/// Name of whether aggregates of the Kinesis Producer Library are opened.
+pub(super) const DEAGGREGATE: &str = "kinesis.deaggregate";
 /// Name of who decides how many shards there are.
 pub(super) const STREAM_MODE: &str = "kinesis.stream.mode";
 /// Name of the compaction delay.
@@ -178,6 +180,16 @@ pub(super) const TABLE: &[TopicConfig] = &[
         accepts: Accepts::Whole(0, INT_MAX),
         broker_name: Some("log.index.interval.bytes"),
         documentation: "Bytes between entries of the offset index. Stored and shown only: the store has its own index.",
+    },
+    TopicConfig {
+        name: DEAGGREGATE,
+        kind: Kind::Boolean,
+        default: "false",
+        accepts: Accepts::Flag,
+        broker_name: None,
+        documentation: "Whether aggregates of the Kinesis Producer Library are opened when they are put: each user record gets an \
+                        offset and a sequence number of its own, for consumers of either kind. Counts for later writes; records \
+                        that Kafka's producers write stay as they are.",
     },
     TopicConfig {
         name: FAN_OUT_CONSUMERS,
@@ -648,6 +660,7 @@ mod tests {
             ("delete.retention.ms", "9223372036854775808", "0 to 9223372036854775807"),
             ("flush.messages", "0", "1 to "),
             ("follower.replication.throttled.replicas", "*,0:1", "partition:broker"),
+            ("kinesis.deaggregate", "1", "true, false"),
             ("kinesis.fanout.consumers", "a,b,a", "each once"),
             ("kinesis.stream.mode", "on-demand", "PROVISIONED, ON_DEMAND"),
             ("kinesis.fanout.consumers", "a b", "at most 20 names of 1 to 128 characters"),

@@ -2,6 +2,9 @@
 //!
 //! How we differ from AWS: a record's size counts its key for the limit of the stream, as the API reference says, also where AWS
 //! was seen to look at the data alone.
+//!
+//! Beyond AWS: a stream may open the aggregates of the Kinesis Producer Library (`kinesis.deaggregate`). Such a record is answered with
+//! the number of its first user record.
 
 use tokio::time::Instant;
 

@@ -2,6 +2,9 @@
 //!
 //! A record that breaks a rule has the whole request refused; a record that its shard cannot carry is refused on its own. The records
 //! of one shard are one batch in the log.
+//!
+//! Beyond AWS: a stream may open the aggregates of the Kinesis Producer Library (`kinesis.deaggregate`). Such a record is answered with
+//! the number of its first user record.
 
 use tokio::time::Instant;
 
