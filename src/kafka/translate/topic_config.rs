@@ -581,7 +581,7 @@ mod tests {
     fn every_topic_config_of_kafka_is_known_and_no_other_but_our_own() {
         let (ours, kafkas): (Vec<_>, Vec<_>) =
             TABLE.iter().map(|config| config.name).partition(|name| name.starts_with("kinesis."));
-        assert_eq!((kafkas, ours), (KAFKA_4_4.to_vec(), vec![FAN_OUT_CONSUMERS, STREAM_MODE]));
+        assert_eq!((kafkas, ours), (KAFKA_4_4.to_vec(), vec![DEAGGREGATE, FAN_OUT_CONSUMERS, STREAM_MODE]));
     }
 
     #[test]
