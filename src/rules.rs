@@ -131,4 +131,4 @@
 //!
 //! | proved by | Kinesis | Kafka |
 //! |---|---|---|
-//! | a hundred thousand steps of the log in memory are those of the model (`tests/log/model.rs`)<br>histories of the log on disk are those of the model (`tests/log/model.rs`) | Random writes, reads, splits, merges, time and restarts, held against a model of a few dozen lines | The log's part is the same |
+//! | a hundred thousand steps of the log in memory are those of the model (`tests/log/model.rs`)<br>histories of the log on disk are those of the model (`tests/log/model.rs`)<br>histories at both doors are those of the model (`tests/bridge/history.rs`) | Random writes, reads, splits, merges, time and restarts, held against a model of a few dozen lines | The same, and both sides in turn against the same model |

@@ -2,9 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use proptest::prelude::*;
 use serde_json::{Value, json};
-use shardgate::model::{HashKey, HashKeyRange, SequenceNumber, ShardId, Timestamp};
+use shardgate::model::{SequenceNumber, ShardId, Timestamp};
 use tokio::time::advance;
 
 use super::{fetched, record};
@@ -121,121 +120,4 @@ async fn what_is_put_while_shards_change_is_there_once_and_in_the_order_of_each_
     }
     assert_eq!(found.len(), 12);
     assert!(found.values().all(|numbers| numbers.iter().copied().eq(0..40)), "{found:?}");
-}
-
-/// What somebody does at one of the doors.
-#[derive(Clone, Debug)]
-enum Step {
-    Put(Vec<u128>),
-    Produce(i32),
-    Split(usize),
-    Merge(usize),
-    Pass(u64),
-    Restart,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        6 => prop::collection::vec(any::<u128>(), 1..5).prop_map(Step::Put),
-        6 => (0..6).prop_map(Step::Produce),
-        1 => (0..4_usize).prop_map(Step::Split),
-        1 => (0..4_usize).prop_map(Step::Merge),
-        2 => (1..4_000_u64).prop_map(Step::Pass),
-        1 => Just(Step::Restart),
-    ];
-    prop::collection::vec(step, 1..40)
-}
-
-/// Open shards in the order of their keys.
-fn open(gateway: &Gateway) -> Vec<(ShardId, HashKeyRange)> {
-    let shards = gateway.log.stream("orders").unwrap().shards();
-    let mut open: Vec<_> = shards.iter().filter(|shard| shard.is_open()).map(|shard| (shard.id, shard.keys)).collect();
-    open.sort_by_key(|(_, keys)| keys.start);
-    open
-}
-
-async fn take(mut gateway: Gateway, steps: &[Step]) -> Gateway {
-    let mut written = 0;
-    for step in steps {
-        let kinesis = gateway.kinesis();
-        match step {
-            Step::Put(keys) => {
-                let entry = |(at, key): (usize, &u128)| json!({"PartitionKey": "k", "ExplicitHashKey": key.to_string(), "Data": STANDARD.encode(format!("{}", written + at))});
-                let entries: Vec<_> = keys.iter().enumerate().map(entry).collect();
-                let answer = kinesis.call("PutRecords", json!({"StreamName": "orders", "Records": entries})).await;
-                for (key, result) in keys.iter().zip(answer["Records"].as_array().unwrap()) {
-                    let owner = open(&gateway).into_iter().find(|(_, keys)| keys.start.0 <= *key && *key <= keys.end.0).unwrap();
-                    assert_eq!(number(&result["SequenceNumber"]).shard, owner.0);
-                }
-                written += keys.len();
-            }
-            Step::Produce(partition) => {
-                let lanes = gateway.log.stream("orders").unwrap().lanes() as i32;
-                gateway.kafka().produce("orders", partition % lanes, record(None, Some(written.to_string().as_bytes()))).await;
-                written += 1;
-            }
-            Step::Split(at) => {
-                let open = open(&gateway);
-                let (shard, keys) = open[at % open.len()];
-                if let Some((_, high)) = keys.split() {
-                    let key = high.start.to_string();
-                    let input = json!({"StreamName": "orders", "ShardToSplit": shard.to_string(), "NewStartingHashKey": key});
-                    kinesis.call("SplitShard", input).await;
-                }
-            }
-            Step::Merge(at) => {
-                let open = open(&gateway);
-                if open.len() > 1 {
-                    let at = at % (open.len() - 1);
-                    let (one, other) = (open[at].0.to_string(), open[at + 1].0.to_string());
-                    let input = json!({"StreamName": "orders", "ShardToMerge": one, "AdjacentShardToMerge": other});
-                    kinesis.call("MergeShards", input).await;
-                }
-            }
-            Step::Pass(millis) => advance(std::time::Duration::from_millis(*millis)).await,
-            Step::Restart => gateway = gateway.restarted(),
-        }
-    }
-    check(&gateway, written).await;
-    gateway
-}
-
-/// Both doors show the same records: every one once, under the number of its offset, and each shard's in order.
-async fn check(gateway: &Gateway, written: usize) {
-    let (kinesis, mut kafka, stream) = (gateway.kinesis(), gateway.kafka(), gateway.log.stream("orders").unwrap());
-    let mut by_kinesis = Vec::new();
-    for shard in stream.shards().iter() {
-        let found = records(&kinesis, "orders", &shard.id.0.to_string()).await;
-        assert!(found.is_sorted_by(|(before, _), (after, _)| before < after));
-        for (text, data) in found {
-            let number: SequenceNumber = text.parse().unwrap();
-            assert_eq!((number.shard, number.shard_created), (shard.id, shard.start().shard_created));
-            by_kinesis.push((shard.lane.0, number.offset().unwrap().0, data));
-        }
-    }
-    let mut by_kafka = Vec::new();
-    for lane in 0..stream.lanes() {
-        for (offset, record) in fetched(&mut kafka, lane as i32, 0).await {
-            by_kafka.push((lane, offset, String::from_utf8(record.value.unwrap().to_vec()).unwrap()));
-        }
-    }
-    by_kinesis.sort();
-    assert_eq!(by_kinesis, by_kafka);
-    let mut values: Vec<usize> = by_kafka.iter().map(|(_, _, value)| value.parse().unwrap()).collect();
-    values.sort_unstable();
-    assert!(values.into_iter().eq(0..written), "every record once");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 40, ..ProptestConfig::default() })]
-    #[test]
-    fn whatever_is_done_at_either_door_both_show_the_same_records(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let gateway = Gateway::start();
-            gateway.stream("orders", 2).await;
-            assert_eq!(open(&gateway)[1].1.start, HashKey(1 << 127));
-            take(gateway, &steps).await;
-        });
-    }
 }

@@ -7,6 +7,7 @@ mod ages;
 mod appends;
 mod model;
 mod on_demand;
+pub(crate) mod plain;
 mod reads;
 mod reshard;
 mod retention;

@@ -1,26 +1,16 @@
-//! Random histories of a stream, held against the plainest log there could be: lists, searched from one end.
+//! Random histories of a stream, held against the plainest log there could be.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use shardgate::model::limits::PRODUCER_IDLE_MAX;
-use shardgate::model::{HashKey, Limits, SequenceNumber, Shard, ShardId, Throughput};
+use shardgate::model::{HashKey, SequenceNumber, ShardId};
 use tokio::time::advance;
 
+use super::plain::{LANES, LIMITS, Plain};
 use super::*;
 
-/// Writes are metered as on Kinesis; reads are not, because they are what the comparison is made of.
-const LIMITS: Limits = Limits {
-    throughput: Some(Throughput {
-        write_bytes: 1 << 20,
-        write_records: 1_000,
-        read_bytes: 1 << 50,
-        reads: 1 << 30,
-        fan_out_bytes: 1 << 50,
-    }),
-};
-const LANES: u32 = 2;
 /// Beyond this many open shards the stream is only merged.
 const OPEN_MAX: usize = 12;
 const PRODUCERS: usize = 2;
@@ -98,183 +88,21 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A stream as lists.
-struct Plain {
-    now: i64,
-    retention: i64,
-    shards: Vec<Plot>,
-    lanes: Vec<Row>,
-    /// Of each producer and lane written to: what it wrote last, and where and when that went; `None` if to another lane.
-    sent: BTreeMap<(usize, usize), (Batch, Option<i64>, i64)>,
-    sequences: BTreeMap<(usize, usize), i32>,
-    values: u64,
-}
-
-/// A shard.
-struct Plot {
-    lane: usize,
-    parents: Vec<usize>,
-    keys: (u128, u128),
-    first: i64,
-    end: Option<i64>,
-    created: i64,
-    closed: Option<i64>,
-    /// Used bytes and records, in thousandths, and when.
-    used: (u64, u64, i64),
-}
-
-/// A lane.
-#[derive(Default)]
-struct Row {
-    records: Vec<(i64, String)>,
-    /// Offsets below were gone when the retention was raised.
-    gone: usize,
-}
-
-impl Plain {
-    fn new() -> Self {
-        let half = u128::MAX / 2;
-        let plot = |lane, keys| Plot { created: START.0, used: (0, 0, START.0), ..Plot::over(lane, keys) };
-        let shards = vec![plot(0, (0, half)), plot(1, (half + 1, u128::MAX))];
-        Self {
-            now: START.0,
-            retention: 24 * 3_600_000,
-            shards,
-            lanes: (0..LANES).map(|_| Row::default()).collect(),
-            sent: BTreeMap::new(),
-            sequences: BTreeMap::new(),
-            values: 0,
-        }
-    }
-
-    fn open(&self) -> impl Iterator<Item = (usize, &Plot)> {
-        self.shards.iter().enumerate().filter(|(_, plot)| plot.end.is_none())
-    }
-
-    fn owner(&self, key: u128) -> usize {
-        self.open().find(|(_, plot)| plot.keys.0 <= key && key <= plot.keys.1).unwrap().0
-    }
-
-    /// The shard that takes what is written to a lane.
-    fn taker(&self, lane: usize) -> usize {
-        let last = self.shards.iter().rposition(|plot| plot.lane == lane).unwrap();
-        self.owner(self.shards[last].keys.0)
-    }
-
-    fn horizon(&self, lane: usize) -> i64 {
-        let row = &self.lanes[lane];
-        let over = row.records.iter().take_while(|(arrived_at, _)| arrived_at + self.retention <= self.now).count();
-        i64::try_from(over.max(row.gone)).unwrap()
-    }
-
-    fn tip(&self, lane: usize) -> i64 {
-        i64::try_from(self.lanes[lane].records.len()).unwrap()
-    }
-
-    /// Whether the shard carries so much more.
-    fn admit(&mut self, shard: usize, bytes: u64, records: u64) -> bool {
-        let (used_bytes, used_records, then) = self.shards[shard].used;
-        let passed = u64::try_from(self.now - then).unwrap();
-        let bytes = used_bytes.saturating_sub(passed * (1 << 20)) + bytes * 1_000;
-        let records = used_records.saturating_sub(passed * 1_000) + records * 1_000;
-        // Streams take batches of 12 bytes more than a record may have.
-        let is_carried = bytes <= ((1 << 20) + 12) * 1_000 && records <= 1_000_000;
-        if is_carried {
-            self.shards[shard].used = (bytes, records, self.now);
-        }
-        is_carried
-    }
-
-    /// Values that nobody wrote before.
-    fn fresh(&mut self, records: usize, bytes: usize) -> Vec<String> {
-        let mut value = || {
-            self.values += 1;
-            format!("{}{}", self.values, ".".repeat(bytes))
-        };
-        (0..records).map(|_| value()).collect()
-    }
-
-    fn write(&mut self, lane: usize, values: &[String]) -> i64 {
-        let base = self.tip(lane);
-        let now = self.now;
-        self.lanes[lane].records.extend(values.iter().map(|value| (now, value.clone())));
-        base
-    }
-
-    fn close(&mut self, shards: &[usize]) -> i64 {
-        let second = self.now / 1_000 * 1_000;
-        let closed = shards.iter().map(|shard| self.shards[*shard].created).chain([second]).max().unwrap();
-        for shard in shards {
-            let end = self.tip(self.shards[*shard].lane);
-            (self.shards[*shard].end, self.shards[*shard].closed) = (Some(end), Some(closed));
-        }
-        closed + 1_000
-    }
-
-    fn bear(&mut self, lane: usize, parents: Vec<usize>, keys: (u128, u128), created: i64) {
-        if lane == self.lanes.len() {
-            self.lanes.push(Row::default());
-        }
-        let (first, used) = (self.tip(lane), (0, 0, self.now));
-        self.shards.push(Plot { parents, first, created, used, ..Plot::over(lane, keys) });
-    }
-
-    /// `false`: it cannot be done.
-    fn split(&mut self, shard: usize, key: u128) -> bool {
-        let Some(Plot { lane, keys, end: None, .. }) = self.shards.get(shard) else { return false };
-        let (lane, keys) = (*lane, *keys);
-        if key <= keys.0.saturating_add(1) || key >= keys.1 {
-            return false;
-        }
-        let created = self.close(&[shard]);
-        self.bear(lane, vec![shard], (keys.0, key - 1), created);
-        self.bear(self.lanes.len(), vec![shard], (key, keys.1), created);
-        true
-    }
-
-    fn merge(&mut self, first: usize, second: usize) -> bool {
-        let (Some(one), Some(other)) = (self.shards.get(first), self.shards.get(second)) else { return false };
-        if one.end.is_some() || other.end.is_some() || one.keys.1.checked_add(1) != Some(other.keys.0) {
-            return false;
-        }
-        let (lane, keys) = (one.lane, (one.keys.0, other.keys.1));
-        let created = self.close(&[first, second]);
-        self.bear(lane, vec![first, second], keys, created);
-        true
-    }
-
-    /// Takes over what the log made of its shards where it could choose.
-    fn adopt(&mut self, shards: &[Shard]) {
-        for (at, shard) in shards.iter().enumerate() {
-            if at == self.shards.len() {
-                let parents = [shard.parent, shard.adjacent_parent].into_iter().flatten().map(|id| id.0 as usize).collect();
-                self.bear(shard.lane.0 as usize, parents, (shard.keys.start.0, shard.keys.end.0), shard.created_at.0);
-            }
-            // A shard may be closed again by the change that opened it.
-            let plot = &mut self.shards[at];
-            (plot.end, plot.closed) = (shard.end.map(|end| end.0), shard.closed_at.map(|closed_at| closed_at.0));
-        }
-    }
-}
-
-impl Plot {
-    fn over(lane: usize, keys: (u128, u128)) -> Self {
-        Self { lane, parents: Vec::new(), keys, first: 0, end: None, created: 0, closed: None, used: (0, 0, 0) }
-    }
-}
-
 /// The log and the model, and what is compared.
 struct Pair {
     house: House,
     stream: Arc<Stream>,
     plain: Plain,
+    /// Of each producer and lane written to: what it wrote last, and where and when that went; `None` if to another lane.
+    sent: BTreeMap<(usize, usize), (Batch, Option<i64>, i64)>,
+    sequences: BTreeMap<(usize, usize), i32>,
 }
 
 impl Pair {
     async fn new(house: House) -> Self {
         house.log.env().limits.set(LIMITS);
         let stream = house.stream("s", LANES).await;
-        Self { house, stream, plain: Plain::new() }
+        Self { house, stream, plain: Plain::new(), sent: BTreeMap::new(), sequences: BTreeMap::new() }
     }
 
     async fn take(mut self, step: &Step) -> Self {
@@ -297,8 +125,7 @@ impl Pair {
                 self.house = self.house.reopened();
                 self.house.log.env().limits.set(LIMITS);
                 self.stream = self.house.log.stream("s").unwrap();
-                let now = self.plain.now;
-                self.plain.shards.iter_mut().for_each(|plot| plot.used = (0, 0, now));
+                (0..self.plain.shards.len()).for_each(|shard| self.plain.forget(shard));
             }
         }
         self
@@ -308,7 +135,7 @@ impl Pair {
         let lane = lane % self.plain.lanes.len();
         let values = self.plain.fresh(records, bytes);
         let texts: Vec<&str> = values.iter().map(String::as_str).collect();
-        let sequence = producer.map(|producer| self.plain.sequences.get(&(producer, lane)).copied().unwrap_or(0));
+        let sequence = producer.map(|producer| self.sequences.get(&(producer, lane)).copied().unwrap_or(0));
         let batch = match producer {
             None => batch(&texts),
             Some(producer) => stamped(&texts, i64::try_from(producer).unwrap(), 0, sequence.unwrap()),
@@ -327,14 +154,14 @@ impl Pair {
         let appended = result.unwrap();
         assert_eq!((appended.base, appended.arrived_at), (base.map(Offset), Timestamp(self.plain.now)));
         if let (Some(producer), Some(sequence)) = (producer, sequence) {
-            self.plain.sent.insert((producer, lane), (batch, base, self.plain.now));
-            self.plain.sequences.insert((producer, lane), sequence + i32::try_from(records).unwrap());
+            self.sent.insert((producer, lane), (batch, base, self.plain.now));
+            self.sequences.insert((producer, lane), sequence + i32::try_from(records).unwrap());
         }
     }
 
     async fn repeat(&mut self, lane: usize, producer: usize) {
         let lane = lane % self.plain.lanes.len();
-        let Some((batch, base, sent_at)) = self.plain.sent.get(&(producer, lane)) else { return };
+        let Some((batch, base, sent_at)) = self.sent.get(&(producer, lane)) else { return };
         if self.plain.now - sent_at >= i64::try_from(PRODUCER_IDLE_MAX.as_millis()).unwrap() {
             // It may be forgotten, and then this is a new batch.
             return;
@@ -463,10 +290,7 @@ impl Pair {
 
     async fn retain(&mut self, hours: u32) {
         still(self.house.log.change_settings(self.stream.id(), |settings| settings.retention_hours = hours)).await.unwrap();
-        for lane in 0..self.plain.lanes.len() {
-            self.plain.lanes[lane].gone = usize::try_from(self.plain.horizon(lane)).unwrap();
-        }
-        self.plain.retention = i64::from(hours) * 3_600_000;
+        self.plain.retain(hours);
     }
 
     /// The shards of both; the open ones tile the hash keys, and the lanes' offsets run on.
