@@ -1,7 +1,8 @@
 //! One request of an AWS client: checked in AWS's order, done, answered with AWS's headers.
 //!
 //! The order: the size of the body · CORS · the method · the content type and an empty body · whether the body can be read · the
-//! operation · who asks · the rules · the operation itself. Until the content type is known to be one of ours, refusals are XML.
+//! operation · who asks · the rules · the operation itself. Until the content type is known to be one of ours, refusals are XML;
+//! those of AWS Query always are.
 //!
 //! Bounded: bytes of a body, memory for all bodies and for all answers, time for a body to arrive and for memory to be free.
 
@@ -28,9 +29,11 @@ use super::codec::Codec;
 use super::event_stream::{self, Events};
 use super::memory::Memory;
 use super::operation::{Found, Outcome, Service};
+use super::query::{self, Form};
 use super::refusal::Refusal;
-use super::rules;
+use super::rules::{self, Rule};
 use super::signature::{self, Credentials};
+use super::value::Input;
 use media::Media;
 
 /// Memory for answers that their clients have not taken, all together. *Ours*.
@@ -43,6 +46,8 @@ const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const CRC_32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
+const QUERY_MODE: HeaderName = HeaderName::from_static("x-amzn-query-mode");
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 /// What a browser's script may see of an answer.
 const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date";
@@ -86,24 +91,31 @@ impl Endpoint {
         Box::pin(async move {
             let begun = Instant::now();
             let (head, body) = request.into_parts();
+            let id = self.env.entropy.uuid().to_string();
             // The memory of the body is held until the operation is done.
             let mut answer = match receive::body(body, &self.bodies).await {
-                Ok((body, _hold)) => self.answer_to(&head, body).await,
+                Ok((body, _hold)) => self.answer_to(&head, body, &id).await,
                 Err(status) => empty(status),
             };
-            self.stamp(&head.method, &head.headers, answer.headers_mut());
+            self.stamp(&id, &head.method, &head.headers, answer.headers_mut());
             let (target, status, took) = (head.headers.get(TARGET), answer.status(), begun.elapsed());
             tracing::debug!(?target, %status, ?took, "request");
             answer
         })
     }
 
-    async fn answer_to(&self, request: &Parts, body: Bytes) -> Answer {
+    async fn answer_to(&self, request: &Parts, body: Bytes, id: &str) -> Answer {
         let headers = &request.headers;
         if request.method == Method::OPTIONS && headers.contains_key(header::ORIGIN) {
             return empty(StatusCode::OK);
         }
         let is_post = request.method == Method::POST;
+        if is_post
+            && media::is_form(headers)
+            && let Some(form) = receive::inflated(headers, &body).ok().and_then(|body| Form::read(&body))
+        {
+            return self.answer_form(request, body, form, id).await;
+        }
         let Some(media) = Media::of(headers).filter(|_| is_post) else {
             return media::foreign(request, &body);
         };
@@ -113,8 +125,33 @@ impl Endpoint {
                 self.whole(media, StatusCode::OK, body)
             }
             Ok(Outcome::Events(events)) => self.stream(events, media.codec),
-            Err(refusal) => self.refuse(media, &refusal),
+            Err(refusal) => self.refuse(media, headers, &refusal),
         }
+    }
+
+    /// The answer to a request in AWS Query.
+    async fn answer_form(&self, request: &Parts, body: Bytes, form: Form, id: &str) -> Answer {
+        let mut speakers = self.services.iter().filter_map(|service| Some((service, service.dialect()?)));
+        let speaker = speakers.find(|(_, dialect)| dialect.version == form.version);
+        let found = match &speaker {
+            Some((service, _)) => service.find(&format!("{}{}", service.target(), form.action)).ok(),
+            None => None,
+        };
+        let outcome = match found {
+            Some(found) => self.carry_out(found, request, body, |rules| rules::check_form(rules, &form.pairs)).await,
+            None => Err(form.unknown()),
+        };
+        let dialect = speaker.map(|(_, dialect)| dialect);
+        let (status, text) = match (outcome, &dialect) {
+            (Ok(Outcome::Whole(output)), Some(dialect)) => (200, query::answer(dialect, &form.action, &output, id)),
+            (Err(refusal), dialect) => (query::status(&refusal), query::error(dialect.as_ref(), &refusal, id)),
+            // AWS Query has no words for events; who speaks it has none.
+            (Ok(_), dialect) => (400, query::error(dialect.as_ref(), &form.unknown(), id)),
+        };
+        let mut answer = Response::new(AnswerBody::whole(self.answers.held(text.into())));
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        answer
     }
 
     fn find(&self, target: &str) -> Result<Found, Refusal> {
@@ -133,11 +170,22 @@ impl Endpoint {
         };
         let plain = receive::inflated(&request.headers, &body).map_err(|why| unreadable(&why))?;
         let members = codec.decode(&plain).map_err(|why| unreadable(&why))?;
-        let found = found?;
+        drop(plain);
+        self.carry_out(found?, request, body, |rules| rules::check(rules, members)).await
+    }
+
+    /// Does what was found for who asks. `read` gives the input by its rules.
+    async fn carry_out(
+        &self,
+        found: Found,
+        request: &Parts,
+        body: Bytes,
+        read: impl FnOnce(&'static [Rule]) -> Result<Input, Refusal>,
+    ) -> Result<Outcome, Refusal> {
         let caller = signature::caller(request, &body, &self.credentials, self.env.clock.now())?;
         // Until here nothing waits, so that few bodies are open at once; what the rules leave of one is small or its own bytes.
-        let input = rules::check(found.rules, members)?;
-        drop((plain, body));
+        let input = read(found.rules)?;
+        drop(body);
         let _room = match found.answer_bytes {
             0 => None,
             bytes => Some(timeout(MEMORY_TIME, self.answers.clone().wait(bytes)).await.map_err(|_| Refusal::busy())?),
@@ -157,10 +205,16 @@ impl Endpoint {
         answer
     }
 
-    fn refuse(&self, media: Media, refusal: &Refusal) -> Answer {
+    fn refuse(&self, media: Media, asked: &HeaderMap, refusal: &Refusal) -> Answer {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut answer = self.whole(media, status, media.codec.encode(&refusal.body()));
         answer.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(refusal.name()));
+        // For clients whose programs know the codes from when AWS Query was spoken.
+        if asked.contains_key(QUERY_MODE)
+            && let Ok(code) = HeaderValue::try_from(format!("{};{}", query::code(refusal), query::fault(refusal)))
+        {
+            answer.headers_mut().insert(QUERY_ERROR, code);
+        }
         answer
     }
 
@@ -171,8 +225,8 @@ impl Endpoint {
     }
 
     /// The headers that every answer has.
-    fn stamp(&self, method: &Method, asked: &HeaderMap, headers: &mut HeaderMap) {
-        if let Ok(id) = HeaderValue::try_from(self.env.entropy.uuid().to_string()) {
+    fn stamp(&self, id: &str, method: &Method, asked: &HeaderMap, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::try_from(id) {
             headers.insert(REQUEST_ID, id);
         }
         let is_cross = asked.contains_key(header::ORIGIN);

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::event_stream::Events;
+use super::query::Dialect;
 use super::refusal::Refusal;
 use super::rules::Rule;
 use super::value::{Input, Structure};
@@ -88,6 +89,11 @@ pub trait Service: Send + Sync + 'static {
     /// # Errors
     /// UnknownOperationException if it is not served.
     fn find(&self, target: &str) -> Result<Found, Refusal>;
+
+    /// How it is spoken to in AWS Query, if it is.
+    fn dialect(&self) -> Option<Dialect> {
+        None
+    }
 }
 
 /// An operation that was asked for.

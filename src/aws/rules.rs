@@ -6,6 +6,7 @@
 
 mod check;
 mod convert;
+mod form;
 #[cfg(test)]
 mod tests;
 
@@ -157,6 +158,17 @@ impl Rule {
 /// SerializationException for the first member that is of another kind, ValidationException for broken constraints.
 pub fn check(rules: &'static [Rule], members: Structure) -> Result<Input, Refusal> {
     let input = convert::structure(rules, members)?;
+    check::structure(rules, &input)?;
+    Ok(input)
+}
+
+/// What a form's `pairs` say, by `rules`: there, everything is text.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_form(rules: &'static [Rule], pairs: &[(String, String)]) -> Result<Input, Refusal> {
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let input = form::structure(rules, &pairs)?;
     check::structure(rules, &input)?;
     Ok(input)
 }

@@ -18,9 +18,10 @@ use ring::{digest, hmac};
 
 use crate::model::{Civil, Timestamp};
 
+use super::form;
 use super::operation::Caller;
 use super::refusal::Refusal;
-use canonical::{decoded_query, hex};
+use canonical::hex;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far a signature's time may be from ours.
@@ -84,7 +85,7 @@ fn is_region(text: &str) -> bool {
 /// What the request says, in its header or its address.
 fn claim(request: &Parts) -> Result<Claim, Refusal> {
     let header = request.headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let query = decoded_query(request.uri.query().unwrap_or_default());
+    let query: Vec<_> = form::pairs(request.uri.query().unwrap_or_default()).collect();
     let is_in_query = query.iter().any(|(name, _)| name == "X-Amz-Algorithm");
     match header {
         Some(_) if is_in_query => Err(Refusal::new(

@@ -27,6 +27,8 @@ pub enum Value {
     List(Vec<Value>),
     /// Values by name.
     Map(Structure),
+    /// The same in an answer, where the names are not those of members: XML tells them apart.
+    Entries(Structure),
 }
 
 /// Text that shares the memory it was found in: a request's body, or the program itself.
@@ -207,7 +209,7 @@ impl Value {
     /// Its members, if it has some.
     pub fn as_structure(&self) -> Option<&Structure> {
         match self {
-            Self::Map(members) => Some(members),
+            Self::Map(members) | Self::Entries(members) => Some(members),
             _ => None,
         }
     }

@@ -1,13 +1,14 @@
 //! **GetMetricData**: one statistic of each of several metrics.
 //!
-//! How we differ from CloudWatch: expressions and percentiles are refused. `MaxDatapoints` is not needed: three hours of 500
+//! How we differ from CloudWatch: expressions are refused; where it leaves out the spans of which it does not know a percentile
+//! without a word, the result says `PartialData` and why. `MaxDatapoints` is not needed: three hours of 500
 //! queries are fewer than one answer may have.
 
 use crate::aws::{Input, Operation, Output, Refusal, Rule, Structure, Value};
 use crate::log::Log;
 use crate::model::Timestamp;
 
-use super::metric::{self, Metric};
+use super::metric::{self, Metric, Stat};
 
 /// Queries of one request (CloudWatch API reference, 2026-11).
 const QUERIES_MAX: usize = 500;
@@ -62,9 +63,7 @@ fn result(log: &Log, query: &Structure, from: Timestamp, to: Timestamp, ascendin
             "Only queries with MetricStat are answered; there is nothing here that computes expressions.",
         ));
     };
-    if !metric::STATISTICS.contains(&stat.required_text("Stat")) {
-        return Err(metric::invalid(format!("The values {} of Stat are kept.", metric::STATISTICS.join(", "))));
-    }
+    let wanted = Stat::named(stat.required_text("Stat"))?;
     if query.get("ReturnData") == Some(&Value::Bool(false)) {
         return Ok(None);
     }
@@ -79,13 +78,15 @@ fn result(log: &Log, query: &Structure, from: Timestamp, to: Timestamp, ascendin
         points.reverse();
     }
     let name = asked.map_or("", |asked| asked.required_text("MetricName"));
-    let values = points.iter().map(|point| metric::value(&point.statistic, stat.required_text("Stat")));
-    Ok(Some(
-        Structure::default()
-            .with("Id", id)
-            .with("Label", query.text("Label").unwrap_or(name).to_owned())
-            .with("Timestamps", points.iter().map(|point| point.from).collect::<Value>())
-            .with("Values", values.collect::<Value>())
-            .with("StatusCode", "Complete"),
-    ))
+    let told: Vec<_> = points.iter().filter_map(|point| Some((point.from, wanted.of(&point.statistic)?))).collect();
+    let result = Structure::with_capacity(6)
+        .with("Id", id)
+        .with("Label", query.text("Label").unwrap_or(name).to_owned())
+        .with("Timestamps", told.iter().map(|(from, _)| *from).collect::<Value>())
+        .with("Values", told.iter().map(|(_, value)| *value).collect::<Value>());
+    if told.len() == points.len() {
+        return Ok(Some(result.with("StatusCode", "Complete")));
+    }
+    let why = Structure::default().with("Code", "UnknownPercentile").with("Value", metric::unknown_percentile(name));
+    Ok(Some(result.with("StatusCode", "PartialData").with("Messages", vec![why])))
 }

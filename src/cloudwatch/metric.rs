@@ -29,6 +29,11 @@ pub(super) fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new("InvalidParameterValueException", message.into())
 }
 
+/// Things that are refused together.
+pub(super) fn invalid_together(message: &'static str) -> Refusal {
+    Refusal::new("InvalidParameterCombinationException", message)
+}
+
 /// A metric of a stream.
 pub(super) struct Metric<'a> {
     stream: &'a str,
@@ -80,14 +85,89 @@ pub(super) fn dimensions(stream: &str, dimension: &Dimension) -> Vec<(&'static s
     all
 }
 
-/// The value of a statistic by CloudWatch's name of it; `None` for percentiles and the like, which are not kept.
-pub(super) fn value(statistic: &Statistic, name: &str) -> Option<f64> {
-    match name {
-        "SampleCount" => Some(statistic.samples as f64),
-        "Average" => Some(statistic.average()),
-        "Sum" => Some(statistic.sum),
-        "Minimum" => Some(statistic.minimum),
-        "Maximum" => Some(statistic.maximum),
-        _ => None,
+/// What is asked of a statistic.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Stat {
+    SampleCount,
+    Average,
+    Sum,
+    Minimum,
+    Maximum,
+    /// The value that so many of a hundred samples do not exceed.
+    Percentile(f64),
+}
+
+impl Stat {
+    /// The one that CloudWatch calls so.
+    ///
+    /// # Errors
+    /// InvalidParameterValueException if there is none, or none that could be told of what is kept.
+    pub(super) fn named(name: &str) -> Result<Self, Refusal> {
+        match name {
+            "SampleCount" => Ok(Self::SampleCount),
+            "Average" => Ok(Self::Average),
+            "Sum" => Ok(Self::Sum),
+            "Minimum" => Ok(Self::Minimum),
+            "Maximum" => Ok(Self::Maximum),
+            name => Self::percentile(name).ok_or_else(|| {
+                let kept = STATISTICS.join(", ");
+                invalid(format!("The value {name} is not a statistic that is answered; {kept} and percentiles p0 to p100 are."))
+            }),
+        }
+    }
+
+    /// The percentile in `p99` or `p99.9`.
+    fn percentile(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix('p').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'))?;
+        digits.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).map(Self::Percentile)
+    }
+
+    /// Its value. Percentiles are known where CloudWatch knows those of statistic sets: where all samples were the same; the
+    /// smallest and the largest sample are known too.
+    pub(super) fn of(self, statistic: &Statistic) -> Option<f64> {
+        match self {
+            Self::SampleCount => Some(statistic.samples as f64),
+            Self::Average => Some(statistic.average()),
+            Self::Sum => Some(statistic.sum),
+            Self::Minimum => Some(statistic.minimum),
+            Self::Maximum => Some(statistic.maximum),
+            Self::Percentile(100.0) => Some(statistic.maximum),
+            Self::Percentile(percent) => (percent == 0.0 || statistic.minimum == statistic.maximum).then_some(statistic.minimum),
+        }
+    }
+}
+
+/// Why a percentile of `metric` is not told.
+pub(super) fn unknown_percentile(metric: &str) -> String {
+    format!(
+        "Not every percentile of {metric} that was asked for is known: of each minute its SampleCount, Sum, Minimum and Maximum \
+         are kept, which tell percentiles only where all samples are the same. p0 and p100 are always known."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_known_where_all_samples_are_the_same() {
+        let (same, other) = (
+            Statistic { samples: 3, sum: 6.0, minimum: 2.0, maximum: 2.0 },
+            Statistic { samples: 3, sum: 6.0, minimum: 1.0, maximum: 4.0 },
+        );
+        for (name, of_same, of_other) in [
+            ("p50", Some(2.0), None),
+            ("p99.9", Some(2.0), None),
+            ("p0", Some(2.0), Some(1.0)),
+            ("p100", Some(2.0), Some(4.0)),
+            ("p100.0", Some(2.0), Some(4.0)),
+            ("Average", Some(2.0), Some(2.0)),
+        ] {
+            let stat = Stat::named(name).unwrap();
+            assert_eq!((stat.of(&same), stat.of(&other)), (of_same, of_other), "{name}");
+        }
+        for name in ["", "p", "p101", "p-1", "p1e1", "pNaN", "tm90", "PR(0:1)", "sum"] {
+            assert_eq!(Stat::named(name).unwrap_err().name(), "InvalidParameterValueException", "{name}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! **The window on what is measured**: what AWS clients ask of CloudWatch, on the port of the Kinesis API.
 //!
+//! In JSON 1.0 (boto3, the CLI), Smithy RPC v2 CBOR (Java's SDK) and AWS Query (KPL, older SDKs).
+//!
 //! Answers the metrics of `AWS/Kinesis` from the meters of the log's streams: whole minutes of the last three hours. What clients
 //! measure themselves (KCL, KPL) is accepted and not kept. Never imports a door or `store`.
 
@@ -9,11 +11,14 @@ mod list_metrics;
 mod metric;
 mod put_metric_data;
 
-use crate::aws::{Caller, Entry, Found, Refusal, Service, entry};
+use crate::aws::{Caller, Dialect, Entry, Found, Refusal, Service, entry};
 use crate::log::Log;
 
 /// What comes before an operation's name in its target.
 const TARGET: &str = "GraniteServiceVersion20100801.";
+
+/// AWS Query, which KPL and older SDKs and CLIs speak; Java's before 2.41.
+const DIALECT: Dialect = Dialect { version: "2010-08-01", namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/" };
 
 /// Every operation that is served.
 const TABLE: &[Entry<Log>] = &[
@@ -46,5 +51,9 @@ impl Service for Watch {
         let log = self.log.clone();
         let perform = |_: Caller, input| (entry.perform)(log, input);
         Ok(Found { rules: entry.rules, answer_bytes: entry.answer_bytes, perform: Box::new(perform) })
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(DIALECT)
     }
 }

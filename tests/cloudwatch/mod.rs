@@ -1,4 +1,6 @@
-//! What AWS clients ask of CloudWatch, in JSON 1.0 and in Smithy RPC v2 CBOR.
+//! What AWS clients ask of CloudWatch, in JSON 1.0, in Smithy RPC v2 CBOR, and in AWS Query.
+
+mod query;
 
 use std::time::Duration;
 
@@ -109,6 +111,55 @@ async fn data_of_several_metrics_come_in_one_answer() {
     let mut wrong = input("TimestampAscending");
     wrong["MetricDataQueries"][0] = json!({"Id": "a", "Expression": "SUM(METRICS())"});
     assert_eq!(ask(&gateway, "GetMetricData", wrong).await.json()["__type"], "InvalidParameterValueException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn percentiles_are_answered_where_they_are_known() {
+    let gateway = measured().await;
+    let stream = gateway.log.stream("orders").unwrap();
+    let now = gateway.log.env().clock.now();
+    stream.meter().put(&[(ShardId(0), Put { bytes: 9, records: 1, throttled: 0 })], now);
+    tokio::time::advance(MINUTE).await;
+    let mut input = statistics("IncomingBytes", &[("StreamName", "orders")]);
+    input.as_object_mut().unwrap().remove("Statistics");
+    input["ExtendedStatistics"] = json!(["p99", "p100"]);
+    // In the first minute samples were different, in the second there was one.
+    assert_eq!(ask(&gateway, "GetMetricStatistics", input.clone()).await.json()["__type"], "InvalidParameterValueException");
+    input["StartTime"] = json!(FROM + 60);
+    let found = call(&gateway, "GetMetricStatistics", input.clone()).await;
+    let point = json!({"Timestamp": FROM as f64 + 60.0, "Unit": "Bytes", "ExtendedStatistics": {"p99": 9, "p100": 9}});
+    assert_eq!(found["Datapoints"], json!([point]));
+    input["Statistics"] = json!(["Sum"]);
+    let refused = ask(&gateway, "GetMetricStatistics", input).await;
+    assert_eq!(refused.json()["__type"], "InvalidParameterCombinationException");
+    let dimensions = json!([{"Name": "StreamName", "Value": "orders"}]);
+    let metric = json!({"Namespace": "AWS/Kinesis", "MetricName": "IncomingBytes", "Dimensions": dimensions});
+    let query = |stat: &str| {
+        let query = json!({"Id": "a", "MetricStat": {"Metric": metric, "Period": 60, "Stat": stat}});
+        json!({"MetricDataQueries": [query], "StartTime": FROM, "EndTime": FROM + 3_600})
+    };
+    let found = call(&gateway, "GetMetricData", query("p50")).await["MetricDataResults"][0].clone();
+    assert_eq!((&found["Values"], &found["StatusCode"]), (&json!([9]), &json!("PartialData")));
+    assert_eq!(found["Messages"][0]["Code"], "UnknownPercentile");
+    let found = call(&gateway, "GetMetricData", query("p100")).await["MetricDataResults"][0].clone();
+    assert_eq!((&found["Values"], &found["StatusCode"]), (&json!([9, 100]), &json!("Complete")));
+    assert_eq!(ask(&gateway, "GetMetricData", query("tm90")).await.json()["__type"], "InvalidParameterValueException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_the_codes_of_query_is_told_them() {
+    let gateway = Gateway::start();
+    let asked = |mode: bool| {
+        let request = Request::post("/")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", "GraniteServiceVersion20100801.PutMetricData")
+            .header("x-amz-date", "20231114T221320Z")
+            .header("authorization", AUTHORIZATION);
+        let request = if mode { request.header("x-amzn-query-mode", "true") } else { request };
+        request.body(Bytes::from_static(b"{}")).unwrap()
+    };
+    let (with, without) = (gateway.kinesis().send(asked(true)).await, gateway.kinesis().send(asked(false)).await);
+    assert_eq!((with.header("x-amzn-query-error"), without.header("x-amzn-query-error")), ("ValidationError;Sender", ""));
 }
 
 #[tokio::test(start_paused = true)]

@@ -292,7 +292,7 @@ fn write(out: &mut Vec<u8>, value: &Value, times: TimeUnit) {
                 write(out, value, times);
             }
         }
-        Value::Map(members) => write_map(out, members, times),
+        Value::Map(members) | Value::Entries(members) => write_map(out, members, times),
     }
 }
 

@@ -171,7 +171,7 @@ fn write(out: &mut Vec<u8>, value: &Value) {
             }
             out.push(b']');
         }
-        Value::Map(members) => write_map(out, members),
+        Value::Map(members) | Value::Entries(members) => write_map(out, members),
     }
 }
 

@@ -36,6 +36,11 @@ impl Media {
     }
 }
 
+/// Whether a body is a form, as AWS Query sends it.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    content_type(headers) == "application/x-www-form-urlencoded"
+}
+
 /// What a request wants: `X-Amz-Target`, or `/service/SERVICE/operation/OPERATION` written in the same way.
 pub(super) fn target(request: &Parts, codec: Codec) -> Cow<'_, str> {
     if codec != Codec::RpcCbor {

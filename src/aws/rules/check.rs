@@ -199,7 +199,7 @@ fn print(out: &mut String, rule: Option<&Rule>, value: &Value) {
         Value::Map(_) if rule.is_some_and(|rule| !rule.shown.is_empty()) => {
             write!(out, "{}", rule.map_or("", |rule| rule.shown))
         }
-        Value::Map(members) => {
+        Value::Map(members) | Value::Entries(members) => {
             out.push('{');
             for (number, (name, value)) in members.iter().enumerate() {
                 let _ = write!(out, "{}{name}=", if number > 0 { ", " } else { "" });

@@ -176,3 +176,69 @@ fn what_is_shown_of_a_value_is_bounded() {
     let refusal = input(&format!("{{\"Records\":[{{\"Data\":\"{long}!!!!\"}}]}}")).unwrap_err();
     assert!(refusal.message().len() < 2_000);
 }
+
+fn form(text: &str) -> Result<Input, Refusal> {
+    super::check_form(RULES, &crate::aws::form::pairs(text).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_form_says_the_same_as_json() {
+    let same = "{\"StreamName\":\"ab\",\"Limit\":3,\"On\":true,\"Share\":0.5,\"At\":1700000000.25,\"Keys\":[\"a\",\"b\"],\
+                \"Filter\":{\"Type\":\"x\"}}";
+    let written = "Action=List&StreamName=ab&Limit=3&On=true&Share=0.5&At=2023-11-14T22%3A13%3A20.25Z&Keys.member.10=b&\
+                   Keys.member.2=a&Filter.Type=x&Other.member.1=y&StreamNames=no";
+    assert_eq!(form(written), input(same));
+    assert_eq!(form("StreamName=ab&Keys=").unwrap_err(), input("{\"StreamName\":\"ab\",\"Keys\":[]}").unwrap_err());
+    assert_eq!(form("Filter.Type=x").unwrap_err(), input("{\"Filter\":{\"Type\":\"x\"}}").unwrap_err());
+}
+
+#[test]
+fn times_in_forms_are_those_of_iso_8601() {
+    let at = |text: &str| form(&format!("StreamName=a&At={text}")).ok().and_then(|input| input.timestamp("At")).map(|at| at.0);
+    for (text, millis) in [
+        ("2023-11-14T22:13:20Z", Some(1_700_000_000_000)),
+        ("2023-11-14T22:13:20", Some(1_700_000_000_000)),
+        ("2023-11-14T22:13:20.123456Z", Some(1_700_000_000_123)),
+        ("2023-11-14T23:43:20%2B01:30", Some(1_700_000_000_000)),
+        ("2023-11-14T22:13:20-00:00", Some(1_700_000_000_000)),
+        ("2023-11-14", Some(1_699_920_000_000)),
+        ("1970-01-01T00:00:00.5Z", Some(500)),
+    ] {
+        assert_eq!(at(text), millis, "{text}");
+    }
+    for text in [
+        "1700000000",
+        "2023-11-31",
+        "2023-11-14T",
+        "2023-11-14T22:13Z",
+        "2023-11-14T22:13:20.Z",
+        "2023-11-14T22:13:20Zx",
+        "2023-11-14T22:13:20%2B0130",
+        "2023-11-14T+2:13:20Z",
+        "\u{1f980}",
+        "",
+    ] {
+        let refused = form(&format!("StreamName=a&At={text}")).unwrap_err();
+        assert_eq!((refused.name(), refused.message()), ("SerializationException", "timestamp must follow ISO8601"), "{text}");
+    }
+}
+
+#[test]
+fn forms_with_something_else_than_the_rules_say_are_refused() {
+    for (text, message) in [
+        ("Limit=a", "integer must follow xsd1.1 definition"),
+        ("On=1", "boolean must follow xsd1.1 definition"),
+        ("Share=x", "double must follow xsd1.1 definition"),
+        ("Limit.x=1", "Unexpected complex element termination"),
+        ("Limit=1&Limit=1", "Unexpected complex element termination"),
+        ("Filter=1", "Unexpected complex element termination"),
+        ("Keys=a", "Unexpected complex element termination"),
+        ("Keys.1=a", "Unexpected complex element termination"),
+        ("Keys.member.x=a", "Unexpected list element termination"),
+        ("Keys.member.1.y=a", "Unexpected complex element termination"),
+        ("Tags.entry.1.key=a", "Unexpected complex element termination"),
+    ] {
+        let refused = form(text).unwrap_err();
+        assert_eq!((refused.name(), refused.message()), ("SerializationException", message), "{text}");
+    }
+}

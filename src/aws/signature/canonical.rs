@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use hyper::http::request::Parts;
 use ring::digest;
 
+use crate::aws::form;
+
 /// The canonical request: method, path, query, signed headers, their names, the body's hash.
 pub(super) fn request(request: &Parts, signed_headers: &str, body: &[u8]) -> String {
     let mut out =
@@ -60,16 +62,10 @@ fn query(query: &str) -> String {
         escape(&mut out, text.as_bytes());
         out
     };
-    let parameters = decoded_query(query).into_iter().filter(|(name, _)| name != "X-Amz-Signature");
+    let parameters = form::pairs(query).filter(|(name, _)| name != "X-Amz-Signature");
     let mut parameters: Vec<_> = parameters.map(|(name, value)| (escaped(&name), escaped(&value))).collect();
     parameters.sort();
     parameters.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
-}
-
-/// The parameters of an address, without their percent signs.
-pub(super) fn decoded_query(query: &str) -> Vec<(String, String)> {
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    parts.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(name, value)| (unescape(name), unescape(value))).collect()
 }
 
 /// Everything but letters, digits and `-_.~` as `%XX` (RFC 3986, section 2.3).
@@ -81,25 +77,6 @@ fn escape(out: &mut String, bytes: &[u8]) {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-}
-
-fn unescape(text: &str) -> String {
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let escaped =
-            if byte == b'%' { text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()) } else { None };
-        match escaped {
-            Some(escaped) => {
-                out.push(escaped);
-                at += 3;
-            }
-            None => {
-                out.push(if byte == b'+' { b' ' } else { byte });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// In lower-case hexadecimal digits.
