@@ -27,8 +27,8 @@ use crate::http::{self, Question, Refusal, Site};
 use crate::kafka::{self, Door};
 use crate::kinesis;
 use crate::log::{self, Ages, Log, Stream};
-use crate::metrics::{GROUP_OFFSETS_MAX, GroupOffset, GroupState, LaneState, Meter, Snapshot, TopicState};
-use crate::model::{InvalidName, Limits, Offset, SequenceNumber, Settings, Shard, StreamName, Timestamp};
+use crate::metrics::{GROUP_OFFSETS_MAX, GroupOffset, GroupState, LaneState, Meter, Snapshot, StreamState, TopicState};
+use crate::model::{Home, InvalidName, Limits, Offset, Realm, SequenceNumber, Settings, Shard, StreamName, Timestamp};
 use crate::notebook::{Notebook, Page};
 use crate::store::{self, Journal, Ledger, MemoryStore, SegmentStore};
 
@@ -345,6 +345,7 @@ type Kept = Option<Arc<SegmentStore>>;
 /// What the listeners serve.
 struct Parts {
     log: Log,
+    home: Home,
     door: Arc<Door>,
     endpoint: Arc<Endpoint>,
     meter: Meter,
@@ -362,9 +363,11 @@ impl Parts {
             bodies_bytes_max: config.frames_in_flight_bytes_max,
         };
         let seal_key = seal_key(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
-        let kinesis_config = kinesis::Config { region: config.region.clone(), account: config.account_id.clone(), seal_key };
+        let home = Home { region: config.region.clone(), account: config.account_id.clone() };
+        let kinesis_config = kinesis::Config { home: home.clone(), seal_key };
         let kinesis = kinesis::Door::open(log.clone(), Notebook::new(ledger.clone(), "kinesis"), kinesis_config)?;
-        let services: [Arc<dyn aws::Service>; 2] = [Arc::new(kinesis), Arc::new(cloudwatch::Watch::of(log.clone()))];
+        let services: [Arc<dyn aws::Service>; 2] =
+            [Arc::new(kinesis), Arc::new(cloudwatch::Watch::of(log.clone(), home.clone()))];
         let endpoint = Endpoint::new(services.into(), env.clone(), endpoint);
         let door = Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id))?;
         // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
@@ -374,7 +377,7 @@ impl Parts {
             create(&log, topic, config.default_partitions).await?;
         }
         let (door, endpoint) = (Arc::new(door), Arc::new(endpoint));
-        Ok((kept, Arc::new(Self { log, door, endpoint, meter, ages: Ages::default(), stopping })))
+        Ok((kept, Arc::new(Self { log, home, door, endpoint, meter, ages: Ages::default(), stopping })))
     }
 }
 
@@ -515,6 +518,9 @@ pub(crate) enum Place {
 pub(crate) struct Mapped {
     /// What is there.
     pub(crate) place: Place,
+    /// The region and the account of its stream, if that is not at home and therefore no topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) realm: Option<String>,
     /// Its topic.
     pub(crate) topic: String,
     /// Its partition.
@@ -542,6 +548,7 @@ impl Mapped {
         let parents = [shard.parent, shard.adjacent_parent].into_iter().flatten();
         Self {
             place,
+            realm: Some(stream.realm()).filter(|realm| !realm.is_home()).map(Realm::to_string),
             topic: stream.name().to_string(),
             partition: shard.lane.0,
             offset: offset.0,
@@ -562,7 +569,8 @@ impl Site for Parts {
     }
 
     async fn metrics(&self) -> (String, &'static str) {
-        let snapshot = Snapshot { node_id: self.door.config.node_id, topics: self.topics().await, groups: self.groups().await };
+        let (topics, streams, groups) = (self.topics().await, self.streams(), self.groups().await);
+        let snapshot = Snapshot { node_id: self.door.config.node_id, topics, streams, groups };
         let scraped = self.meter.scrape(&snapshot);
         (scraped.text, scraped.content_type)
     }
@@ -586,10 +594,20 @@ impl Parts {
                 let Ok(reach) = self.log.reach(stream.lane(lane)).await else { break };
                 lanes.push(LaneState { horizon: reach.horizon.0, tip: reach.tip.0 });
             }
-            let minute = stream.meter().last_minute(self.log.env().clock.now());
-            topics.push(TopicState { name: stream.name().to_string(), lanes, minute });
+            topics.push(TopicState { name: stream.name().to_string(), lanes });
         }
         topics
+    }
+
+    fn streams(&self) -> Vec<StreamState> {
+        let now = self.log.env().clock.now();
+        let told = self.log.all_streams().into_iter().map(|stream| {
+            let realm = stream.realm();
+            let owner = (realm.region(&self.home).to_owned(), realm.account(&self.home).to_owned());
+            let owner = Some(owner).filter(|_| !realm.is_home());
+            StreamState { name: stream.name().to_string(), owner, minute: stream.meter().last_minute(now) }
+        });
+        told.collect()
     }
 
     async fn groups(&self) -> Vec<GroupState> {
@@ -648,7 +666,7 @@ impl Parts {
         let number: SequenceNumber = text.parse().map_err(|error| Refusal::Wrong(format!("{error}")))?;
         let now = self.log.env().clock.now();
         let mut found = Vec::new();
-        for stream in self.log.streams() {
+        for stream in self.log.all_streams() {
             for shard in stream.listed_shards(now).iter().filter(|shard| shard.id == number.shard) {
                 if shard.start() == number {
                     found.push(Mapped::of(&stream, shard, Place::Start, shard.first, shard.created_at, number));
@@ -773,6 +791,24 @@ mod tests {
         let mut found: Vec<Mapped> = serde_json::from_str(&answer).unwrap();
         assert_eq!((found.len(), found[0].sequence_number.as_str()), (1, number));
         found.remove(0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_in_no_topic_is_mapped_with_its_realm() {
+        let (parts, _stop) = parts("orders", 1).await;
+        let realm = parts.home.realm("eu-west-1", "123456789012");
+        // A second later, so that the numbers of the two streams are not the same.
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let name = StreamName::new("orders").unwrap();
+        let stream = parts.log.create_stream_in(realm, name, 1, Settings::default()).await.unwrap();
+        let batch = Builder::default().record(Draft { value: Some(b"a"), ..Draft::default() }).build().unwrap();
+        parts.log.append(stream.lane(0), &batch, log::Patience::Refuse).unwrap().durable().await.unwrap();
+        let now = parts.log.env().clock.now();
+        let number = SequenceNumber::of(ShardId(0), stream.created_at(), Offset(0), now);
+        assert_eq!(found(&parts, &number.to_string()).await.realm.as_deref(), Some("eu-west-1/123456789012"));
+        put(&parts, 0).await;
+        let answer = parts.map(Question::Offset { topic: "orders".to_owned(), partition: 0, offset: 0 }).await.unwrap();
+        assert!(!answer.contains("realm"), "{answer}");
     }
 
     /// The vectors of AWS's layout: two shards of one second, the first closed 100 s later, and its child.

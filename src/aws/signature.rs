@@ -77,9 +77,15 @@ pub(super) fn caller(request: &Parts, body: &[u8], credentials: &Credentials, no
     })
 }
 
-/// Something that may stand in an ARN.
+/// Whether it looks like a region of AWS: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`.
 fn is_region(text: &str) -> bool {
-    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    text.len() <= 32
+        && words.contains('-')
+        && words.split('-').all(|part| is_word(&part))
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What the request says, in its header or its address.

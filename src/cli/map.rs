@@ -81,7 +81,10 @@ async fn find(http: &Address, path: &str) -> Result<Vec<Mapped>, String> {
 fn lines(mapped: &Mapped) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<17}{value}\n"));
-    let place = format!("{}/{}@{}", mapped.topic, mapped.partition, mapped.offset);
+    let mut place = format!("{}/{}@{}", mapped.topic, mapped.partition, mapped.offset);
+    if let Some(realm) = &mapped.realm {
+        place += &format!(" of {realm}");
+    }
     match mapped.place {
         Place::Record => line("record", &place),
         Place::Start => line("start of a shard", &format!("before {place}")),
@@ -158,6 +161,7 @@ mod tests {
         let created = Timestamp(1_700_000_000_000);
         let record = Mapped {
             place: Place::Record,
+            realm: None,
             topic: "orders".to_owned(),
             partition: 2,
             offset: 7,
@@ -187,6 +191,8 @@ mod tests {
              shard created    2023-11-14T22:13:20.000Z\nshard closed     2023-11-14T22:13:20.000Z\nparents          a\n\
              children         b, c\nsequence number  49\n"
         );
+        let abroad = Mapped { realm: Some("eu-west-1/123456789012".to_owned()), ..record.clone() };
+        assert!(lines(&abroad).starts_with("record           orders/2@7 of eu-west-1/123456789012\n"));
         assert!(lines(&Mapped { place: Place::Start, ..record }).starts_with("start of a shard before orders/2@7\n"));
     }
 

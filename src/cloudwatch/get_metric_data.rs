@@ -5,9 +5,9 @@
 //! queries are fewer than one answer may have.
 
 use crate::aws::{Input, Operation, Output, Refusal, Rule, Structure, Value};
-use crate::log::Log;
 use crate::model::Timestamp;
 
+use super::View;
 use super::metric::{self, Metric, Stat};
 
 /// Queries of one request (CloudWatch API reference, 2026-11).
@@ -34,7 +34,7 @@ const QUERY: Rule = Rule::structure(
 /// GetMetricData.
 pub(super) struct GetMetricData;
 
-impl Operation<Log> for GetMetricData {
+impl Operation<View> for GetMetricData {
     const NAME: &'static str = "GetMetricData";
     const RULES: &'static [Rule] = &[
         Rule::list("MetricDataQueries", &QUERY).required().length(1, QUERIES_MAX),
@@ -44,12 +44,12 @@ impl Operation<Log> for GetMetricData {
     ];
     const ANSWER_BYTES: usize = 4 << 20;
 
-    async fn perform(log: &Log, input: Input) -> Result<Output, Refusal> {
+    async fn perform(view: &View, input: Input) -> Result<Output, Refusal> {
         let (Some(from), Some(to)) = (input.timestamp("StartTime"), input.timestamp("EndTime")) else {
             return Err(metric::invalid("The parameters StartTime and EndTime must be there."));
         };
         let ascending = input.text("ScanBy") == Some("TimestampAscending");
-        let results = input.structures("MetricDataQueries").map(|query| result(log, query, from, to, ascending));
+        let results = input.structures("MetricDataQueries").map(|query| result(view, query, from, to, ascending));
         let results: Vec<_> = results.collect::<Result<_, _>>()?;
         let shown: Value = results.into_iter().flatten().collect();
         Ok(Output::default().with("MetricDataResults", shown).with("Messages", Value::List(Vec::new())))
@@ -57,7 +57,7 @@ impl Operation<Log> for GetMetricData {
 }
 
 /// The answer to one query; `None` if it wants none.
-fn result(log: &Log, query: &Structure, from: Timestamp, to: Timestamp, ascending: bool) -> Result<Option<Structure>, Refusal> {
+fn result(view: &View, query: &Structure, from: Timestamp, to: Timestamp, ascending: bool) -> Result<Option<Structure>, Refusal> {
     let (id, Some(stat)) = (query.required_text("Id").to_owned(), query.structure("MetricStat")) else {
         return Err(metric::invalid(
             "Only queries with MetricStat are answered; there is nothing here that computes expressions.",
@@ -73,7 +73,7 @@ fn result(log: &Log, query: &Structure, from: Timestamp, to: Timestamp, ascendin
         stat.text("Unit").is_none_or(|wanted| wanted == unit)
     });
     let period = stat.integer("Period").unwrap_or_default();
-    let mut points = metric.map(|metric| metric.datapoints(log, from, to, period)).unwrap_or_default();
+    let mut points = metric.map(|metric| metric.datapoints(view, from, to, period)).unwrap_or_default();
     if !ascending {
         points.reverse();
     }

@@ -4,15 +4,15 @@
 //! does not know a percentile, the question is refused, as the answer would look whole.
 
 use crate::aws::{Input, Operation, Output, Refusal, Rule, Structure, Value};
-use crate::log::Log;
 use crate::metrics::Datapoint;
 
+use super::View;
 use super::metric::{self, Metric, Stat};
 
 /// GetMetricStatistics.
 pub(super) struct GetMetricStatistics;
 
-impl Operation<Log> for GetMetricStatistics {
+impl Operation<View> for GetMetricStatistics {
     const NAME: &'static str = "GetMetricStatistics";
     const RULES: &'static [Rule] = &[
         metric::NAMESPACE_RULE.required(),
@@ -26,7 +26,7 @@ impl Operation<Log> for GetMetricStatistics {
         Rule::text("Unit"),
     ];
 
-    async fn perform(log: &Log, input: Input) -> Result<Output, Refusal> {
+    async fn perform(view: &View, input: Input) -> Result<Output, Refusal> {
         let (Some(from), Some(to)) = (input.timestamp("StartTime"), input.timestamp("EndTime")) else {
             return Err(metric::invalid("The parameters StartTime and EndTime must be there."));
         };
@@ -53,7 +53,7 @@ impl Operation<Log> for GetMetricStatistics {
         let unit = metric.as_ref().map_or("None", |metric| metric.measure.about().unit);
         let found = metric.filter(|_| input.text("Unit").is_none_or(|wanted| wanted == unit));
         let period = input.integer("Period").unwrap_or_default();
-        let datapoints = found.map(|metric| metric.datapoints(log, from, to, period)).unwrap_or_default();
+        let datapoints = found.map(|metric| metric.datapoints(view, from, to, period)).unwrap_or_default();
         let label = input.required_text("MetricName");
         let is_told = |point: &Datapoint| extended.iter().all(|(_, stat)| stat.of(&point.statistic).is_some());
         if !datapoints.iter().all(is_told) {

@@ -3,9 +3,8 @@
 //! `NextToken` is the number of metrics shown before; metrics that come or go meanwhile may be missed or shown twice.
 
 use crate::aws::{Input, Operation, Output, Refusal, Rule, Structure, Value};
-use crate::log::Log;
 
-use super::metric;
+use super::{View, metric};
 
 /// Metrics of one answer (CloudWatch API reference, 2026-11).
 const METRICS_MAX: usize = 500;
@@ -16,7 +15,7 @@ const FILTER: Rule =
 /// ListMetrics.
 pub(super) struct ListMetrics;
 
-impl Operation<Log> for ListMetrics {
+impl Operation<View> for ListMetrics {
     const NAME: &'static str = "ListMetrics";
     const RULES: &'static [Rule] = &[
         metric::NAMESPACE_RULE,
@@ -26,14 +25,14 @@ impl Operation<Log> for ListMetrics {
         Rule::text("RecentlyActive").one_of(&["PT3H"]),
     ];
 
-    async fn perform(log: &Log, input: Input) -> Result<Output, Refusal> {
+    async fn perform(view: &View, input: Input) -> Result<Output, Refusal> {
         let before: usize = match input.text("NextToken").map(str::parse) {
             None => 0,
             Some(Ok(before)) => before,
             Some(Err(_)) => return Err(metric::invalid("The NextToken is none that was given.")),
         };
         let is_ours = input.text("Namespace").is_none_or(|namespace| namespace == metric::NAMESPACE);
-        let streams = if is_ours { log.streams() } else { Vec::new() };
+        let streams = if is_ours { view.log.streams_in(&view.realm) } else { Vec::new() };
         let all = streams.iter().flat_map(|stream| {
             let of = stream.meter().measures().into_iter();
             of.map(|(dimension, measure)| (measure.about().name, metric::dimensions(stream.name().as_str(), &dimension)))

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::aws::{Refusal, Rule, Structure};
-use crate::log::Log;
 use crate::metrics::{Datapoint, Dimension, Measure, Statistic};
 use crate::model::{ShardId, Timestamp};
+
+use super::View;
 
 /// The namespace of everything that is told here.
 pub(super) const NAMESPACE: &str = "AWS/Kinesis";
@@ -63,10 +64,10 @@ impl<'a> Metric<'a> {
     }
 
     /// What was measured, in spans of `period` seconds.
-    pub(super) fn datapoints(&self, log: &Log, from: Timestamp, to: Timestamp, period: i64) -> Vec<Datapoint> {
-        let Some(stream) = log.stream(self.stream) else { return Vec::new() };
+    pub(super) fn datapoints(&self, view: &View, from: Timestamp, to: Timestamp, period: i64) -> Vec<Datapoint> {
+        let Some(stream) = view.log.stream_in(&view.realm, self.stream) else { return Vec::new() };
         let period = Duration::from_secs(u64::try_from(period).unwrap_or(0));
-        stream.meter().datapoints(self.measure, &self.dimension, (from, to), period, log.env().clock.now())
+        stream.meter().datapoints(self.measure, &self.dimension, (from, to), period, view.log.env().clock.now())
     }
 }
 

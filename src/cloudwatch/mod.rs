@@ -13,6 +13,7 @@ mod put_metric_data;
 
 use crate::aws::{Caller, Dialect, Entry, Found, Refusal, Service, entry};
 use crate::log::Log;
+use crate::model::{Home, Realm};
 
 /// What comes before an operation's name in its target.
 const TARGET: &str = "GraniteServiceVersion20100801.";
@@ -21,22 +22,29 @@ const TARGET: &str = "GraniteServiceVersion20100801.";
 const DIALECT: Dialect = Dialect { version: "2010-08-01", namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/" };
 
 /// Every operation that is served.
-const TABLE: &[Entry<Log>] = &[
+const TABLE: &[Entry<View>] = &[
     entry::<get_metric_data::GetMetricData, _>(),
     entry::<get_metric_statistics::GetMetricStatistics, _>(),
     entry::<list_metrics::ListMetrics, _>(),
     entry::<put_metric_data::PutMetricData, _>(),
 ];
 
-/// The service. Its operations see the log.
+/// The service.
 pub struct Watch {
     log: Log,
+    home: Home,
+}
+
+/// What an operation sees: the streams of who asks.
+struct View {
+    log: Log,
+    realm: Realm,
 }
 
 impl Watch {
-    /// One that tells of the streams of `log`.
-    pub fn of(log: Log) -> Self {
-        Self { log }
+    /// One that tells of the streams of `log`, to those who name no account or no region, of those at `home`.
+    pub fn of(log: Log, home: Home) -> Self {
+        Self { log, home }
     }
 }
 
@@ -48,8 +56,12 @@ impl Service for Watch {
     fn find(&self, target: &str) -> Result<Found, Refusal> {
         let name = target.strip_prefix(TARGET);
         let entry = TABLE.iter().find(|entry| Some(entry.name) == name).ok_or_else(Refusal::unknown_operation)?;
-        let log = self.log.clone();
-        let perform = |_: Caller, input| (entry.perform)(log, input);
+        let (log, home) = (self.log.clone(), self.home.clone());
+        let perform = move |caller: Caller, input| {
+            let (region, account) = (caller.region.as_deref(), caller.account.as_deref());
+            let realm = home.realm(region.unwrap_or(&home.region), account.unwrap_or(&home.account));
+            (entry.perform)(View { log, realm }, input)
+        };
         Ok(Found { rules: entry.rules, answer_bytes: entry.answer_bytes, perform: Box::new(perform) })
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn topic_by_id(log: &Log, id: Uuid) -> Option<Arc<Stream>> {
     log.stream_by_id(StreamId(id)).filter(|stream| is_topic(log, stream))
 }
 
-/// The streams of all topics, by name.
+/// The streams of all topics, by name: those at home.
 pub(crate) fn topics(log: &Log) -> Vec<Arc<Stream>> {
     let mut topics = log.streams();
     topics.retain(|stream| is_topic(log, stream));
@@ -52,7 +52,7 @@ pub(crate) fn topics(log: &Log) -> Vec<Arc<Stream>> {
 }
 
 fn is_topic(log: &Log, stream: &Stream) -> bool {
-    stream.status(log.env().clock.now()) != Status::Deleting
+    stream.realm().is_home() && stream.status(log.env().clock.now()) != Status::Deleting
 }
 
 /// The lane of a partition; UNKNOWN_TOPIC_OR_PARTITION if the topic has no such partition.

@@ -19,7 +19,12 @@ impl Context {
             (None, Some(name)) => name,
             (None, None) => return Err(refusal::no_stream_named()),
         };
-        self.log.stream(name).ok_or_else(|| self.no_stream(name))
+        self.stream_named(name).ok_or_else(|| self.no_stream(name))
+    }
+
+    /// The stream of that name in the realm of the request.
+    pub(super) fn stream_named(&self, name: &str) -> Option<Arc<Stream>> {
+        self.log.stream_in(&self.realm, name)
     }
 
     /// The shard of `stream` that somebody names.
@@ -70,7 +75,7 @@ impl Context {
             Some(consumer) => consumer.map(Resource::Consumer),
             None => {
                 let name = name_in(arn);
-                self.log.stream(name).map(Resource::Stream).ok_or_else(|| self.no_stream(name))
+                self.stream_named(name).map(Resource::Stream).ok_or_else(|| self.no_stream(name))
             }
         }
     }
@@ -94,7 +99,7 @@ impl Context {
     fn consumer_in(&self, arn: &str) -> Option<Result<Registered, Refusal>> {
         let (_, consumer) = arn.split_once("/consumer/")?;
         let (name, registered) = consumer.split_once(':').unwrap_or((consumer, ""));
-        let found = self.log.stream(name_in(arn)).filter(|stream| {
+        let found = self.stream_named(name_in(arn)).filter(|stream| {
             let settings = stream.settings();
             settings.fan_out.get(name).is_some_and(|consumer| consumer.registered_at.seconds().to_string() == registered)
         });
@@ -182,6 +187,18 @@ pub(super) fn name_in(arn: &str) -> &str {
     name.split_once('/').map_or(name, |(name, _)| name)
 }
 
+/// The ARN by which a request names its stream, or a consumer of it.
+pub(super) fn arn(input: &Input) -> Option<&str> {
+    ["ConsumerARN", "ResourceARN", "StreamARN"].iter().find_map(|name| input.text(name))
+}
+
+/// The region and the account in the ARN of a stream or a consumer.
+pub(super) fn owner_in(arn: &str) -> Option<(&str, &str)> {
+    let (owner, _) = arn.rsplit_once(":stream/")?;
+    let (rest, account) = owner.rsplit_once(':')?;
+    Some((rest.rsplit_once(':')?.1, account))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +211,14 @@ mod tests {
         for text in ["", "shardId", "shardId-", "-", "shardId-x", "shardId-2147483648", "shardId-00000000000000000000000x"] {
             assert_eq!(shard_number(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_arn_has_the_streams_owner() {
+        let owner = Some(("us-east-1", "000000000000"));
+        assert_eq!(owner_in("arn:aws:kinesis:us-east-1:000000000000:stream/orders"), owner);
+        assert_eq!(owner_in("arn:aws:kinesis:us-east-1:000000000000:stream/orders/consumer/c:1700000000"), owner);
+        assert_eq!(owner_in("orders"), None);
     }
 
     #[test]

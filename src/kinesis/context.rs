@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::aws::{Caller, Found, Performing, Refusal, Service};
+use crate::aws::{Caller, Found, Input, Performing, Refusal, Service};
 use crate::log::{Log, StoreError, Stream};
-use crate::model::{Consumer, Timestamp};
+use crate::model::{Consumer, Home, Realm, Timestamp};
 use crate::notebook::Notebook;
 
+use super::address::{arn, owner_in};
 use super::commitment::Commitment;
 use super::operation;
 use super::rates::Buckets;
@@ -21,10 +22,8 @@ const TARGET: &str = "Kinesis_20131202.";
 /// How the Kinesis door is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The region of callers whose signatures name none.
-    pub region: String,
-    /// The account of callers whose access key is none: 12 digits.
-    pub account: String,
+    /// The region of callers whose signatures name none, and the account of those whose access key is none.
+    pub home: Home,
     /// What tokens are sealed with; the same for as long as the data is kept.
     pub seal_key: [u8; 32],
 }
@@ -37,7 +36,8 @@ pub struct Door {
 
 pub(super) struct Shared {
     log: Log,
-    config: Config,
+    /// The region and the account of those who name none.
+    home: Home,
     /// What tokens are sealed with.
     pub(super) seal: Seal,
     /// How often operations were called.
@@ -59,7 +59,7 @@ impl Door {
         let shared = Shared {
             log,
             seal: Seal::new(&config.seal_key),
-            config,
+            home: config.home,
             buckets: Buckets::default(),
             opening: Semaphore::new(1),
             commitment: Commitment::open(notebook)?,
@@ -79,7 +79,7 @@ impl Service for Door {
         let entry = name.and_then(operation::find).ok_or_else(Refusal::unknown_operation)?;
         let door = self.clone();
         let perform = |caller, input| -> Performing {
-            let cx = Context::of(door, caller);
+            let cx = Context::of(door, caller, &input);
             match cx.check_rate(entry.name, &input) {
                 Ok(()) => (entry.perform)(cx, input),
                 Err(refusal) => Box::pin(async { Err(refusal) }),
@@ -89,28 +89,33 @@ impl Service for Door {
     }
 }
 
-/// One request: the gateway behind the door, and who asks.
+/// One request: the gateway behind the door, and in whose realm it is done: that of the stream whose ARN it names, or else the
+/// caller's. Policies, which on AWS let an account to another's streams, are kept and not enforced.
 #[derive(Clone)]
 pub(crate) struct Context {
     /// The log.
     pub(crate) log: Log,
-    /// The caller's region.
+    /// The realm whose streams it is about.
+    pub(crate) realm: Realm,
+    /// Its region.
     pub(crate) region: String,
-    /// The caller's account: 12 digits.
+    /// Its account: 12 digits.
     pub(crate) account: String,
     /// What all requests share.
     pub(super) shared: Arc<Shared>,
 }
 
 impl Context {
-    fn of(door: Door, caller: Caller) -> Self {
-        let Shared { log, config, .. } = &*door.shared;
-        Self {
-            log: log.clone(),
-            region: caller.region.unwrap_or_else(|| config.region.clone()),
-            account: caller.account.unwrap_or_else(|| config.account.clone()),
-            shared: door.shared.clone(),
-        }
+    fn of(door: Door, caller: Caller, input: &Input) -> Self {
+        let Shared { log, home, .. } = &*door.shared;
+        let (region, account) = match arn(input).and_then(owner_in) {
+            Some((region, account)) => (region.to_owned(), account.to_owned()),
+            None => {
+                (caller.region.unwrap_or_else(|| home.region.clone()), caller.account.unwrap_or_else(|| home.account.clone()))
+            }
+        };
+        let realm = home.realm(&region, &account);
+        Self { log: log.clone(), realm, region, account, shared: door.shared.clone() }
     }
 
     /// Now.
@@ -118,9 +123,10 @@ impl Context {
         self.log.env().clock.now()
     }
 
-    /// The name of a stream in all of AWS, in the caller's region and account: there is one set of streams for all of them.
+    /// The name of a stream in all of AWS.
     pub(crate) fn arn(&self, stream: &Stream) -> String {
-        format!("arn:aws:kinesis:{}:{}:stream/{}", self.region, self.account, stream.name())
+        let (realm, home) = (stream.realm(), &self.shared.home);
+        format!("arn:aws:kinesis:{}:{}:stream/{}", realm.region(home), realm.account(home), stream.name())
     }
 
     /// The name of a consumer in all of AWS: its registration's second tells it from an earlier one of the same name.

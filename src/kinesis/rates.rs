@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::aws::{Input, Refusal};
 
-use super::address::name_in;
+use super::address::{arn, name_in};
 use super::context::Context;
 use super::refusal::limit;
 
@@ -125,14 +125,13 @@ impl Context {
     /// LimitExceededException if it was called too often.
     pub(super) fn check_rate(&self, operation: &'static str, input: &Input) -> Result<(), Refusal> {
         let Some((scope, rate)) = rate(operation).filter(|_| self.is_limited()) else { return Ok(()) };
-        let account = &self.account;
-        let arn = ["StreamARN", "ResourceARN", "ConsumerARN"].iter().find_map(|name| input.text(name));
-        let stream = arn.map(name_in).or(input.text("StreamName"));
+        let (region, account) = (&self.region, &self.account);
+        let stream = arn(input).map(name_in).or(input.text("StreamName"));
         let (of, words) = match (scope, stream) {
             (Scope::Stream, Some(stream)) => {
-                (stream.to_owned(), format!("Rate exceeded for stream {stream} under account {account}."))
+                (format!("{region}/{account}/{stream}"), format!("Rate exceeded for stream {stream} under account {account}."))
             }
-            _ => (account.clone(), format!("Rate exceeded for account {account}.")),
+            _ => (format!("{region}/{account}"), format!("Rate exceeded for account {account}.")),
         };
         if self.shared.buckets.take(operation, of, rate) { Ok(()) } else { Err(limit(words)) }
     }

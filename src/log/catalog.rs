@@ -14,7 +14,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::metrics::{Room, StreamMeter};
 use crate::model::{
-    Consumer, HashKey, Lane, LaneId, Mode, Settings, Shard, ShardId, Status, StreamId, StreamName, Timestamp, limits,
+    Consumer, HashKey, Lane, LaneId, Mode, Realm, Settings, Shard, ShardId, Status, StreamId, StreamName, Timestamp, limits,
 };
 use crate::store::{self, Done, Journal, Ledger, Write};
 
@@ -31,6 +31,7 @@ const SHARDS: &str = "shard/";
 /// One incarnation of a stream.
 pub struct Stream {
     id: StreamId,
+    realm: Realm,
     name: StreamName,
     created_at: Timestamp,
     settings: RwLock<Arc<Settings>>,
@@ -48,6 +49,8 @@ pub struct Stream {
 /// What the ledger has of a stream.
 #[derive(Serialize, Deserialize)]
 struct Stored {
+    #[serde(default, skip_serializing_if = "Realm::is_home")]
+    realm: Realm,
     name: StreamName,
     created_at: Timestamp,
     settings: Settings,
@@ -61,7 +64,12 @@ impl Stream {
         self.id
     }
 
-    /// Its name.
+    /// Whose it is, and where.
+    pub fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
+    /// Its name, which no other stream of its realm has.
     pub fn name(&self) -> &StreamName {
         &self.name
     }
@@ -168,6 +176,7 @@ impl Stream {
         shards.sort_by_key(|shard| shard.id);
         let stream = Self {
             id,
+            realm: stored.realm,
             name: stored.name,
             created_at: stored.created_at,
             settings: RwLock::new(Arc::new(stored.settings)),
@@ -222,7 +231,8 @@ impl Stream {
 
     /// What the ledger is to have of it.
     pub(super) fn stored(&self, settings: Settings, history: History) -> Result<Write, Error> {
-        let stored = Stored { name: self.name.clone(), created_at: self.created_at, settings, history };
+        let (realm, name) = (self.realm.clone(), self.name.clone());
+        let stored = Stored { realm, name, created_at: self.created_at, settings, history };
         put(format!("{STREAMS}{}", self.id), &stored)
     }
 }
@@ -279,9 +289,8 @@ pub(super) fn load(
     let mut streams = Streams::default();
     for (key, stored) in found {
         let id = parse_id(&key)?;
-        let stream = Arc::new(Stream::new(id, stored, shards.remove(&id).unwrap_or_default(), journal, tails, measured));
-        streams.by_name.insert(stream.name.clone(), stream.clone());
-        streams.by_id.insert(id, stream);
+        let stream = Stream::new(id, stored, shards.remove(&id).unwrap_or_default(), journal, tails, measured);
+        streams.enter(Arc::new(stream));
     }
     let orphans: Vec<_> = journal.lanes().into_iter().filter(|lane| !streams.by_id.contains_key(&lane.stream)).collect();
     if !orphans.is_empty() {
@@ -291,13 +300,18 @@ pub(super) fn load(
 }
 
 impl Log {
-    /// The stream of that name.
+    /// The stream of that name at home.
     pub fn stream(&self, name: &str) -> Option<Arc<Stream>> {
-        let found = self.inner.streams.read().by_name.get(name).cloned();
+        self.stream_in(&Realm::default(), name)
+    }
+
+    /// The stream of that name in that realm.
+    pub fn stream_in(&self, realm: &Realm, name: &str) -> Option<Arc<Stream>> {
+        let found = self.inner.streams.read().named(realm, name).cloned();
         found.filter(|stream| !stream.is_gone(self.inner.env.clock.now()))
     }
 
-    /// The incarnation of that id.
+    /// The incarnation of that id, in whatever realm.
     pub fn stream_by_id(&self, id: StreamId) -> Option<Arc<Stream>> {
         let found = self.inner.streams.read().by_id.get(&id).cloned();
         found.filter(|stream| !stream.is_gone(self.inner.env.clock.now()))
@@ -305,7 +319,7 @@ impl Log {
 
     /// How many lanes all streams have together, counting those that are being deleted.
     pub fn lanes(&self) -> u64 {
-        self.inner.streams.read().by_name.values().map(|stream| u64::from(stream.lanes())).sum()
+        self.inner.streams.read().by_id.values().map(|stream| u64::from(stream.lanes())).sum()
     }
 
     /// Whether there may be `more` lanes than all streams have together.
@@ -317,31 +331,61 @@ impl Log {
         if more > limits::LANES_MAX.saturating_sub(count) { Err(Error::LaneQuota { count, more }) } else { Ok(()) }
     }
 
-    /// All streams, by name.
+    /// The streams at home, by name.
     pub fn streams(&self) -> Vec<Arc<Stream>> {
+        self.streams_in(&Realm::default())
+    }
+
+    /// The streams of that realm, by name.
+    pub fn streams_in(&self, realm: &Realm) -> Vec<Arc<Stream>> {
+        let streams = self.inner.streams.read();
+        self.there(streams.by_name.get(realm).into_iter().flat_map(|streams| streams.values()))
+    }
+
+    /// The streams of all realms, those at home first, each by name.
+    pub fn all_streams(&self) -> Vec<Arc<Stream>> {
+        self.there(self.inner.streams.read().by_id.values())
+    }
+
+    /// Those of `streams` that are not gone, in order.
+    fn there<'a>(&self, streams: impl Iterator<Item = &'a Arc<Stream>>) -> Vec<Arc<Stream>> {
         let now = self.inner.env.clock.now();
-        let mut all: Vec<_> = self.inner.streams.read().by_name.values().filter(|stream| !stream.is_gone(now)).cloned().collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
+        let mut there: Vec<_> = streams.filter(|stream| !stream.is_gone(now)).cloned().collect();
+        there.sort_by(|a, b| (&a.realm, &a.name).cmp(&(&b.realm, &b.name)));
+        there
+    }
+
+    /// Creates a stream at home. As [`create_stream_in`](Self::create_stream_in).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn create_stream(&self, name: StreamName, lanes: u32, settings: Settings) -> Result<Arc<Stream>, Error> {
+        self.create_stream_in(Realm::default(), name, lanes, settings).await
     }
 
     /// Creates a stream of `lanes` lanes, 1 to [`SHARDS_MAX`](crate::model::limits::SHARDS_MAX). Durable when it returns.
     ///
     /// # Errors
     /// [`Error::StreamExists`], [`Error::Lanes`], [`Error::LaneQuota`]; where limits are in force, [`Error::ShardQuota`], [`Error::OnDemandStreams`].
-    pub async fn create_stream(&self, name: StreamName, lanes: u32, mut settings: Settings) -> Result<Arc<Stream>, Error> {
+    pub async fn create_stream_in(
+        &self,
+        realm: Realm,
+        name: StreamName,
+        lanes: u32,
+        mut settings: Settings,
+    ) -> Result<Arc<Stream>, Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let (id, now) = (StreamId(self.inner.env.entropy.uuid()), self.inner.env.clock.now());
         register(&mut settings, now);
-        let before = self.inner.streams.read().by_name.get(&name).cloned();
+        let before = self.inner.streams.read().named(&realm, name.as_str()).cloned();
         if before.as_ref().is_some_and(|stream| !stream.is_gone(now)) {
             return Err(Error::StreamExists(name));
         }
-        self.check_stream(settings.mode, lanes)?;
+        self.check_stream_in(&realm, settings.mode, lanes)?;
         // Nobody came by since its deletion was over.
         let (mut writes, leave) = before.map(|stream| self.removal(stream)).unzip();
         let history = History::default().changing(Status::Creating, now, self.inner.options.state_change_delay);
-        let stored = Stored { name, created_at: now, settings: settings.clone(), history: history.clone() };
+        let stored = Stored { realm, name, created_at: now, settings: settings.clone(), history: history.clone() };
         let (shards, inner) = (reshard::first_shards(lanes, now), &self.inner);
         let stream = Stream::new(id, stored, shards, inner.journal.as_ref(), &inner.tails, &inner.measured);
         let writes = writes.get_or_insert_default();
@@ -355,9 +399,7 @@ impl Log {
             if let Some(leave) = leave {
                 leave(Box::new(|_| {}));
             }
-            let mut streams = log.inner.streams.write();
-            streams.by_name.insert(created.name.clone(), created.clone());
-            streams.by_id.insert(id, created);
+            log.inner.streams.write().enter(created);
         };
         self.change(changing, std::mem::take(writes), enter).await?;
         Ok(stream)
@@ -408,11 +450,7 @@ impl Log {
         writes.extend(stream.shards().iter().map(|shard| Write::Delete { key: Bytes::from(shard_key(id, shard)) }));
         let log = self.clone();
         let leave = move |done: Done| {
-            {
-                let mut streams = log.inner.streams.write();
-                streams.by_name.remove(stream.name());
-                streams.by_id.remove(&id);
-            }
+            log.inner.streams.write().leave(&stream);
             let cells = stream.cells();
             for cell in &cells {
                 cell.numbering.lock().sealed = true;
@@ -459,8 +497,8 @@ impl Log {
         }
         register(&mut settings, now);
         if settings.mode != before.mode {
-            self.check_mode(settings.mode)?;
-            self.check_quota(settings.mode, stream.open_shards())?;
+            self.check_mode(&stream.realm, settings.mode)?;
+            self.check_quota(&stream.realm, settings.mode, stream.open_shards())?;
             let (stream, max) = (stream.name.clone(), limits::MODE_SWITCHES_PER_DAY);
             if self.is_limited() && history.switched.within_a_day(now) >= max {
                 return Err(Error::ModeSwitchRate { stream, max }.into());
@@ -502,39 +540,43 @@ impl Log {
         }
     }
 
-    /// Whether a stream of `lanes` lanes in `mode` could be created now, but for its name.
+    /// Whether a stream of `lanes` lanes in `mode` could be created at home now, but for its name.
     ///
     /// # Errors
     /// What [`create_stream`](Self::create_stream) refuses for that.
     pub fn check_stream(&self, mode: Mode, lanes: u32) -> Result<(), Error> {
+        self.check_stream_in(&Realm::default(), mode, lanes)
+    }
+
+    fn check_stream_in(&self, realm: &Realm, mode: Mode, lanes: u32) -> Result<(), Error> {
         reshard::check(lanes)?;
-        self.check_mode(mode)?;
-        self.check_quota(mode, lanes)?;
+        self.check_mode(realm, mode)?;
+        self.check_quota(realm, mode, lanes)?;
         self.check_lanes(lanes.into())
     }
 
-    /// Whether `more` shards of a stream in `mode` may be opened: the quota is one of provisioned streams.
-    pub(super) fn check_quota(&self, mode: Mode, more: u32) -> Result<(), Error> {
+    /// Whether `more` shards of a stream in `mode` may be opened: the quota is one of the realm's provisioned streams.
+    pub(super) fn check_quota(&self, realm: &Realm, mode: Mode, more: u32) -> Result<(), Error> {
         if mode != Mode::Provisioned || !self.is_limited() {
             return Ok(());
         }
         let max = self.inner.options.shard_quota;
-        let open = self.streams_in(mode).map(|stream| stream.open_shards()).fold(0, u32::saturating_add);
+        let open = self.streams_in_mode(realm, mode).map(|stream| stream.open_shards()).fold(0, u32::saturating_add);
         if open.saturating_add(more) > max { Err(Error::ShardQuota { open, max, more }) } else { Ok(()) }
     }
 
-    /// Whether another stream may be in `mode`.
-    fn check_mode(&self, mode: Mode) -> Result<(), Error> {
+    /// Whether another stream of the realm may be in `mode`.
+    fn check_mode(&self, realm: &Realm, mode: Mode) -> Result<(), Error> {
         let max = limits::ON_DEMAND_STREAMS_MAX;
-        let is_full = mode == Mode::OnDemand && self.is_limited() && self.streams_in(mode).count() >= max;
+        let is_full = mode == Mode::OnDemand && self.is_limited() && self.streams_in_mode(realm, mode).count() >= max;
         if is_full { Err(Error::OnDemandStreams { max }) } else { Ok(()) }
     }
 
-    fn streams_in(&self, mode: Mode) -> impl Iterator<Item = Arc<Stream>> {
-        self.streams().into_iter().filter(move |stream| stream.settings().mode == mode)
+    fn streams_in_mode(&self, realm: &Realm, mode: Mode) -> impl Iterator<Item = Arc<Stream>> {
+        self.streams_in(realm).into_iter().filter(move |stream| stream.settings().mode == mode)
     }
 
-    /// How many open shards all provisioned streams may have together, where limits are in force.
+    /// How many open shards all provisioned streams of a realm may have together, where limits are in force.
     pub fn shard_quota(&self) -> u32 {
         self.inner.options.shard_quota
     }

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
 
 use crate::env::Env;
 use crate::metrics::Room;
-use crate::model::{LaneId, StreamId, StreamName, limits};
+use crate::model::{LaneId, Realm, StreamId, StreamName, limits};
 use crate::store::{self, Done, Journal, Ledger, Volume};
 
 use super::catalog::{self, Stream};
@@ -33,7 +33,7 @@ pub struct Options {
     pub tail_bytes_max: usize,
     /// How long a stream is CREATING, UPDATING or DELETING after such a change.
     pub state_change_delay: Duration,
-    /// Open shards of all provisioned streams together, where limits are in force.
+    /// Open shards of all provisioned streams of a realm together, where limits are in force.
     pub shard_quota: u32,
 }
 
@@ -63,10 +63,33 @@ pub(super) struct Inner {
     pub(super) reads: Arc<Semaphore>,
 }
 
+/// All streams, including those that are gone and not buried.
 #[derive(Default)]
 pub(super) struct Streams {
-    pub(super) by_name: HashMap<StreamName, Arc<Stream>>,
+    /// By name, in each realm that has some.
+    pub(super) by_name: HashMap<Realm, HashMap<StreamName, Arc<Stream>>>,
     pub(super) by_id: HashMap<StreamId, Arc<Stream>>,
+}
+
+impl Streams {
+    pub(super) fn named(&self, realm: &Realm, name: &str) -> Option<&Arc<Stream>> {
+        self.by_name.get(realm)?.get(name)
+    }
+
+    pub(super) fn enter(&mut self, stream: Arc<Stream>) {
+        self.by_name.entry(stream.realm().clone()).or_default().insert(stream.name().clone(), stream.clone());
+        self.by_id.insert(stream.id(), stream);
+    }
+
+    pub(super) fn leave(&mut self, stream: &Stream) {
+        if let Some(realm) = self.by_name.get_mut(stream.realm()) {
+            realm.remove(stream.name());
+            if realm.is_empty() {
+                self.by_name.remove(stream.realm());
+            }
+        }
+        self.by_id.remove(&stream.id());
+    }
 }
 
 impl Log {

@@ -43,7 +43,7 @@ impl Log {
     /// can be used again. What was measured too long ago goes as well.
     pub async fn sweep(&self) {
         self.bury().await;
-        for stream in self.streams() {
+        for stream in self.all_streams() {
             stream.meter().forget(self.inner.env.clock.now());
             for cell in stream.cells() {
                 if let Err(error) = self.horizon(&stream, &cell).await {

@@ -82,7 +82,7 @@ impl Log {
     /// Where limits are in force, every 15 minutes a stream gets as many open shards as carry twice its highest throughput of the
     /// last 30 days, and its hot shards are split.
     pub async fn follow_demand(&self) {
-        for stream in self.streams() {
+        for stream in self.all_streams() {
             match self.follow(&stream).await {
                 // It is tried again, a minute later.
                 Ok(()) | Err(Error::NotActive { .. } | Error::WrongMode { .. }) => {}
@@ -183,7 +183,7 @@ impl Log {
         let open = u32::try_from(after.iter().filter(|shard| shard.is_open()).count()).unwrap_or(u32::MAX);
         match open.saturating_sub(stream.open_shards()) {
             0 => {}
-            more => self.check_quota(stream.settings().mode, more)?,
+            more => self.check_quota(stream.realm(), stream.settings().mode, more)?,
         }
         let lanes = after.iter().map(|shard| shard.lane.0 + 1).max().unwrap_or(0);
         match lanes.saturating_sub(stream.lanes()) {

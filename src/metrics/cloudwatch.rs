@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::Measure;
-use super::snapshot::TopicState;
+use super::snapshot::StreamState;
 use super::stream::Dimension;
 use super::window::Statistic;
 
@@ -27,15 +27,15 @@ const STATISTICS: [Told; 5] = [
 ];
 
 /// Writes them; how many measures were left out. Those of streams go before those of shards and consumers.
-pub(super) fn write(topics: &[TopicState], to: &mut String) -> Result<usize, fmt::Error> {
+pub(super) fn write(streams: &[StreamState], to: &mut String) -> Result<usize, fmt::Error> {
     let is_stream = |dimension: &Dimension| *dimension == Dimension::Stream;
-    let series = || topics.iter().flat_map(|topic| topic.minute.iter().map(move |(of, measured)| (topic, of, measured)));
+    let series = || streams.iter().flat_map(|stream| stream.minute.iter().map(move |(of, measured)| (stream, of, measured)));
     let first = series().filter(|(_, of, _)| is_stream(of));
     let rest = series().filter(|(_, of, _)| !is_stream(of));
-    let mut all = first.chain(rest).flat_map(|(topic, of, measured)| measured.iter().map(move |found| (topic, of, found)));
+    let mut all = first.chain(rest).flat_map(|(stream, of, measured)| measured.iter().map(move |found| (stream, of, found)));
     let mut shown = BTreeMap::<Measure, Vec<(String, &Statistic)>>::new();
-    for (topic, of, (measure, statistic)) in all.by_ref().take(SHOWN_MAX) {
-        shown.entry(*measure).or_default().push((labels(&topic.name, of), statistic));
+    for (stream, of, (measure, statistic)) in all.by_ref().take(SHOWN_MAX) {
+        shown.entry(*measure).or_default().push((labels(stream, of), statistic));
     }
     let left_out = all.count();
     for (measure, statistics) in shown {
@@ -52,12 +52,17 @@ pub(super) fn write(topics: &[TopicState], to: &mut String) -> Result<usize, fmt
     Ok(left_out)
 }
 
-fn labels(stream: &str, of: &Dimension) -> String {
+fn labels(stream: &StreamState, of: &Dimension) -> String {
+    let mut labels = format!("stream_name=\"{}\"", stream.name);
     match of {
-        Dimension::Stream => format!("stream_name=\"{stream}\""),
-        Dimension::Shard(shard) => format!("stream_name=\"{stream}\",shard_id=\"{shard}\""),
-        Dimension::Consumer(consumer) => format!("stream_name=\"{stream}\",consumer_name=\"{}\"", escaped(consumer)),
+        Dimension::Stream => {}
+        Dimension::Shard(shard) => labels += &format!(",shard_id=\"{shard}\""),
+        Dimension::Consumer(consumer) => labels += &format!(",consumer_name=\"{}\"", escaped(consumer)),
     }
+    if let Some((region, account)) = &stream.owner {
+        labels += &format!(",region=\"{region}\",account_id=\"{account}\"");
+    }
+    labels
 }
 
 /// A label's value may be any text, whose quotes, backslashes and ends of lines are escaped (OpenMetrics 1.0).
@@ -71,8 +76,8 @@ mod tests {
     use crate::metrics::Measured;
     use crate::model::ShardId;
 
-    fn topic(name: &str, minute: Vec<(Dimension, Box<Measured>)>) -> TopicState {
-        TopicState { name: name.to_owned(), lanes: Vec::new(), minute }
+    fn stream(name: &str, minute: Vec<(Dimension, Box<Measured>)>) -> StreamState {
+        StreamState { name: name.to_owned(), owner: None, minute }
     }
 
     #[test]
@@ -82,7 +87,7 @@ mod tests {
             (dimension, Box::from([(Measure::IncomingBytes, statistic)]))
         };
         let consumer = Statistic::of(3.0);
-        let topics = [topic(
+        let streams = [stream(
             "orders",
             vec![
                 of(10.0, Dimension::Stream),
@@ -91,7 +96,7 @@ mod tests {
             ],
         )];
         let mut text = String::new();
-        assert_eq!(write(&topics, &mut text), Ok(0));
+        assert_eq!(write(&streams, &mut text), Ok(0));
         let expected = "\
             # HELP aws_kinesis_incoming_bytes_sum AWS/Kinesis IncomingBytes, Sum of the last whole minute, in Bytes.\n\
             # TYPE aws_kinesis_incoming_bytes_sum gauge\n\
@@ -110,12 +115,27 @@ mod tests {
     }
 
     #[test]
+    fn streams_of_the_same_name_are_told_apart_by_their_owners() {
+        let measured = |sum| vec![(Dimension::Stream, Box::from([(Measure::IncomingBytes, Statistic::of(sum))]))];
+        let owner = Some(("eu-west-1".to_owned(), "123456789012".to_owned()));
+        let streams = [stream("orders", measured(1.0)), StreamState { owner, ..stream("orders", measured(2.0)) }];
+        let mut text = String::new();
+        assert_eq!(write(&streams, &mut text), Ok(0));
+        for line in [
+            "aws_kinesis_incoming_bytes_sum{stream_name=\"orders\"} 1",
+            "aws_kinesis_incoming_bytes_sum{stream_name=\"orders\",region=\"eu-west-1\",account_id=\"123456789012\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
     fn shards_are_left_out_before_streams_are() {
         let measured = || Box::from([(Measure::IncomingBytes, Statistic::of(1.0))]);
         let shards = (0..30_000).map(|shard| (Dimension::Shard(ShardId(shard)), measured()));
-        let topics = [topic("many", shards.collect()), topic("one", vec![(Dimension::Stream, measured())])];
+        let streams = [stream("many", shards.collect()), stream("one", vec![(Dimension::Stream, measured())])];
         let mut text = String::new();
-        assert_eq!(write(&topics, &mut text), Ok(10_001));
+        assert_eq!(write(&streams, &mut text), Ok(10_001));
         assert!(text.contains("aws_kinesis_incoming_bytes_sum{stream_name=\"one\"} 1\n"));
         assert_eq!(text.lines().filter(|line| line.starts_with("aws_kinesis_incoming_bytes_sum{")).count(), SHOWN_MAX);
     }

@@ -186,7 +186,7 @@ impl Meter {
         let mut text = String::new();
         // Writing to a string fails only if a label cannot be formatted, and ours are texts and numbers.
         let written = encode_registry(&mut text, &self.shared.registry).and_then(|()| {
-            let left_out = snapshot::write(snapshot, &mut text)? + cloudwatch::write(&snapshot.topics, &mut text)?;
+            let left_out = snapshot::write(snapshot, &mut text)? + cloudwatch::write(&snapshot.streams, &mut text)?;
             let left_out = left_out + self.shared.left_out.load(Ordering::Relaxed);
             snapshot::write_one(name::LEFT_OUT, left_out, &mut text)?;
             encode_eof(&mut text)
@@ -255,7 +255,7 @@ mod tests {
 
     fn topic(name: &str, tips: &[i64]) -> TopicState {
         let lanes = tips.iter().map(|&tip| LaneState { horizon: 1, tip }).collect();
-        TopicState { name: name.to_owned(), lanes, minute: Vec::new() }
+        TopicState { name: name.to_owned(), lanes }
     }
 
     fn has(text: &str, line: &str) {
@@ -303,7 +303,8 @@ mod tests {
             offset("gone", 0, 7, None),
         ];
         let groups = vec![GroupState { name: "billing".to_owned(), members: 2, offsets }];
-        let snapshot = Snapshot { node_id: 5, topics: vec![topic("clicks", &[]), topic("orders", &[10, 20, 1])], groups };
+        let topics = vec![topic("clicks", &[]), topic("orders", &[10, 20, 1])];
+        let snapshot = Snapshot { node_id: 5, topics, groups, ..Snapshot::default() };
         let Scraped { text, .. } = Meter::default().scrape(&snapshot);
         for line in [
             "kafka_brokers 1",
@@ -343,7 +344,7 @@ mod tests {
         let offset = GroupOffset { topic: "orders".to_owned(), partition: 0, offset: 1, age: Some(Duration::ZERO) };
         let groups = vec![GroupState { name: "billing".to_owned(), members: 1, offsets: vec![offset] }];
         let topics = vec![topic("orders", &[2])];
-        let Scraped { text, .. } = meter.scrape(&Snapshot { node_id: 0, topics, groups });
+        let Scraped { text, .. } = meter.scrape(&Snapshot { topics, groups, ..Snapshot::default() });
         let mut shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let line = |metric: &Metric| format!("{} {}", metric.name, format!("{:?}", metric.kind).to_lowercase());
         let mut table: Vec<_> = METRICS.iter().map(line).collect();

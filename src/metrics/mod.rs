@@ -20,6 +20,6 @@ mod window;
 pub use measure::{About, Measure, Scope};
 pub use meter::{Meter, OpenConnection, Scraped};
 pub use name::{Kind, METRICS, Metric};
-pub use snapshot::{GROUP_OFFSETS_MAX, GroupOffset, GroupState, LaneState, Snapshot, TopicState};
+pub use snapshot::{GROUP_OFFSETS_MAX, GroupOffset, GroupState, LaneState, Snapshot, StreamState, TopicState};
 pub use stream::{Dimension, Got, Put, Room, StreamMeter};
 pub use window::{Datapoint, HISTORY, Measured, Statistic};

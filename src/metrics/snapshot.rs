@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub node_id: i32,
     /// All topics.
     pub topics: Vec<TopicState>,
+    /// All streams.
+    pub streams: Vec<StreamState>,
     /// All consumer groups.
     pub groups: Vec<GroupState>,
 }
@@ -38,7 +40,16 @@ pub struct TopicState {
     pub name: String,
     /// Its partitions, from 0 on.
     pub lanes: Vec<LaneState>,
-    /// What was measured of it as a stream in the last whole minute.
+}
+
+/// One stream.
+#[derive(Clone, Debug)]
+pub struct StreamState {
+    /// Its name.
+    pub name: String,
+    /// Its region and its account, if it is no topic because they are not those of Kafka's.
+    pub owner: Option<(String, String)>,
+    /// What was measured of it in the last whole minute.
     pub minute: Vec<(Dimension, Box<Measured>)>,
 }
 

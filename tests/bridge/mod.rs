@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod history;
+mod realms;
 mod records;
 mod streams;
 

@@ -177,6 +177,29 @@ async fn metrics_are_listed_with_their_dimensions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_is_told_of_their_own_streams() {
+    let gateway = measured().await;
+    let abroad = gateway.kinesis().signing("123456789012", "eu-west-1");
+    abroad.call("CreateStream", json!({"StreamName": "orders", "ShardCount": 1})).await;
+    crate::kinesis::put(&abroad, "orders", "a", "four").await;
+    tokio::time::advance(MINUTE).await;
+    let authorization = AUTHORIZATION.replace("local", "123456789012").replace("us-east-1", "eu-west-1");
+    let input = statistics("IncomingBytes", &[("StreamName", "orders")]);
+    let mut sums = Vec::new();
+    for authorization in [AUTHORIZATION, &authorization] {
+        let request = Request::post("/")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", "GraniteServiceVersion20100801.GetMetricStatistics")
+            .header("x-amz-date", "20231114T221320Z")
+            .header("authorization", authorization);
+        let answered = gateway.kinesis().send(request.body(Bytes::from(input.to_string())).unwrap()).await;
+        let points = answered.json()["Datapoints"].as_array().unwrap().iter().map(|point| point["Sum"].clone()).collect();
+        sums.push(Value::Array(points));
+    }
+    assert_eq!(sums, [json!([157]), json!([5])]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_clients_measure_is_accepted() {
     let gateway = Gateway::start();
     let input = json!({"Namespace": "KCL", "MetricData": [{"MetricName": "a", "Value": 1.5, "Timestamp": FROM}]});

@@ -14,6 +14,7 @@ mod list_streams;
 mod measures;
 mod put;
 mod rates;
+mod realms;
 mod reshard;
 mod retention;
 mod settings;

@@ -17,6 +17,7 @@ pub(crate) const AUTHORIZATION: &str =
 /// Speaks AWS JSON 1.1 to an endpoint, without a connection between them.
 pub(crate) struct Kinesis {
     endpoint: Arc<Endpoint>,
+    authorization: String,
 }
 
 /// What came back.
@@ -41,7 +42,13 @@ impl Answered {
 
 impl Kinesis {
     pub(crate) fn over(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint }
+        Self { endpoint, authorization: AUTHORIZATION.to_owned() }
+    }
+
+    /// The same as somebody with that access key who asks in that region.
+    pub(crate) fn signing(self, key: &str, region: &str) -> Self {
+        let authorization = AUTHORIZATION.replace("local", key).replace("us-east-1", region);
+        Self { authorization, ..self }
     }
 
     /// The output of an operation that is done.
@@ -67,7 +74,7 @@ impl Kinesis {
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", format!("Kinesis_20131202.{operation}"))
             .header("x-amz-date", "20231114T221320Z")
-            .header("authorization", AUTHORIZATION);
+            .header("authorization", &self.authorization);
         self.send(request.body(input.to_string().into()).unwrap()).await
     }
 
@@ -77,7 +84,7 @@ impl Kinesis {
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", "Kinesis_20131202.SubscribeToShard")
             .header("x-amz-date", "20231114T221320Z")
-            .header("authorization", AUTHORIZATION);
+            .header("authorization", &self.authorization);
         let request = request.body(Full::new(Bytes::from(input.to_string()))).unwrap();
         let (head, body) = self.endpoint.clone().answer(request).await.into_parts();
         assert_eq!(head.status, 200);

@@ -17,7 +17,7 @@ use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
 use shardgate::kafka::{Config, Door, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
 use shardgate::metrics::Meter;
-use shardgate::model::{Limits, Settings, StreamName, Timestamp};
+use shardgate::model::{Home, Limits, Settings, StreamName, Timestamp};
 use shardgate::notebook::Notebook;
 use shardgate::store::MemoryStore;
 use tokio::io::{DuplexStream, duplex};
@@ -174,10 +174,10 @@ fn config() -> Config {
 
 /// The Kinesis door to a log.
 fn endpoint(log: &Log, store: Arc<MemoryStore>, credentials: Credentials) -> Arc<Endpoint> {
-    let (region, account) = ("us-east-1".to_owned(), "000000000000".to_owned());
-    let config = shardgate::kinesis::Config { region, account, seal_key: [7; 32] };
+    let home = Home { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
+    let config = shardgate::kinesis::Config { home: home.clone(), seal_key: [7; 32] };
     let door = shardgate::kinesis::Door::open(log.clone(), Notebook::new(store, "kinesis"), config).unwrap();
-    let watch = shardgate::cloudwatch::Watch::of(log.clone());
+    let watch = shardgate::cloudwatch::Watch::of(log.clone(), home);
     let services: [Arc<dyn shardgate::aws::Service>; 2] = [Arc::new(door), Arc::new(watch)];
     Arc::new(Endpoint::new(services.into(), log.env().clone(), Bounds { credentials, bodies_bytes_max: 64 << 20 }))
 }

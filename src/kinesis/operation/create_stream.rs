@@ -44,7 +44,8 @@ impl Operation<Context> for CreateStream {
         }
         capacity::set_warm_throughput(&mut settings, &input)?;
         capacity::set_distribution(&mut settings, &input)?;
-        let creating = || cx.log.streams().iter().filter(|stream| stream.status(cx.now()) == Status::Creating).count();
+        let streams = || cx.log.streams_in(&cx.realm);
+        let creating = || streams().iter().filter(|stream| stream.status(cx.now()) == Status::Creating).count();
         if cx.is_limited() && creating() >= CREATING_MAX {
             return Err(refusal::limit(format!(
                 "Limit of {CREATING_MAX} streams that can simultaneously be in CREATING or DELETING state is reached for the account \
@@ -52,7 +53,12 @@ impl Operation<Context> for CreateStream {
                 cx.account
             )));
         }
-        cx.log.create_stream(name, shards, settings).await.map_err(|error| cx.refused(&error))?;
+        let created = cx.log.create_stream_in(cx.realm.clone(), name, shards, settings).await;
+        let stream = created.map_err(|error| cx.refused(&error))?;
+        if !cx.realm.is_home() {
+            // Who expects a topic finds here why there is none.
+            tracing::info!(stream = %stream.name(), realm = %cx.realm, "a stream was created that is no topic: only those of the default region and account are");
+        }
         Ok(Output::default())
     }
 }

@@ -11,6 +11,6 @@ impl Operation<Context> for DescribeAccountSettings {
     const RULES: &'static [Rule] = &[];
 
     async fn perform(cx: &Context, _input: Input) -> Result<Output, Refusal> {
-        Ok(Output::with_capacity(1).with("MinimumThroughputBillingCommitment", cx.shared.commitment.shown(cx.now())))
+        Ok(Output::with_capacity(1).with("MinimumThroughputBillingCommitment", cx.shared.commitment.shown(&cx.realm, cx.now())))
     }
 }

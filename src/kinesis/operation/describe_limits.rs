@@ -12,7 +12,7 @@ impl Operation<Context> for DescribeLimits {
     const RULES: &'static [Rule] = &[];
 
     async fn perform(cx: &Context, _input: Input) -> Result<Output, Refusal> {
-        let streams = cx.log.streams();
+        let streams = cx.log.streams_in(&cx.realm);
         let in_mode = |mode| streams.iter().filter(move |stream| stream.settings().mode == mode);
         let open = in_mode(Mode::Provisioned).map(|stream| stream.open_shards()).fold(0, u32::saturating_add);
         Ok(Output::with_capacity(4)

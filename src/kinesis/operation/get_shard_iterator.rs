@@ -55,6 +55,6 @@ fn reader(cx: &Context, input: &Input) -> Result<ShardReader<'static>, Refusal> 
     let shard = input.required_text("ShardId");
     let name = input.text("StreamARN").map(name_in).or(input.text("StreamName")).ok_or_else(refusal::no_stream_named)?;
     let id = shard_number(shard).ok_or_else(|| cx.no_shard(shard, name))?;
-    let stream = cx.log.stream(name).ok_or_else(|| cx.shard_does_not_exist(id, name))?;
+    let stream = cx.stream_named(name).ok_or_else(|| cx.shard_does_not_exist(id, name))?;
     cx.log.shard_reader(stream.id(), id, Reader::Refused).map_err(|_| cx.shard_does_not_exist(id, name))
 }

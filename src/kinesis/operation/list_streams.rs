@@ -20,7 +20,7 @@ impl Operation<Context> for ListStreams {
     async fn perform(cx: &Context, input: Input) -> Result<Output, Refusal> {
         let limit = input.integer("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(STREAMS_MAX);
         let behind = input.text("NextToken").or(input.text("ExclusiveStartStreamName"));
-        let mut streams = cx.log.streams();
+        let mut streams = cx.log.streams_in(&cx.realm);
         streams.retain(|stream| behind.is_none_or(|behind| stream.name().as_str() > behind));
         let has_more = streams.len() > limit.min(STREAMS_MAX);
         streams.truncate(limit.min(STREAMS_MAX));

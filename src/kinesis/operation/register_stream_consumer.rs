@@ -22,7 +22,7 @@ impl Operation<Context> for RegisterStreamConsumer {
         if let Some(given) = input.structure("Tags") {
             tags::add(&mut consumer.tags, given, |why| format!("Failed to register consumer {name} because {why}"))?;
         }
-        let is_advantage = cx.shared.commitment.is_in_force(cx.now());
+        let is_advantage = cx.shared.commitment.is_in_force(&cx.realm, cx.now());
         cx.change(&stream, |settings| {
             if settings.fan_out.contains_key(name) {
                 return Err(refusal::in_use(format!(
