@@ -89,7 +89,7 @@ impl Context {
             return Err(refusal::argument("Either ConsumerARN or both StreamARN and ConsumerName should be provided."));
         };
         let stream = self.stream(input)?;
-        match stream.settings().fan_out.get(name) {
+        match stream.settings().consumer(name, self.now()) {
             Some(_) => Ok(Registered { stream, name: name.to_owned() }),
             None => Err(self.no_consumer(name)),
         }
@@ -101,7 +101,7 @@ impl Context {
         let (name, registered) = consumer.split_once(':').unwrap_or((consumer, ""));
         let found = self.stream_named(name_in(arn)).filter(|stream| {
             let settings = stream.settings();
-            settings.fan_out.get(name).is_some_and(|consumer| consumer.registered_at.seconds().to_string() == registered)
+            settings.consumer(name, self.now()).is_some_and(|consumer| consumer.registered_at.seconds().to_string() == registered)
         });
         Some(found.map(|stream| Registered { stream, name: name.to_owned() }).ok_or_else(|| self.no_consumer(arn)))
     }

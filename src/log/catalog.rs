@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -237,8 +238,14 @@ impl Stream {
     }
 }
 
-/// Writes down when those consumers were registered of whom that is not known: it is now.
-fn register(settings: &mut Settings, now: Timestamp) {
+/// Writes down when those consumers were registered of whom that is not known: it is now. Those of `before` who were taken out
+/// are gone after `delay`.
+fn register(before: &Settings, settings: &mut Settings, now: Timestamp, delay: Duration) {
+    for (name, consumer) in before.fan_out.iter().filter(|(name, _)| !settings.fan_out.contains_key(*name)).collect::<Vec<_>>() {
+        let gone_at = Some(consumer.gone_at.unwrap_or(now.plus(delay)));
+        settings.fan_out.insert(name.clone(), Consumer { gone_at, ..consumer.clone() });
+    }
+    settings.fan_out.retain(|_, consumer| !consumer.is_gone(now));
     for consumer in settings.fan_out.values_mut().filter(|consumer| consumer.registered_at == Timestamp::default()) {
         consumer.registered_at = now;
     }
@@ -376,7 +383,7 @@ impl Log {
     ) -> Result<Arc<Stream>, Error> {
         let changing = self.inner.changing.clone().lock_owned().await;
         let (id, now) = (StreamId(self.inner.env.entropy.uuid()), self.inner.env.clock.now());
-        register(&mut settings, now);
+        register(&Settings::default(), &mut settings, now, self.inner.options.state_change_delay);
         let before = self.inner.streams.read().named(&realm, name.as_str()).cloned();
         if before.as_ref().is_some_and(|stream| !stream.is_gone(now)) {
             return Err(Error::StreamExists(name));
@@ -495,7 +502,7 @@ impl Log {
         if settings == *before {
             return Ok(());
         }
-        register(&mut settings, now);
+        register(&before, &mut settings, now, self.inner.options.state_change_delay);
         if settings.mode != before.mode {
             self.check_mode(&stream.realm, settings.mode)?;
             self.check_quota(&stream.realm, settings.mode, stream.open_shards())?;
@@ -526,8 +533,11 @@ impl Log {
         Ok(self.change(changing, writes, apply).await?)
     }
 
-    /// What a consumer registered for fan-out is doing now: for the delay of changes of state it is CREATING.
+    /// What a consumer registered for fan-out is doing now: for the delay of changes of state it is CREATING, or DELETING.
     pub fn consumer_status(&self, consumer: &Consumer) -> Status {
+        if consumer.gone_at.is_some() {
+            return Status::Deleting;
+        }
         let until = consumer.registered_at.plus(self.inner.options.state_change_delay);
         if self.inner.env.clock.now() < until { Status::Creating } else { Status::Active }
     }

@@ -319,7 +319,10 @@ pub(super) struct Toll<'a> {
 /// The reader's name, if it is a fan-out consumer of the stream.
 fn fan_out<'a>(stream: &Stream, reader: Reader<'a>) -> Option<&'a str> {
     match reader {
-        Reader::Patient(name) => stream.settings().fan_out.contains_key(name).then_some(name),
+        Reader::Patient(name) => {
+            let settings = stream.settings();
+            settings.fan_out.get(name).is_some_and(|consumer| consumer.gone_at.is_none()).then_some(name)
+        }
         Reader::Refused => None,
     }
 }

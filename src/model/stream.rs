@@ -115,10 +115,20 @@ impl FromStr for Mode {
 pub struct Consumer {
     /// When it was registered. The log writes it down where it is 0.
     pub registered_at: Timestamp,
+    /// When it is gone, if it was deregistered: until then it is DELETING. The log writes it down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
     /// What its owner calls it by, beside its name. At most [`limits::TAGS_MAX`].
     pub tags: BTreeMap<String, String>,
     /// Who may do what with it, as a document that is kept and shown, not enforced.
     pub policy: Option<String>,
+}
+
+impl Consumer {
+    /// Whether it was deregistered and is not there any more at `now`.
+    pub fn is_gone(&self, now: Timestamp) -> bool {
+        self.gone_at.is_some_and(|gone_at| gone_at <= now)
+    }
 }
 
 /// What can be set on a stream.
@@ -135,7 +145,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Whether a record without a key is refused (Kafka: topics with `cleanup.policy=compact`).
     pub keys_required: bool,
-    /// Consumers registered for fan-out, by name: each has read throughput of its own.
+    /// Consumers registered for fan-out, by name: each has read throughput of its own. Who was taken out stays for the delay of
+    /// changes of state, with the time when it is gone.
     #[serde(default)]
     pub fan_out: BTreeMap<String, Consumer>,
     /// Whether records are spread over all open shards whatever their keys say (Kinesis: RecordDistributionStrategy AUTO).
@@ -187,6 +198,16 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The consumers that are there at `now`, by name; those that are being deregistered are.
+    pub fn consumers(&self, now: Timestamp) -> impl Iterator<Item = (&String, &Consumer)> {
+        self.fan_out.iter().filter(move |(_, consumer)| !consumer.is_gone(now))
+    }
+
+    /// The consumer of that name, if it is there at `now`.
+    pub fn consumer(&self, name: &str, now: Timestamp) -> Option<&Consumer> {
+        self.fan_out.get(name).filter(|consumer| !consumer.is_gone(now))
+    }
+
     /// The retention as a span of time.
     pub fn retention(&self) -> Duration {
         Duration::from_secs(u64::from(self.retention_hours) * 3_600)

@@ -58,6 +58,48 @@ async fn a_consumer_is_registered_described_and_deregistered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consumer_that_is_deregistered_is_deleting_for_a_while() {
+    let gateway = Gateway::with_options(Options { state_change_delay: 10 * SECOND, ..Options::default() });
+    let stream = gateway.stream("orders", 1).await;
+    advance(10 * SECOND).await;
+    let kinesis = gateway.kinesis();
+    let consumer_arn = register(&kinesis, "c").await["ConsumerARN"].clone();
+    register(&kinesis, "other").await;
+    advance(10 * SECOND).await;
+    let from = json!({"ConsumerARN": consumer_arn, "ShardId": "0", "StartingPosition": {"Type": "LATEST"}});
+    let mut events = kinesis.subscribe(from.clone()).await;
+    events.next().await;
+    kinesis.call("DeregisterStreamConsumer", json!({"ConsumerARN": consumer_arn})).await;
+    let statuses = async |kinesis: &Kinesis| {
+        let list = kinesis.call("ListStreamConsumers", json!({"StreamARN": arn("orders")})).await;
+        let consumers = list["Consumers"].as_array().unwrap().iter();
+        consumers.map(|one| one["ConsumerStatus"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&kinesis).await, ["DELETING", "ACTIVE"]);
+    // Who was subscribed learns it with the next event, which is due after five seconds; nobody is again, and the name is taken.
+    assert_eq!(events.next().await.unwrap().header(":exception-type"), "ResourceNotFoundException");
+    assert_eq!(kinesis.refusal("SubscribeToShard", from).await.0, "ResourceInUseException");
+    let again = json!({"StreamARN": arn("orders"), "ConsumerName": "c"});
+    assert_eq!(kinesis.refusal("RegisterStreamConsumer", again.clone()).await.0, "ResourceInUseException");
+    // Neither that it is asked for twice, nor other changes, nor a restart make it any longer.
+    advance(3 * SECOND).await;
+    kinesis.call("DeregisterStreamConsumer", json!({"ConsumerARN": consumer_arn})).await;
+    kinesis.call("AddTagsToStream", json!({"StreamName": "orders", "Tags": {"a": "b"}})).await;
+    drop(stream);
+    let gateway = gateway.restarted();
+    let kinesis = gateway.kinesis();
+    assert_eq!(statuses(&kinesis).await, ["DELETING", "ACTIVE"]);
+    advance(2 * SECOND).await;
+    assert_eq!(statuses(&kinesis).await, ["ACTIVE"]);
+    let (name, _) = kinesis.refusal("DescribeStreamConsumer", json!({"ConsumerARN": consumer_arn})).await;
+    assert_eq!(name, "ResourceNotFoundException");
+    let summary = kinesis.call("DescribeStreamSummary", json!({"StreamName": "orders"})).await;
+    assert_eq!(summary["StreamDescriptionSummary"]["ConsumerCount"], 1);
+    assert_eq!(kinesis.call("RegisterStreamConsumer", again).await["Consumer"]["ConsumerStatus"], "CREATING");
+    assert_eq!(gateway.log.stream("orders").unwrap().settings().fan_out.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn consumers_are_listed_in_pages() {
     let gateway = Gateway::start();
     gateway.stream("orders", 1).await;

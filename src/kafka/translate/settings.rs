@@ -117,7 +117,10 @@ fn value(config: &TopicConfig, settings: &Settings) -> String {
     match config.name {
         RETENTION_MS => retention_ms(settings.retention_hours),
         MAX_MESSAGE_BYTES => settings.batch_bytes_max.to_string(),
-        FAN_OUT_CONSUMERS => settings.fan_out.keys().cloned().collect::<Vec<_>>().join(","),
+        FAN_OUT_CONSUMERS => {
+            let registered = settings.fan_out.iter().filter(|(_, consumer)| consumer.gone_at.is_none());
+            registered.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")
+        }
         STREAM_MODE => settings.mode.to_string(),
         DEAGGREGATE => settings.deaggregate.to_string(),
         TIMESTAMP_TYPE if settings.arrival_stamped => LOG_APPEND_TIME.to_owned(),
@@ -166,7 +169,10 @@ fn build(before: &Settings, set: Set) -> Result<Settings, Refusal> {
             .map(|names| TopicConfig::items(names))
             .unwrap_or_default()
             .into_iter()
-            .map(|name| (name.to_owned(), before.fan_out.get(name).cloned().unwrap_or_default()))
+            .map(|name| {
+                let known = before.fan_out.get(name).filter(|consumer| consumer.gone_at.is_none());
+                (name.to_owned(), known.cloned().unwrap_or_default())
+            })
             .collect(),
         ..before.clone()
     };

@@ -14,7 +14,7 @@ impl Operation<Context> for DeleteStream {
 
     async fn perform(cx: &Context, input: Input) -> Result<Output, Refusal> {
         let stream = cx.stream(&input)?;
-        if !stream.settings().fan_out.is_empty() && !input.is_set("EnforceConsumerDeletion") {
+        if stream.settings().consumers(cx.now()).next().is_some() && !input.is_set("EnforceConsumerDeletion") {
             return Err(refusal::in_use(format!(
                 "Stream {} under account {} has consumers registered. Deregister them first, or set EnforceConsumerDeletion.",
                 stream.name(),

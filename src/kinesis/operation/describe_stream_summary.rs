@@ -18,7 +18,7 @@ impl Operation<Context> for DescribeStreamSummary {
         let settings = stream.settings();
         let summary = shape::stream(cx, &stream)
             .with("OpenShardCount", stream.open_shards())
-            .with("ConsumerCount", u32::try_from(settings.fan_out.len()).unwrap_or(u32::MAX))
+            .with("ConsumerCount", u32::try_from(settings.consumers(cx.now()).count()).unwrap_or(u32::MAX))
             .with("WarmThroughput", settings.warm_mib.map(shape::warm_throughput))
             .with("MaxRecordSizeInKiB", settings.record_kib_max())
             .with("RecordDistributionStrategy", if settings.spread { "AUTO" } else { "USER_PARTITION_KEY" });

@@ -32,7 +32,7 @@ impl Operation<Context> for ListStreamConsumers {
             None => (page::stream(cx, &input)?, None),
         };
         let (settings, limit) = (stream.settings(), page::limit(&input, CONSUMERS_MAX));
-        let all = || settings.fan_out.iter().filter(|(name, _)| behind.as_ref().is_none_or(|behind| *name > behind));
+        let all = || settings.consumers(cx.now()).filter(|(name, _)| behind.as_ref().is_none_or(|behind| *name > behind));
         let has_more = all().count() > limit;
         let next = all().take(limit).last().filter(|_| has_more).map(|(last, _)| {
             page::close(cx, Kind::Consumers, &Token { stream: stream.id(), born_at: cx.now(), rest: last.clone() })

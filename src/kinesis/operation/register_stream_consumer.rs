@@ -24,6 +24,7 @@ impl Operation<Context> for RegisterStreamConsumer {
         }
         let is_advantage = cx.shared.commitment.is_in_force(&cx.realm, cx.now());
         cx.change(&stream, |settings| {
+            settings.fan_out.retain(|_, consumer| !consumer.is_gone(cx.now()));
             if settings.fan_out.contains_key(name) {
                 return Err(refusal::in_use(format!(
                     "Consumer {name} of stream {} under account {} already exists.",

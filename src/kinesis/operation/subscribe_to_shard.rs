@@ -109,7 +109,7 @@ impl Subscribed {
         loop {
             let silent_until = (Instant::now() + SILENCE_MAX).min(self.ends_at);
             let found = timeout_at(silent_until, look(&cx, &mut reader, self.next)).await;
-            if self.consumer.get().is_none() {
+            if self.consumer.get().is_none_or(|consumer| consumer.gone_at.is_some()) {
                 return Err(refusal::not_found(format!("Consumer {name} under account {} not found.", cx.account)));
             }
             match found {
