@@ -55,10 +55,11 @@ fn greeting(config: &Config, gateway: &Gateway) -> String {
          Kafka    {kafka}\nKinesis  {kinesis}\n{http}\n\
          kcat     echo hello | kcat -b {servers} -t demo -P\n         \
          kcat -b {servers} -t demo -C -e\n\
-         aws      aws kinesis list-streams --endpoint-url {kinesis}\n\
+         aws      aws kinesis list-streams --region {region} --endpoint-url {kinesis}\n\
          Rust     let producer: FutureProducer = ClientConfig::new().set(\"bootstrap.servers\", \"{servers}\").create()?;\n\n\
          Ready.\n",
         version = env!("CARGO_PKG_VERSION"),
+        region = config.region,
         kafka = gateway.kafka_address(),
         kinesis = gateway.kinesis_endpoint(),
         http = http.unwrap_or_default(),
