@@ -365,7 +365,7 @@ impl Parts {
         let seal_key = seal_key(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let home = Home { region: config.region.clone(), account: config.account_id.clone() };
         let kinesis_config = kinesis::Config { home: home.clone(), seal_key };
-        let kinesis = kinesis::Door::open(log.clone(), Notebook::new(ledger.clone(), "kinesis"), kinesis_config)?;
+        let kinesis = kinesis::Door::open(log.clone(), Notebook::new(ledger.clone(), "kinesis"), meter.clone(), kinesis_config)?;
         let services: [Arc<dyn aws::Service>; 2] =
             [Arc::new(kinesis), Arc::new(cloudwatch::Watch::of(log.clone(), home.clone()))];
         let endpoint = Endpoint::new(services.into(), env.clone(), endpoint);
@@ -798,7 +798,7 @@ mod tests {
         let (parts, _stop) = parts("orders", 1).await;
         let realm = parts.home.realm("eu-west-1", "123456789012");
         // A second later, so that the numbers of the two streams are not the same.
-        tokio::time::advance(Duration::from_secs(1)).await;
+        advance(Duration::from_secs(1)).await;
         let name = StreamName::new("orders").unwrap();
         let stream = parts.log.create_stream_in(realm, name, 1, Settings::default()).await.unwrap();
         let batch = Builder::default().record(Draft { value: Some(b"a"), ..Draft::default() }).build().unwrap();

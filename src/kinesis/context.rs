@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::aws::{Caller, Found, Input, Performing, Refusal, Service};
 use crate::log::{Log, StoreError, Stream};
+use crate::metrics::Meter;
 use crate::model::{Consumer, Home, Realm, Timestamp};
 use crate::notebook::Notebook;
 
@@ -36,6 +37,8 @@ pub struct Door {
 
 pub(super) struct Shared {
     log: Log,
+    /// What is counted of topics.
+    pub(super) meter: Meter,
     /// The region and the account of those who name none.
     home: Home,
     /// What tokens are sealed with.
@@ -55,9 +58,10 @@ impl Door {
     ///
     /// # Errors
     /// What the store says of what the door keeps in its `notebook`.
-    pub fn open(log: Log, notebook: Notebook, config: Config) -> Result<Self, StoreError> {
+    pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, StoreError> {
         let shared = Shared {
             log,
+            meter,
             seal: Seal::new(&config.seal_key),
             home: config.home,
             buckets: Buckets::default(),

@@ -86,10 +86,24 @@ impl Context {
         whole
     }
 
+    /// A batch was appended. What Kafka's metrics tell of a topic are all its records, whoever writes or reads them.
+    pub(super) fn measure_append(&self, stream: &Stream, records: usize, bytes: usize) {
+        if stream.realm().is_home() {
+            self.shared.meter.produced(stream.name().as_str(), records as u64, bytes as u64);
+        }
+    }
+
+    fn measure_read(&self, stream: &Stream, walk: &Walk) {
+        if stream.realm().is_home() && walk.bytes > 0 {
+            self.shared.meter.fetched(stream.name().as_str(), walk.bytes);
+        }
+    }
+
     /// A GetRecords that began at `begun` has found that much.
     pub(super) fn measure_get(&self, stream: &Stream, shard: ShardId, walk: &Walk, begun: Instant) {
         let age = walk.at.filter(|_| !walk.records.is_empty()).map_or(Duration::ZERO, |at| self.now().since(at));
         stream.meter().got(shard, got(walk, age), self.now());
+        self.measure_read(stream, walk);
         stream.meter().of_stream(&[(Measure::GetRecordsLatency, millis(begun))], self.now());
     }
 
@@ -113,6 +127,7 @@ impl Context {
     pub(super) fn measure_event(&self, stream: &Stream, shard: ShardId, consumer: &str, walk: &Walk, millis_behind: i64) {
         let age = Duration::from_millis(u64::try_from(millis_behind).unwrap_or(0));
         stream.meter().delivered(shard, consumer, got(walk, age), self.now());
+        self.measure_read(stream, walk);
     }
 }
 

@@ -166,6 +166,8 @@ impl Results {
 struct Group<'a> {
     shard: Shard,
     parts: Vec<Part<'a>>,
+    /// Bytes of their batch.
+    bytes: usize,
     appending: Appending,
 }
 
@@ -190,9 +192,10 @@ impl Context {
                 break;
             }
             let (groups, mut closed) = self.begin(stream, pending, &mut results);
-            for Group { shard, parts, appending } in groups {
+            for Group { shard, parts, bytes, appending } in groups {
                 match appending.durable().await {
                     Ok(appended) => {
+                        self.measure_append(stream, parts.len(), bytes);
                         let first = appended.base.unwrap_or_default();
                         for (part, offset) in parts.iter().zip(first.0..) {
                             let offset = Offset(offset);
@@ -234,7 +237,7 @@ impl Context {
             while !parts.is_empty() {
                 let behind = parts.split_off(fitting(&parts));
                 match self.append(stream, &shard, &parts) {
-                    Ok(appending) => groups.push(Group { shard: shard.clone(), parts, appending }),
+                    Ok((bytes, appending)) => groups.push(Group { shard: shard.clone(), parts, bytes, appending }),
                     Err(Error::ShardClosed { .. }) => closed.extend(parts),
                     Err(error) => results.refuse(&parts, &self.refused(&error)),
                 }
@@ -256,8 +259,8 @@ impl Context {
         Ok(())
     }
 
-    /// Begins to write to one shard what it carries.
-    fn append(&self, stream: &Stream, shard: &Shard, parts: &[Part<'_>]) -> Result<Appending, Error> {
+    /// Begins to write to one shard what it carries; the bytes of the batch.
+    fn append(&self, stream: &Stream, shard: &Shard, parts: &[Part<'_>]) -> Result<(usize, Appending), Error> {
         let created_at = self.now();
         let drafts = parts.iter().map(|part| Draft {
             key: part.key.map(str::as_bytes),
@@ -266,7 +269,7 @@ impl Context {
             ..Draft::default()
         });
         let batch = drafts.fold(Builder::default(), Builder::record).build()?;
-        self.log.append_to_shard(stream.id(), shard.id, &batch, Patience::Paid)
+        Ok((batch.bytes().len(), self.log.append_to_shard(stream.id(), shard.id, &batch, Patience::Paid)?))
     }
 
     /// A shard carries no more for now.

@@ -62,8 +62,11 @@ pub(super) const REQUEST_ERRORS: Metric =
     counter("kafka_network_requestmetrics_errors", &["request", "error"], "Errors answered, by Kafka's name of the error");
 pub(super) const MESSAGES_IN: Metric = counter("kafka_server_brokertopicmetrics_messagesin", TOPIC, "Records appended");
 pub(super) const BYTES_IN: Metric = counter("kafka_server_brokertopicmetrics_bytesin", TOPIC, "Bytes of record batches appended");
-pub(super) const BYTES_OUT: Metric =
-    counter("kafka_server_brokertopicmetrics_bytesout", TOPIC, "Bytes of record batches given to readers");
+pub(super) const BYTES_OUT: Metric = counter(
+    "kafka_server_brokertopicmetrics_bytesout",
+    TOPIC,
+    "Bytes of record batches given to Kafka's readers, and of records given to Kinesis's",
+);
 pub(super) const CONNECTIONS: Metric =
     gauge("kafka_server_socketservermetrics_connection_count", NONE, "Kafka connections open now");
 pub(super) const PARTITION_COUNT: Metric =

@@ -41,6 +41,7 @@ pub(crate) const LOCAL: ([u8; 4], u16) = ([10, 0, 0, 1], 9_092);
 /// A gateway that keeps everything in memory.
 pub(crate) struct Gateway {
     pub(crate) log: Log,
+    pub(crate) meter: Meter,
     door: Arc<Door>,
     endpoint: Arc<Endpoint>,
     store: Arc<MemoryStore>,
@@ -81,9 +82,10 @@ impl Gateway {
     /// The only place where tests put the parts together.
     fn over(log: Log, store: Arc<MemoryStore>, config: Config, options: Options) -> Self {
         let notebook = Notebook::new(store.clone(), "kafka");
-        let door = Arc::new(Door::open(log.clone(), notebook, Meter::default(), config.clone()).unwrap());
-        let endpoint = endpoint(&log, store.clone(), Credentials::default());
-        Self { log, door, endpoint, store, config, options, stop: watch::channel(false).0 }
+        let meter = Meter::default();
+        let door = Arc::new(Door::open(log.clone(), notebook, meter.clone(), config.clone()).unwrap());
+        let endpoint = endpoint(&log, store.clone(), meter.clone(), Credentials::default());
+        Self { log, meter, door, endpoint, store, config, options, stop: watch::channel(false).0 }
     }
 
     /// One over a log that somebody else keeps, and opens again.
@@ -110,7 +112,7 @@ impl Gateway {
 
     /// Somebody at a Kinesis door at which only these access keys and secrets are served.
     pub(crate) fn kinesis_for(&self, credentials: impl IntoIterator<Item = (String, String)>) -> Kinesis {
-        Kinesis::over(endpoint(&self.log, self.store.clone(), credentials.into_iter().collect()))
+        Kinesis::over(endpoint(&self.log, self.store.clone(), self.meter.clone(), credentials.into_iter().collect()))
     }
 
     /// The client's end of a new connection to the Kinesis door.
@@ -173,10 +175,10 @@ fn config() -> Config {
 }
 
 /// The Kinesis door to a log.
-fn endpoint(log: &Log, store: Arc<MemoryStore>, credentials: Credentials) -> Arc<Endpoint> {
+fn endpoint(log: &Log, store: Arc<MemoryStore>, meter: Meter, credentials: Credentials) -> Arc<Endpoint> {
     let home = Home { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
     let config = shardgate::kinesis::Config { home: home.clone(), seal_key: [7; 32] };
-    let door = shardgate::kinesis::Door::open(log.clone(), Notebook::new(store, "kinesis"), config).unwrap();
+    let door = shardgate::kinesis::Door::open(log.clone(), Notebook::new(store, "kinesis"), meter, config).unwrap();
     let watch = shardgate::cloudwatch::Watch::of(log.clone(), home);
     let services: [Arc<dyn shardgate::aws::Service>; 2] = [Arc::new(door), Arc::new(watch)];
     Arc::new(Endpoint::new(services.into(), log.env().clone(), Bounds { credentials, bodies_bytes_max: 64 << 20 }))
