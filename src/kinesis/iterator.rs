@@ -1,4 +1,5 @@
-//! Shard iterators: sealed tokens of (stream incarnation, shard, offset, birth). They live five minutes and can be used again.
+//! Shard iterators: sealed tokens of (stream incarnation, shard, offset, birth). They live five minutes and can be used again;
+//! none is ever given twice.
 
 use crate::aws::Refusal;
 use crate::model::{Offset, ShardId, StreamId, Timestamp};
@@ -26,8 +27,10 @@ pub(super) struct ShardIterator {
 impl ShardIterator {
     /// The iterator as a client gets it, born now.
     pub(super) fn close(&self, cx: &Context) -> String {
-        let mut content = Vec::with_capacity(40 + self.name.len());
+        let mut content = Vec::with_capacity(52 + self.name.len());
         content.extend(cx.now().0.to_be_bytes());
+        // Two answers in one millisecond differ in this alone: AWS's iterators are new ones in every answer.
+        content.extend(cx.log.env().entropy.uuid().as_bytes());
         content.extend(self.stream.0.as_bytes());
         content.extend(self.shard.0.to_be_bytes());
         content.extend(self.offset.0.to_be_bytes());
@@ -61,6 +64,7 @@ impl ShardIterator {
 
 fn read(content: &[u8]) -> Option<(Timestamp, ShardIterator)> {
     let (born_at, rest) = content.split_first_chunk()?;
+    let (_, rest) = rest.split_first_chunk::<16>()?;
     let (stream, rest) = rest.split_first_chunk()?;
     let (shard, rest) = rest.split_first_chunk()?;
     let (offset, name) = rest.split_first_chunk()?;

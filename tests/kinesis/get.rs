@@ -37,6 +37,19 @@ async fn records_are_read_from_the_first_to_the_last_and_the_iterator_goes_on() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_iterator_is_given_twice_even_in_one_millisecond() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    let kinesis = gateway.kinesis();
+    let first = iterator(&kinesis, "orders", "0", json!({"ShardIteratorType": "LATEST"})).await;
+    let mut given = vec![json!(first)];
+    for at in 0..3 {
+        given.push(kinesis.call("GetRecords", json!({"ShardIterator": given[at]})).await["NextShardIterator"].clone());
+        assert!(given[at + 1].is_string() && !given[..=at].contains(&given[at + 1]), "{given:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_is_known_by_the_end_of_its_id() {
     let gateway = Gateway::start();
     gateway.stream("orders", 8).await;
