@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# aws-sdk-kinesis for Rust against the Kinesis door; README.md one folder up says what the cases are and what is printed. `run.sh
+# fanout records` runs some of the cases.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../aws" aws-rust
+
+export CARGO_TARGET_DIR=$target/build
+cargo build --quiet --locked --manifest-path "$here/Cargo.toml"
+# Which operations there are is in the SDK's sources: one module each.
+sdk=$(cargo metadata --locked --format-version 1 --manifest-path "$here/Cargo.toml" | python3 -c '
+import json, sys
+print(next(found["manifest_path"] for found in json.load(sys.stdin)["packages"] if found["name"] == "aws-sdk-kinesis"))')
+start_gateway
+"$CARGO_TARGET_DIR/debug/aws-suite" "$clients" "$server" "$results" "$(dirname "$sdk")/src/operation" "$@"
