@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,15 +100,22 @@ type watched struct {
 	inner *awshttp.BuildableClient
 }
 
+// Do hands an answer on only when net/http is done with the request. The SDK closes the body of a request as soon as it has the
+// answer; net/http, which was about to look whether that body has really ended, then cuts a connection over HTTP/1.1 (smithy-go
+// 1.28.9: WriteTo of a closed body is io.EOF). A server that answers at once loses its subscriptions by that.
 func (c watched) Do(request *http.Request) (*http.Response, error) {
-	answer, err := c.inner.Do(request)
-	if err == nil {
-		c.world.mutex.Lock()
-		defer c.world.mutex.Unlock()
-		c.world.answers++
-		if answer.Proto != c.world.protocol {
-			c.world.strayed = append(c.world.strayed, answer.Proto)
-		}
+	written, once := make(chan struct{}), sync.Once{}
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once.Do(func() { close(written) }) }}
+	answer, err := c.inner.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
+	if err != nil {
+		return answer, err
+	}
+	<-written
+	c.world.mutex.Lock()
+	defer c.world.mutex.Unlock()
+	c.world.answers++
+	if answer.Proto != c.world.protocol {
+		c.world.strayed = append(c.world.strayed, answer.Proto)
 	}
 	return answer, err
 }
