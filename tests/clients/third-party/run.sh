@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Two suites for Kinesis that nobody here wrote, as they are on PyPI: README.md beside this file says how many of their tests pass
+# and why the others do not.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../aws" third-party
+python=$target/venv/bin/python
+if ! cat "$here/requirements.txt" "$here/sources.txt" | cmp -s - "$target/installed.txt"; then
+    rm -rf "$target/venv" "$target/sources"
+    python3 -m venv "$target/venv"
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes \
+        -d "$target/sources" -r "$here/sources.txt"
+    for archive in "$target"/sources/*.tar.gz; do
+        tar -xzf "$archive" -C "$target/sources"
+    done
+    cat "$here/requirements.txt" "$here/sources.txt" >"$target/installed.txt"
+fi
+
+# run_suite NAME PASSES ARGUMENTS...: runs the tests that the arguments choose; so many must pass, and none may fail.
+failed=0
+run_suite() {
+    local name=$1 passes=$2 log=$target/$1.log passed
+    shift 2
+    echo "=== $name"
+    (cd "$target/sources/$name" && "$python" -m pytest --quiet --no-header -p no:cacheprovider -rsf --tb=short --show-capture=no "$@") |
+        tee "$log" || failed=1
+    passed=$(grep -oE '[0-9]+ passed' "$log" | tail -n 1 | cut -d ' ' -f 1) || passed=0
+    if ((passed < passes)); then
+        echo "$name: $passed tests passed; $passes must" >&2
+        failed=1
+    fi
+}
+
+start_gateway
+kinesis=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["kinesis"].rpartition(":")[2])' "$server/ports.json")
+export ENDPOINT_URL=http://localhost:$kinesis AWS_DEFAULT_REGION=ap-southeast-2
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test PYTHONDONTWRITEBYTECODE=1
+
+# The region is the one that async-kinesis's own instructions name. A test of it that asks AWS in earnest finds nobody. Most of the
+# tests sleep, so several run at a time.
+AWS_ENDPOINT_URL_KINESIS=http://localhost:1 \
+    run_suite async_kinesis-3.0.1 73 -m integration --numprocesses 4 --dist worksteal
+# One test is for AWS alone, which the gateway stands for.
+TESTING_USE_AWS_KINESIS=1 AWS_ENDPOINT_URL_KINESIS=$ENDPOINT_URL \
+    run_suite async_kinesis-3.0.1 1 -k test_aws_kinesis_integration
+# aiokpl starts its server in a container, which is a gateway of its own here.
+SHARDGATE_BIN=${SHARDGATE_BIN:-$repo/target/release/shardgate} GATEWAY_DIRECTORY=$server PYTHONPATH=$here/docker-stand-in \
+    run_suite aiokpl-0.2.0 20 -p no:asyncio tests/integration
+
+exit "$failed"
