@@ -39,14 +39,14 @@ final class Application {
         this.stream = stream;
     }
 
-    /** Only the first worker of a new application may be alone: of several at once, KCL lets one make the tables and some fail. */
+    /** The first worker comes before the others: of several that begin a new application at once, KCL lets some fail for good. */
     void start(int count) throws Exception {
         work(name + "-1");
         if (count == 1) {
             return;
         }
-        // The first makes the index after everything else that several must not make. Then it waits ten seconds, so that the
-        // others come before it deals out the shards.
+        // The first makes the index after all that only one may make. Then it waits ten seconds, so that the others are there
+        // before it deals out the shards.
         long deadline = System.nanoTime() + 60_000_000_000L;
         while (!hasIndex()) {
             if (System.nanoTime() > deadline) {
