@@ -1,7 +1,5 @@
 #!/usr/bin/env bash
-# The Kinesis Client Library, with DynamoDB Local for its leases; ../README.md has the contract. One stream is put to, split and
-# merged while applications of three workers read it, one by polling and one by fan-out. KCL waits up to 40 s by itself before it
-# reads anything, so the cases share one run.
+# The Kinesis Client Library, with DynamoDB Local for its leases; README.md has the cases, ../README.md the contract.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -8,7 +8,7 @@ import java.util.Arrays;
 import software.amazon.kinesis.producer.KinesisProducer;
 import software.amazon.kinesis.producer.UserRecordResult;
 
-/** A user record that KPL has got: its number is that of its key, the hash key may be absent, and KPL's answer comes. */
+/** A user record that KPL has got: its number is that of its key, key and hash key may be absent, and KPL's answer comes. */
 record Sent(String key, int number, String hashKey, byte[] data, ListenableFuture<UserRecordResult> answer) {
     /** The data begins with KEY:NUMBER: and is at least so long. */
     static Sent to(KinesisProducer producer, String stream, String key, int number, String hashKey, int size) {

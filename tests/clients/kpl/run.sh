@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Kinesis Producer Library over TLS; ../README.md has the contract. Its native daemon comes in the jar.
+# The Kinesis Producer Library over TLS; README.md has the cases, ../README.md the contract. Its native daemon comes in the jar.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
