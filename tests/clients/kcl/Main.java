@@ -17,6 +17,8 @@ import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
 import software.amazon.awssdk.services.kinesis.model.Consumer;
 import software.amazon.awssdk.services.kinesis.model.ConsumerStatus;
 import software.amazon.awssdk.services.kinesis.model.Shard;
+import software.amazon.awssdk.services.kinesis.model.StreamDescriptionSummary;
+import software.amazon.awssdk.services.kinesis.model.StreamStatus;
 import software.amazon.kinesis.retrieval.RetrievalConfig;
 
 /**
@@ -128,7 +130,7 @@ public final class Main {
         }
     }
 
-    private void reshard() {
+    private void reshard() throws InterruptedException {
         Shard split = shards().stream().filter(shard -> shard.shardId().equals(SPLIT)).findFirst().orElseThrow();
         BigInteger from = new BigInteger(split.hashKeyRange().startingHashKey());
         BigInteger to = new BigInteger(split.hashKeyRange().endingHashKey());
@@ -213,8 +215,7 @@ public final class Main {
     }
 
     private void checkConsumer(String name) {
-        String arn = kinesis.describeStreamSummary(describe -> describe.streamName(STREAM)).join()
-                .streamDescriptionSummary().streamARN();
+        String arn = summary().streamARN();
         List<Consumer> consumers = kinesis.listStreamConsumers(list -> list.streamARN(arn)).join().consumers().stream()
                 .filter(consumer -> consumer.consumerName().equals(name))
                 .toList();
@@ -232,8 +233,19 @@ public final class Main {
         }
     }
 
-    private void active() {
-        kinesis.waiter().waitUntilStreamExists(describe -> describe.streamName(STREAM)).join();
+    /** Waits until the change is over. The SDK's waiter looks every ten seconds only. */
+    private void active() throws InterruptedException {
+        long deadline = System.nanoTime() + 60_000_000_000L;
+        while (summary().streamStatus() != StreamStatus.ACTIVE) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError("the stream is not ACTIVE within 60 s: " + summary());
+            }
+            Thread.sleep(50);
+        }
+    }
+
+    private StreamDescriptionSummary summary() {
+        return kinesis.describeStreamSummary(describe -> describe.streamName(STREAM)).join().streamDescriptionSummary();
     }
 
     private List<Shard> shards() {

@@ -46,8 +46,8 @@ while listening "$port"; do port=$((RANDOM % 20000 + 12000)); done
     software.amazon.dynamodb.services.local.main.ServerRunner -inMemory -disableTelemetry -port "$port" \
     >"$server/dynamodb.log" 2>&1 </dev/null &
 dynamodb=$!
-# The load is more than a few shards carry.
-SHARDGATE_FLAGS="--limits off ${SHARDGATE_FLAGS:-}" "$here/../subject" start "$server" >/dev/null
+# Two applications poll each shard more often than Kinesis lets them; and KCL shall see the stream's states.
+SHARDGATE_FLAGS="--limits off --state-change-delay 1000 ${SHARDGATE_FLAGS:-}" "$here/../subject" start "$server" >/dev/null
 gateway=$(sed -n 's/.*"kinesis":"\([^"]*\)".*/\1/p' "$server/ports.json")
 deadline=$((SECONDS + 60))
 until listening "$port"; do
