@@ -33,15 +33,11 @@ public final class Main {
     private static final List<String> MERGED = List.of(shard(2), shard(3));
     /** For a step of KCL's; it takes a few seconds where the machine does nothing else. */
     private static final int STEP_SECONDS = 120;
-    /** A line of the log that tells of a fault: any error, and the doubts of what talks to Kinesis and CloudWatch. */
-    private static final Pattern FAULT =
-            Pattern.compile(" ERROR | WARN (software\\.amazon\\.kinesis\\.(retrieval|lifecycle|metrics)\\.|\\S*Shard)");
-    /**
-     * A worker that gets a shard within five seconds of another's subscription is refused for the rest of them, as by AWS; and
-     * what KCL says after each line that gives a reason.
-     */
-    private static final Pattern EXPECTED = Pattern.compile("Another active subscription exists for this consumer"
-            + "|onError\\(\\)\\.  Cancelling subscription|Failure occurred in retrieval\\.  Restarting data requests");
+    /** A line of the log that tells of a fault: any error, and what else goes wrong with Kinesis or CloudWatch. */
+    private static final Pattern FAULT = Pattern.compile(" ERROR | WARN software\\.amazon\\.kinesis\\.metrics\\."
+            + "| WARN (software\\.amazon\\.kinesis\\.(retrieval|lifecycle)\\.|\\S*Shard).*Exception");
+    /** A worker that gets a shard within five seconds of another's subscription is refused for the rest of them, as by AWS. */
+    private static final Pattern EXPECTED = Pattern.compile("Another active subscription exists for this consumer");
 
     private final KinesisAsyncClient kinesis;
     private final Load load;
