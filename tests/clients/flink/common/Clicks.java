@@ -27,18 +27,18 @@ final class Clicks {
     }
 
     /**
-     * Half 0 or 1. Times rise within each partition, and each half ends with a record in each partition that moves event time past
-     * the last window of that half.
+     * Half 0 or 1, over so many partitions. Times rise within each partition, and each half ends with a record in each partition
+     * that moves event time past the last window of that half.
      */
-    List<ProducerRecord<String, String>> half(int half) {
+    List<ProducerRecord<String, String>> half(int half, int partitions) {
         List<ProducerRecord<String, String>> records = new ArrayList<>();
         Random random = new Random(half);
         int seconds = WINDOWS / 2 * WINDOW_SECONDS;
         for (int n = 0; n < CLICKS / 2; n++) {
             LocalDateTime time = START.plusSeconds(half * seconds + n * seconds / (CLICKS / 2));
-            records.add(record(n % PARTITIONS, "user" + random.nextInt(1_000), "page" + random.nextInt(PAGES), random.nextInt(100), time));
+            records.add(record(n % partitions, "user" + random.nextInt(1_000), "page" + random.nextInt(PAGES), random.nextInt(100), time));
         }
-        for (int partition = 0; partition < PARTITIONS; partition++) {
+        for (int partition = 0; partition < partitions; partition++) {
             records.add(record(partition, "clock", "tick", 0, START.plusSeconds((half + 1) * seconds + 1)));
         }
         return records;
@@ -53,7 +53,7 @@ final class Clicks {
     static List<String> sums(int halves) {
         Map<String, long[]> sums = new TreeMap<>();
         for (int half = 0; half < halves; half++) {
-            for (ProducerRecord<String, String> click : new Clicks("").half(half)) {
+            for (ProducerRecord<String, String> click : new Clicks("").half(half, PARTITIONS)) {
                 String[] fields = click.value().replaceAll("[{}\"]", "").split(",");
                 String page = fields[0].substring("page:".length());
                 if (!page.equals("tick")) {

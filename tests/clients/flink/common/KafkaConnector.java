@@ -13,8 +13,8 @@ final class KafkaConnector {
         String sums = "sums-kafka-" + EnvironmentInformation.getVersion();
         if (!gateway.has("clicks")) {
             gateway.create("clicks", Clicks.PARTITIONS);
-            gateway.produce(new Clicks("clicks").half(0));
-            gateway.produce(new Clicks("clicks").half(1));
+            gateway.produce(new Clicks("clicks").half(0, Clicks.PARTITIONS));
+            gateway.produce(new Clicks("clicks").half(1, Clicks.PARTITIONS));
         }
         gateway.create(sums, Job.SUM_PARTITIONS);
         Map<String, String> both = Map.of(

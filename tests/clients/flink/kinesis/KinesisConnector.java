@@ -30,8 +30,35 @@ final class KinesisConnector {
     }
 
     String stream() throws Exception {
-        String arn = "arn:aws:kinesis:us-east-1:" + ACCOUNT + ":stream/clicks-streams";
-        return halves("streams", "clicks-streams", new Streams(arn, endpoint("http"), ACCOUNT));
+        return halves("streams", "clicks-streams", streams("clicks-streams"));
+    }
+
+    /** The shards are split between the halves, while the job runs. */
+    String reshard() throws Exception {
+        String topic = "clicks-reshards";
+        String sums = "sums-reshards";
+        int more = 2 * Clicks.PARTITIONS;
+        gateway.create(topic, Clicks.PARTITIONS);
+        gateway.create(sums, Job.SUM_PARTITIONS);
+        gateway.produce(new Clicks(topic).half(0, Clicks.PARTITIONS));
+        Job job = Job.start(dir.resolve(sums), null, streams(topic), sink(sums));
+        job.reaches(gateway, sums, Clicks.sums(1));
+        gateway.widen(topic, more);
+        gateway.produce(new Clicks(topic).half(1, more));
+        job.reaches(gateway, sums, Clicks.sums(2));
+        job.stop();
+        Check.same(gateway.values(sums, Job.SUM_PARTITIONS), Clicks.sums(2), "sums");
+        return Clicks.sums(2).size() + " sums";
+    }
+
+    private Job.Source streams(String stream) {
+        return new Streams("arn:aws:kinesis:us-east-1:" + ACCOUNT + ":stream/" + stream, endpoint("http"), ACCOUNT);
+    }
+
+    private Map<String, String> sink(String stream) {
+        Map<String, String> options = new HashMap<>(AWS);
+        options.putAll(Map.of("connector", "kinesis", "stream", stream, "aws.endpoint", endpoint("http"), "format", "json"));
+        return options;
     }
 
     private String endpoint(String scheme) {
@@ -57,15 +84,13 @@ final class KinesisConnector {
         String sums = "sums-" + name;
         gateway.create(topic, Clicks.PARTITIONS);
         gateway.create(sums, Job.SUM_PARTITIONS);
-        Map<String, String> sink = new HashMap<>(AWS);
-        sink.putAll(Map.of("connector", "kinesis", "stream", sums, "aws.endpoint", endpoint("http"), "format", "json"));
-        gateway.produce(new Clicks(topic).half(0));
-        Job job = Job.start(dir.resolve(name + "-0"), null, source, sink);
+        gateway.produce(new Clicks(topic).half(0, Clicks.PARTITIONS));
+        Job job = Job.start(dir.resolve(name + "-0"), null, source, sink(sums));
         job.reaches(gateway, sums, Clicks.sums(1));
         Path checkpoint = job.stop();
         Check.same(gateway.values(sums, Job.SUM_PARTITIONS), Clicks.sums(1), "sums of the first half");
-        gateway.produce(new Clicks(topic).half(1));
-        job = Job.start(dir.resolve(name + "-1"), checkpoint, source, sink);
+        gateway.produce(new Clicks(topic).half(1, Clicks.PARTITIONS));
+        job = Job.start(dir.resolve(name + "-1"), checkpoint, source, sink(sums));
         job.reaches(gateway, sums, Clicks.sums(2));
         job.stop();
         Check.same(gateway.values(sums, Job.SUM_PARTITIONS), Clicks.sums(2), "sums of both halves");

@@ -16,6 +16,7 @@ final class Main {
             cases.put("polling", kinesis::poll);
             cases.put("fanout", kinesis::fanOut);
             cases.put("streams", kinesis::stream);
+            cases.put("reshards", kinesis::reshard);
             cases.put("kafka", () -> KafkaConnector.run(gateway, dir));
             Suite.run(cases, List.of(arguments).subList(1, arguments.length));
         }

@@ -22,6 +22,8 @@ record Streams(String arn, String endpoint, String account) implements Job.Sourc
         Configuration configuration = Configuration.fromMap(Map.of(
                 "aws.region", "us-east-1",
                 "aws.endpoint", endpoint,
+                // Not to wait ten seconds for the children of a shard.
+                "flink.shard.discovery.intervalmillis", "500",
                 "aws.credentials.provider", "BASIC",
                 "aws.credentials.provider.basic.accesskeyid", account,
                 "aws.credentials.provider.basic.secretkey", "local"));
