@@ -64,7 +64,7 @@ fn value_of(kind: &Kind, value: Value) -> Result<Value, Refusal> {
 fn mismatch(kind: &Kind, value: &Value) -> Refusal {
     let class = match value {
         Value::Bool(_) => "class java.lang.Boolean",
-        Value::Integer(_) | Value::Double(_) => "class java.math.BigDecimal",
+        Value::Integer(_) | Value::Double(_) => "class com.amazon.coral.value.json.numbers.TruncatingBigNumber",
         Value::Bytes(_) => "class java.nio.HeapByteBuffer",
         Value::Timestamp(_) => "class java.util.Date",
         _ => "class java.lang.String",

@@ -55,12 +55,12 @@ fn what_is_right_comes_out_as_its_kind() {
 fn what_is_of_another_kind_is_refused_in_the_words_of_aws() {
     for (members, words) in [
         ("\"StreamName\":true", "class java.lang.Boolean can not be converted to an String"),
-        ("\"StreamName\":1", "class java.math.BigDecimal can not be converted to an String"),
+        ("\"StreamName\":1", "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to an String"),
         ("\"StreamName\":[]", "Start of list found where not expected"),
         ("\"StreamName\":{}", "Start of structure or map found where not expected."),
         ("\"Limit\":\"1\"", "class java.lang.String can not be converted to an Integer"),
         ("\"Limit\":false", "class java.lang.Boolean can not be converted to an Integer"),
-        ("\"On\":1", "class java.math.BigDecimal can not be converted to an Boolean"),
+        ("\"On\":1", "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to an Boolean"),
         ("\"On\":\"maybe\"", "'MAYBE' can not be converted to an Boolean"),
         ("\"At\":\"now\"", "class java.lang.String can not be converted to milliseconds since epoch"),
         ("\"Records\":1", "Expected list or null"),
@@ -68,9 +68,12 @@ fn what_is_of_another_kind_is_refused_in_the_words_of_aws() {
         ("\"Records\":[1]", "Expected null"),
         ("\"Records\":[[]]", "Start of list found where not expected"),
         ("\"Tags\":\"x\"", "Expected map or null"),
-        ("\"Tags\":{\"a\":1}", "class java.math.BigDecimal can not be converted to an String"),
+        ("\"Tags\":{\"a\":1}", "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to an String"),
         ("\"Filter\":true", "Expected null"),
-        ("\"Records\":[{\"Data\":1}]", "class java.math.BigDecimal can not be converted to a Blob"),
+        (
+            "\"Records\":[{\"Data\":1}]",
+            "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to a Blob",
+        ),
         (
             "\"Records\":[{\"Data\":\"abc\"}]",
             "'abc' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3",
