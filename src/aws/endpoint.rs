@@ -1,8 +1,8 @@
 //! One request of an AWS client: checked in AWS's order, done, answered with AWS's headers.
 //!
-//! The order: the size of the body · CORS · the method · the content type and an empty body · whether the body can be read · the
-//! operation · who asks · the rules · the operation itself. Until the content type is known to be one of ours, refusals are XML;
-//! those of AWS Query always are.
+//! The order: the size of the body · CORS · the method · a form of AWS Query · an empty body · the content type · whether the body can be
+//! read · the operation · who asks · the rules · the operation itself. What has a content type that its service does not know is refused
+//! in XML, and an empty body of such a type in CBOR, as AWS does; AWS Query is always refused in XML.
 //!
 //! Bounded: bytes of a body, memory for all bodies and for all answers, time for a body to arrive and for memory to be free.
 
@@ -109,15 +109,18 @@ impl Endpoint {
         if request.method == Method::OPTIONS && headers.contains_key(header::ORIGIN) {
             return empty(StatusCode::OK);
         }
-        let is_post = request.method == Method::POST;
-        if is_post
-            && media::is_form(headers)
+        if request.method != Method::POST {
+            return media::denied();
+        }
+        if media::is_form(headers)
             && let Some(form) = receive::inflated(headers, &body).ok().and_then(|body| Form::read(&body))
         {
             return self.answer_form(request, body, form, id).await;
         }
-        let Some(media) = Media::of(headers).filter(|_| is_post) else {
-            return media::foreign(request, &body);
+        let media = match self.media(request) {
+            Some(media) => media,
+            None if body.is_empty() => Media::CBOR,
+            None => return media::foreign(request, &body),
         };
         match self.perform(media.codec, request, body).await {
             Ok(Outcome::Whole(output)) => {
@@ -154,9 +157,19 @@ impl Endpoint {
         answer
     }
 
+    /// What the request is written in, if that is known to the service that it is for.
+    fn media(&self, request: &Parts) -> Option<Media> {
+        let media = Media::of(&request.headers)?;
+        let service = self.service(&media::target(request, media.codec));
+        service.is_none_or(|service| service.content_types().contains(&media.content_type)).then_some(media)
+    }
+
+    fn service(&self, target: &str) -> Option<&dyn Service> {
+        self.services.iter().find(|service| target.starts_with(service.target())).map(AsRef::as_ref)
+    }
+
     fn find(&self, target: &str) -> Result<Found, Refusal> {
-        let service = self.services.iter().find(|service| target.starts_with(service.target()));
-        service.ok_or_else(Refusal::unknown_operation)?.find(target)
+        self.service(target).ok_or_else(Refusal::unknown_operation)?.find(target)
     }
 
     async fn perform(&self, codec: Codec, request: &Parts, body: Bytes) -> Result<Outcome, Refusal> {

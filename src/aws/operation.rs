@@ -84,6 +84,9 @@ pub trait Service: Send + Sync + 'static {
     /// What its targets begin with, such as `Kinesis_20131202.`.
     fn target(&self) -> &'static str;
 
+    /// The content types that its requests may have.
+    fn content_types(&self) -> &'static [&'static str];
+
     /// The operation of that target, such as `Kinesis_20131202.ListStreams`.
     ///
     /// # Errors

@@ -53,6 +53,10 @@ impl Service for Watch {
         TARGET
     }
 
+    fn content_types(&self) -> &'static [&'static str] {
+        &["application/x-amz-json-1.0", "application/cbor"]
+    }
+
     fn find(&self, target: &str) -> Result<Found, Refusal> {
         let name = target.strip_prefix(TARGET);
         let entry = TABLE.iter().find(|entry| Some(entry.name) == name).ok_or_else(Refusal::unknown_operation)?;

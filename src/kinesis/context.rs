@@ -78,6 +78,10 @@ impl Service for Door {
         TARGET
     }
 
+    fn content_types(&self) -> &'static [&'static str] {
+        &["application/x-amz-json-1.1", "application/x-amz-cbor-1.1"]
+    }
+
     fn find(&self, target: &str) -> Result<Found, Refusal> {
         let name = target.strip_prefix(TARGET);
         let entry = name.and_then(operation::find).ok_or_else(Refusal::unknown_operation)?;

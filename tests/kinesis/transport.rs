@@ -76,23 +76,20 @@ async fn browsers_are_let_in() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_request_of_a_service_is_refused_in_xml() {
     let kinesis = Gateway::start().kinesis();
-    let missing = "<MissingAuthenticationTokenException>\n  <Message>Missing Authentication Token</Message>\n\
-                   </MissingAuthenticationTokenException>\n";
     let denied = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n\
                   </AccessDeniedException>\n";
     let unknown = "<UnknownOperationException/>\n";
     let cases = [
-        (Request::get("/"), "", 403, missing),
-        (Request::options("/"), "", 403, missing),
-        (Request::post("/"), "", 403, missing),
-        (request("text/plain", LIST), "{}", 403, missing),
+        (Request::get("/"), "", 403, denied),
+        (Request::options("/"), "", 403, denied),
         (signed(Request::get("/")), "", 403, denied),
         (signed(Request::put("/")), "", 403, denied),
         (signed(Request::delete("/")), "", 403, denied),
         (signed(Request::post("/")), "{}", 403, denied),
-        (signed(request("text/plain", LIST)), "", 403, denied),
         (signed(request("text/plain", "nothing")), "{}", 403, denied),
+        (request("text/plain", LIST), "{}", 404, unknown),
         (signed(request("text/plain", LIST)), "{}", 404, unknown),
+        (signed(request("application/x-amz-json-1.0", LIST)), "{}", 404, unknown),
     ];
     for (request, body, status, expected) in cases {
         let shown = format!("{request:?}");
@@ -106,14 +103,23 @@ async fn what_is_no_request_of_a_service_is_refused_in_xml() {
 #[tokio::test(start_paused = true)]
 async fn the_old_content_type_is_answered_as_aws_does() {
     let kinesis = Gateway::start().kinesis();
-    for (body, name, member) in [
-        ("{}", "UnknownOperationException", "message"),
-        ("", "UnknownOperationException", "message"),
-        ("hello", "SerializationException", "Message"),
-    ] {
+    for (body, status, name) in [("{}", 404, "UnknownOperationException"), ("hello", 400, "SerializationException")] {
         let answered = send(&kinesis, request("application/json", LIST), body).await;
-        let output = json!({"__type": format!("com.amazon.coral.service#{name}"), member: null});
-        assert_eq!((answered.status, answered.json()), (200, json!({"Output": output, "Version": "1.0"})));
+        let output = json!({"__type": format!("com.amazon.coral.service#{name}")});
+        assert_eq!((answered.status, answered.json()), (status, json!({"Output": output, "Version": "1.0"})));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_body_of_any_other_type_is_refused_in_cbor() {
+    let kinesis = Gateway::start().kinesis();
+    for (request, expected) in [
+        (request("application/json", LIST), b"\xa1\x66__type\x76SerializationException".as_slice()),
+        (request("text/plain", LIST), b"\xa1\x66__type\x76SerializationException"),
+        (Request::post("/"), b"\xa1\x66__type\x78\x19UnknownOperationException"),
+    ] {
+        let answered = send(&kinesis, request, "").await;
+        assert_eq!((answered.status, answered.header("content-type"), &answered.body[..]), (400, CBOR, expected));
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Response, StatusCode};
+use hyper::{Response, StatusCode};
 
 use crate::aws::body::AnswerBody;
 use crate::aws::codec::Codec;
@@ -23,11 +23,14 @@ pub(super) struct Media {
 }
 
 impl Media {
+    /// What AWS answers in where a request has no body to tell by.
+    pub(super) const CBOR: Self = Self { content_type: "application/x-amz-cbor-1.1", codec: Codec::Cbor };
+
     /// Kinesis speaks JSON 1.1 and CBOR 1.1, CloudWatch JSON 1.0 and Smithy RPC v2.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         const ALL: [Media; 4] = [
             Media { content_type: "application/x-amz-json-1.1", codec: Codec::Json },
-            Media { content_type: "application/x-amz-cbor-1.1", codec: Codec::Cbor },
+            Media::CBOR,
             Media { content_type: "application/x-amz-json-1.0", codec: Codec::Json },
             Media { content_type: "application/cbor", codec: Codec::RpcCbor },
         ];
@@ -56,37 +59,37 @@ fn content_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-/// What AWS's front end answers to what is no request of a service.
+/// What AWS's front end answers to a body of a content type that the service does not know.
 pub(super) fn foreign(request: &Parts, body: &Bytes) -> Answer {
-    let is_post = request.method == Method::POST;
-    if is_post && content_type(&request.headers) == OLD_JSON {
+    if content_type(&request.headers) == OLD_JSON {
         return old_json(body);
     }
-    let is_signed = request.headers.contains_key(header::AUTHORIZATION)
-        || request.uri.query().is_some_and(|query| query.contains("X-Amz-Algorithm"));
-    if !is_signed {
-        return xml("MissingAuthenticationTokenException", "Missing Authentication Token");
-    }
     let target = request.headers.get(TARGET).and_then(|target| target.to_str().ok());
-    if is_post && !body.is_empty() && target.is_some_and(|target| target.contains('.')) {
+    if target
+        .and_then(|target| target.split_once('.'))
+        .is_some_and(|(service, operation)| !service.is_empty() && !operation.is_empty())
+    {
         return answer(StatusCode::NOT_FOUND, "<UnknownOperationException/>\n".into());
     }
-    xml("AccessDeniedException", "Unable to determine service/operation name to be authorized")
+    denied()
+}
+
+/// What it answers where it cannot tell what is wanted.
+pub(super) fn denied() -> Answer {
+    let words = "Unable to determine service/operation name to be authorized";
+    let body = format!("<AccessDeniedException>\n  <Message>{words}</Message>\n</AccessDeniedException>\n");
+    answer(StatusCode::FORBIDDEN, body)
 }
 
 fn old_json(body: &Bytes) -> Answer {
-    let (name, member) = match Codec::Json.decode(body) {
-        Err(_) if !body.is_empty() => ("SerializationException", "Message"),
-        _ => ("UnknownOperationException", "message"),
+    let (status, name) = match Codec::Json.decode(body) {
+        Err(_) => (StatusCode::BAD_REQUEST, "SerializationException"),
+        Ok(_) => (StatusCode::NOT_FOUND, "UnknownOperationException"),
     };
-    let body = format!("{{\"Output\":{{\"__type\":\"com.amazon.coral.service#{name}\",\"{member}\":null}},\"Version\":\"1.0\"}}");
-    let mut answer = answer(StatusCode::OK, body);
+    let body = format!("{{\"Output\":{{\"__type\":\"com.amazon.coral.service#{name}\"}},\"Version\":\"1.0\"}}");
+    let mut answer = answer(status, body);
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OLD_JSON));
     answer
-}
-
-fn xml(name: &str, words: &str) -> Answer {
-    answer(StatusCode::FORBIDDEN, format!("<{name}>\n  <Message>{words}</Message>\n</{name}>\n"))
 }
 
 fn answer(status: StatusCode, body: String) -> Answer {
