@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::aws::{Input, Output, Refusal};
 use crate::log::{Error, Stream};
-use crate::model::{Consumer, Settings, Shard, ShardId};
+use crate::model::{Consumer, Settings, Shard, ShardId, Status};
 
 use super::context::Context;
 use super::refusal;
@@ -25,6 +25,15 @@ impl Context {
     /// The stream of that name in the realm of the request.
     pub(super) fn stream_named(&self, name: &str) -> Option<Arc<Stream>> {
         self.log.stream_in(&self.realm, name)
+    }
+
+    /// The same for records on their way in: one that is CREATING is not there yet, as AWS has it.
+    pub(super) fn stream_to_write(&self, input: &Input) -> Result<Arc<Stream>, Refusal> {
+        let stream = self.stream(input)?;
+        if stream.status(self.now()) == Status::Creating {
+            return Err(self.no_stream(stream.name()));
+        }
+        Ok(stream)
     }
 
     /// The shard of `stream` that somebody names.

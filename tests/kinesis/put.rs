@@ -250,3 +250,24 @@ async fn a_dry_run_checks_everything_and_writes_nothing() {
     assert_eq!(name, "ResourceNotFoundException");
     assert_eq!(gateway.log.reach(stream.lane(0)).await.unwrap().tip, Offset(0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_being_created_takes_no_records() {
+    let gateway = Gateway::with_options(Options { state_change_delay: SECOND, ..Options::default() });
+    let kinesis = gateway.kinesis();
+    kinesis.call("CreateStream", json!({"StreamName": "orders", "ShardCount": 1})).await;
+    let entry = json!({"PartitionKey": "a", "Data": ""});
+    let calls = [
+        ("PutRecord", json!({"StreamName": "orders", "PartitionKey": "a", "Data": ""})),
+        ("PutRecords", json!({"StreamName": "orders", "Records": [entry]})),
+    ];
+    for (operation, input) in &calls {
+        let (name, words) = kinesis.refusal(operation, input.clone()).await;
+        let told = "Stream orders under account 000000000000 not found.";
+        assert_eq!((name.as_str(), words.as_str()), ("ResourceNotFoundException", told), "{operation}");
+    }
+    advance(SECOND).await;
+    for (operation, input) in &calls {
+        kinesis.call(operation, input.clone()).await;
+    }
+}

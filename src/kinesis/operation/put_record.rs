@@ -30,7 +30,7 @@ impl Operation<Context> for PutRecord {
     ];
 
     async fn perform(cx: &Context, input: Input) -> Result<Output, Refusal> {
-        let stream = cx.stream(&input)?;
+        let stream = cx.stream_to_write(&input)?;
         let settings = stream.settings();
         let entry = place(cx, &input, &settings, &|| "partitionKey".to_owned())?;
         check_size(&entry, &settings, &|| "data".to_owned())?;

@@ -36,7 +36,7 @@ impl Operation<Context> for PutRecords {
     ];
 
     async fn perform(cx: &Context, input: Input) -> Result<Output, Refusal> {
-        let stream = cx.stream(&input)?;
+        let stream = cx.stream_to_write(&input)?;
         let settings = stream.settings();
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for (number, record) in (1..).zip(input.structures("Records")) {
