@@ -14,8 +14,11 @@ pub(crate) struct Report {
     cores: usize,
     rounds: usize,
     turn_seconds: f64,
-    /// The subject to which the others' ratios are taken.
+    /// The subject to which the others' ratios are taken, or whose ratios to the others are.
     yardstick: &'static str,
+    /// Whether ratios are the yardstick's figure by the other's.
+    #[serde(skip)]
+    is_of_yardstick: bool,
     measures: Vec<Measure>,
 }
 
@@ -31,7 +34,7 @@ struct Measure {
 struct Series {
     subject: &'static str,
     rounds: Vec<f64>,
-    /// The same by the yardstick's figure of the same round.
+    /// The same by the yardstick's figure of the same round, or the other way round.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ratios: Vec<f64>,
     /// Cores that the client and the server kept busy, means of a round.
@@ -53,8 +56,15 @@ impl Report {
             rounds: plan.rounds(),
             turn_seconds: plan.turn().as_secs_f64(),
             yardstick,
+            is_of_yardstick: false,
             measures: Vec::new(),
         }
+    }
+
+    /// A report whose ratios are those of `yardstick` to each of the others.
+    #[allow(dead_code, reason = "each benchmark compiles this for itself, and one of them has several peers")]
+    pub(crate) fn of_yardstick(benchmark: &'static str, plan: &Plan, yardstick: &'static str) -> Self {
+        Self { is_of_yardstick: true, ..Self::new(benchmark, plan, yardstick) }
     }
 
     /// Adds one round's figure of a subject.
@@ -87,7 +97,7 @@ impl Report {
     /// Works out the ratios, prints the table and writes the file; its path.
     pub(crate) fn finish(mut self) -> Outcome<PathBuf> {
         for measure in &mut self.measures {
-            measure.compare(self.yardstick);
+            measure.compare(self.yardstick, self.is_of_yardstick);
         }
         self.print();
         let path = Plan::directory()?.join(format!("{}.json", self.benchmark));
@@ -98,8 +108,13 @@ impl Report {
 
     fn print(&self) {
         println!(
-            "\n{}: {} rounds of {} s, {} cores; median (least .. greatest); ratios to {}, round by round",
-            self.benchmark, self.rounds, self.turn_seconds, self.cores, self.yardstick
+            "\n{}: {} rounds of {} s, {} cores; median (least .. greatest); ratios {} {}, round by round",
+            self.benchmark,
+            self.rounds,
+            self.turn_seconds,
+            self.cores,
+            if self.is_of_yardstick { "to the others, of" } else { "to" },
+            self.yardstick
         );
         for measure in &self.measures {
             println!("\n{}", measure.name);
@@ -111,12 +126,13 @@ impl Report {
 }
 
 impl Measure {
-    fn compare(&mut self, yardstick: &str) {
+    fn compare(&mut self, yardstick: &str, is_of_yardstick: bool) {
         let Some(base) = self.subjects.iter().find(|series| series.subject == yardstick).map(|base| base.rounds.clone()) else {
             return;
         };
         for series in self.subjects.iter_mut().filter(|series| series.subject != yardstick) {
-            series.ratios = series.rounds.iter().zip(&base).map(|(figure, base)| figure / base).collect();
+            let ratio = |(figure, base): (&f64, &f64)| if is_of_yardstick { base / figure } else { figure / base };
+            series.ratios = series.rounds.iter().zip(&base).map(ratio).collect();
         }
     }
 }

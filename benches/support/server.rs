@@ -26,7 +26,8 @@ static RUNNING: Mutex<Vec<(Kind, PathBuf)>> = Mutex::new(Vec::new());
 /// A running server with a data directory of its own; both go when it is dropped.
 pub(crate) struct Server {
     kind: Kind,
-    /// `host:port`.
+    /// `host:port`, for Kafka.
+    #[allow(dead_code, reason = "each benchmark compiles this for itself, and one of them does not speak Kafka")]
     pub(crate) bootstrap: String,
     /// Its process number.
     pub(crate) process: String,
@@ -44,6 +45,13 @@ impl Server {
         });
         let (bootstrap, process) = started.inspect_err(|_| forget(directory.path()))?;
         Ok(Self { kind, bootstrap, process, directory })
+    }
+
+    /// Where the gateway serves the Kinesis API: `host:port`.
+    #[allow(dead_code, reason = "each benchmark compiles this for itself, and only one of them speaks Kinesis")]
+    pub(crate) fn kinesis(&self) -> Outcome<String> {
+        let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(self.directory.path().join("ports.json"))?)?;
+        Ok(ports["kinesis"].as_str().ok_or("the gateway does not say where it serves Kinesis")?.to_owned())
     }
 }
 

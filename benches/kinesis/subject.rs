@@ -1,0 +1,127 @@
+//! The servers, each on a port of its own, all running all the time; only one of them has work.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::support::{Kind, Outcome, Server};
+
+/// Who all others are compared with.
+pub(crate) const OURS: &str = "shardgate";
+
+/// A running server.
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    /// `host:port`.
+    pub(crate) address: String,
+    /// Its process number.
+    pub(crate) process: String,
+    _running: Running,
+}
+
+/// What ends when it is dropped.
+#[expect(dead_code, reason = "they are only held")]
+enum Running {
+    Ours(Server),
+    Peer(Peer),
+}
+
+/// A process of ours; an interrupt from the terminal reaches it too.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Subject {
+    /// Whether it has SubscribeToShard.
+    pub(crate) fn has_fan_out(&self) -> bool {
+        self.name != "kinesalite"
+    }
+}
+
+/// Starts ours, and the others unless only ours is wanted.
+pub(crate) fn start(only_ours: bool) -> Outcome<Vec<Subject>> {
+    let server = Server::start(Kind::Shardgate)?;
+    let (address, process) = (server.kinesis()?, server.process.clone());
+    let mut subjects = vec![Subject { name: OURS, address, process, _running: Running::Ours(server) }];
+    if only_ours {
+        println!("the others are left out: a smoke run only shows that the benchmark works");
+        return Ok(subjects);
+    }
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/peers/run.sh");
+    if !Command::new(suite).arg("--install").stdin(Stdio::null()).status()?.success() {
+        return Err(
+            "the others cannot be installed: tests/clients/peers/run.sh --install says why; --smoke does without them".into()
+        );
+    }
+    for name in ["kinesis-mock", "kinesalite", "ferrokinesis"] {
+        subjects.push(peer(name)?);
+    }
+    Ok(subjects)
+}
+
+/// Each without delays, without limits and in memory; Node with room for what it is given.
+fn peer(name: &'static str) -> Outcome<Subject> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/peers");
+    let (port, spare) = (free_port()?, free_port()?);
+    let node = |script: &str| {
+        let mut command = Command::new("node");
+        command.arg("--max-old-space-size=4096").arg(root.join("node/node_modules").join(script));
+        command
+    };
+    let mut command = match name {
+        "kinesis-mock" => {
+            let mut command = node("kinesis-local/main.js");
+            let certificate = root.join("node/node_modules/kinesis-local/server.json");
+            command.env("KINESIS_MOCK_PLAIN_PORT", port.to_string()).env("KINESIS_MOCK_TLS_PORT", spare.to_string());
+            command.env("KINESIS_MOCK_CERT_PATH", certificate).env("SHARD_LIMIT", "5000").env("LOG_LEVEL", "ERROR");
+            for delay in ["CREATE_STREAM", "DELETE_STREAM", "REGISTER_STREAM_CONSUMER", "DEREGISTER_STREAM_CONSUMER"] {
+                command.env(format!("{delay}_DURATION"), "0ms");
+            }
+            command
+        }
+        "kinesalite" => {
+            let mut command = node("kinesalite/cli.js");
+            command.args(["--createStreamMs", "0", "--deleteStreamMs", "0", "--shardLimit", "5000", "--port", &port.to_string()]);
+            command
+        }
+        _ => {
+            let mut command = Command::new(root.join("bin/ferrokinesis"));
+            command.args([
+                "--create-stream-ms",
+                "0",
+                "--delete-stream-ms",
+                "0",
+                "--update-stream-ms",
+                "0",
+                "--shard-limit",
+                "5000",
+            ]);
+            command.args(["--log-level", "error", "--port", &port.to_string()]);
+            command
+        }
+    };
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let (process, mut peer) = (child.id().to_string(), Peer(child));
+    let (address, deadline) = (format!("127.0.0.1:{port}"), Instant::now() + Duration::from_secs(30));
+    while TcpStream::connect(&address).is_err() {
+        if let Some(status) = peer.0.try_wait()? {
+            return Err(format!("{name} ended at its start: {status}").into());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("{name} does not serve after 30 s").into());
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(Subject { name, address, process, _running: Running::Peer(peer) })
+}
+
+fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
