@@ -6,9 +6,17 @@ import time
 
 import boto3
 from botocore.config import Config
-
 from case import LOCALSTACK, MODEL, group, refused
-from wire import CBOR, REGION, Events, Refused, early_in_a_second, equal, now
+from wire import (
+    CBOR,
+    REGION,
+    TIMEOUT_SECONDS,
+    Events,
+    Refused,
+    early_in_a_second,
+    equal,
+    now,
+)
 
 case = group("Consumers")
 SHARDS = [f"shardId-{n:012}" for n in range(3)]
@@ -20,7 +28,7 @@ def _(s):
     consumer = s.open.call("RegisterStreamConsumer", StreamARN=s.open.arn(stream), ConsumerName="c")["Consumer"]
     assert re.fullmatch(re.escape(s.open.arn(stream)) + r"/consumer/c:\d{10}", consumer["ConsumerARN"]), consumer["ConsumerARN"]
     equal((consumer["ConsumerName"], consumer["ConsumerStatus"]), ("c", "CREATING"))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while (
         s.open.call("DescribeStreamConsumer", ConsumerARN=consumer["ConsumerARN"])["ConsumerDescription"]["ConsumerStatus"]
         != "ACTIVE"
@@ -74,7 +82,7 @@ def _(s):
     stream = s.open.stream()
     arn = s.open.consumer(stream)
     s.open.call("DeregisterStreamConsumer", ConsumerARN=arn)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while s.open.ask("DescribeStreamConsumer", {"ConsumerARN": arn}).status == 200:
         assert time.monotonic() < deadline, "is still there"
         time.sleep(0.02)

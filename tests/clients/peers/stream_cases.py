@@ -5,8 +5,20 @@ import re
 import time
 import uuid
 
-from case import KINESALITE, LOCALSTACK, MODEL, NAME_PATTERN, NOT_NULL, at_least, at_most, check_refusal, group, invalid, refused
-from wire import ACCOUNT, REGION, equal, now
+from case import (
+    KINESALITE,
+    LOCALSTACK,
+    MODEL,
+    NAME_PATTERN,
+    NOT_NULL,
+    at_least,
+    at_most,
+    check_refusal,
+    group,
+    invalid,
+    refused,
+)
+from wire import ACCOUNT, REGION, TIMEOUT_SECONDS, equal, now
 
 case = group("Streams")
 LAST_KEY = 2**128 - 1
@@ -14,7 +26,7 @@ SHARDS = [f"shardId-{n:012}" for n in range(10)]
 
 
 def gone(client, stream):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while client.ask("DescribeStreamSummary", {"StreamName": stream}).status == 200:
         assert time.monotonic() < deadline, "the stream is still there"
         time.sleep(0.02)

@@ -6,10 +6,18 @@ import uuid
 import zlib
 
 import boto3
-from botocore.config import Config
-
 import cbor
-from case import KINESALITE, LOCALSTACK, MODEL, OtherWords, check_bare, check_refusal, group, refused
+from botocore.config import Config
+from case import (
+    KINESALITE,
+    LOCALSTACK,
+    MODEL,
+    OtherWords,
+    check_bare,
+    check_refusal,
+    group,
+    refused,
+)
 from wire import ACCOUNT, CBOR, JSON, TARGET, ask_http2, equal, now
 
 case = group("Transport")

@@ -10,6 +10,7 @@ import time
 import urllib.parse
 import uuid
 
+import cbor
 import h2.config
 import h2.connection
 import h2.events
@@ -17,8 +18,6 @@ from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.eventstream import EventStreamBuffer
-
-import cbor
 
 JSON = "application/x-amz-json-1.1"
 CBOR = "application/x-amz-cbor-1.1"
