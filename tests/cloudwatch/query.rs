@@ -133,7 +133,7 @@ async fn refusals_have_the_codes_of_query() {
     // Somebody who did not sign, and a form that is no request of AWS Query.
     for (form, status, starts) in [
         ("Action=ListMetrics&Version=2010-08-01", 403, "<ErrorResponse xmlns=\"http://monitoring"),
-        ("{\"StreamName\":\"orders\"}", 403, "<MissingAuthenticationTokenException>"),
+        ("{\"StreamName\":\"orders\"}", 403, "<AccessDeniedException>"),
     ] {
         let request = Request::post("/").header("content-type", "application/x-www-form-urlencoded");
         let answered = gateway.kinesis().send(request.body(Bytes::from_static(form.as_bytes())).unwrap()).await;
