@@ -24,7 +24,7 @@ server=$(mktemp -d "$target/server.XXXXXX")
 dynamodb=
 finish() {
     local code=$?
-    if [[ $dynamodb ]]; then kill "$dynamodb"; fi
+    if [[ $dynamodb ]]; then kill "$dynamodb" 2>/dev/null || true; fi
     "$here/../subject" kill "$server"
     if ((code == 0)); then
         rm -rf "$server"
