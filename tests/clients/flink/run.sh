@@ -30,7 +30,8 @@ flink() {
     local profile=$1
     shift
     # Flink unpacks libraries to the temporary directory.
-    java -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "${opens[@]}" -Djava.io.tmpdir="$server" -Djava.util.logging.config.file=/dev/null \
+    java -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "${opens[@]}" \
+        -Djava.io.tmpdir="$server" -Djava.util.logging.config.file=/dev/null \
         -Djavax.net.ssl.trustStore="$server/trust" -Djavax.net.ssl.trustStorePassword=changeit \
         -Dlog4j2.configurationFile="$here/log4j2.properties" \
         -cp "$server/classes/$profile:$target/$profile/lib/*" Main "$server" "$@" </dev/null | tee -a "$results/flink.txt"

@@ -2,7 +2,7 @@ import java.util.List;
 
 /** Assertions whose message is the reason in the CASE line. */
 final class Check {
-    private static final int DEADLINE_SECONDS = 60;
+    private static final int DEADLINE_SECONDS = 120;
 
     interface Condition {
         boolean holds() throws Exception;

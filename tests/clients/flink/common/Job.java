@@ -64,7 +64,8 @@ final class Job {
         // A job that fails must be seen to.
         configuration.setString("restart-strategy.type", "disable");
         configuration.setString("taskmanager.memory.managed.size", "64 mb");
-        StreamExecutionEnvironment environment = StreamExecutionEnvironment.createLocalEnvironment(Clicks.PARTITIONS, configuration);
+        StreamExecutionEnvironment environment =
+                StreamExecutionEnvironment.createLocalEnvironment(Clicks.PARTITIONS, configuration);
         StreamTableEnvironment tables = StreamTableEnvironment.create(environment);
         source.declare(environment, tables);
         tables.executeSql("CREATE TABLE sums (`begin` TIMESTAMP(3), page STRING, clicks BIGINT, total BIGINT) " + with(sink));

@@ -9,7 +9,7 @@ import org.apache.flink.runtime.util.EnvironmentInformation;
 
 /** Runs cases against the gateway that run.sh has started, and prints their CASE lines, which run.sh counts. */
 final class Suite {
-    private static final int CASE_SECONDS = 150;
+    private static final int CASE_SECONDS = 300;
 
     interface Case {
         /** Returns a note for the CASE line. */
@@ -24,8 +24,8 @@ final class Suite {
             System.exit(2);
         }
         for (String name : wanted) {
-            String line = String.join(" ", "CASE", "flink", EnvironmentInformation.getVersion(), name, outcome(name, cases.get(name)));
-            System.out.println(line);
+            String outcome = outcome(name, cases.get(name));
+            System.out.println(String.join(" ", "CASE", "flink", EnvironmentInformation.getVersion(), name, outcome));
         }
         // Threads of a case that hangs must not keep the process.
         System.exit(0);
