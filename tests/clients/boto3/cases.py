@@ -19,8 +19,8 @@ CLI_2 = Path("/usr/bin/aws")
 
 CASES = [
     "streams", "records", "positions", "batches", "reshards", "shards", "retention", "tags", "consumers", "fanout", "encryption",
-    "metrics", "policies", "capacity", "account", "dry_runs", "refusals", "left_out", "restart", "founding_commands", "cli_1",
-    "two_doors", "every_operation",
+    "metrics", "policies", "capacity", "account", "realms", "dry_runs", "refusals", "left_out", "restart", "founding_commands",
+    "cli_1", "cloudwatch", "two_doors", "every_operation",
 ]
 
 
@@ -327,6 +327,27 @@ def account(world):
     equal(found["EarliestAllowedEndAt"] - found["StartedAt"], datetime.timedelta(days=1))
 
 
+def realms(world):
+    """Accounts and regions have streams of their own, which ARNs lead to, and Kafka's topics are those of the default ones."""
+    abroad = boto3.client(
+        "kinesis", endpoint_url=world.endpoint, region_name="eu-west-1", aws_access_key_id="123456789012", aws_secret_access_key="x")
+    stream = world.stream()
+    abroad.create_stream(StreamName=stream, ShardCount=2)
+    abroad.get_waiter("stream_exists").wait(StreamName=stream)
+    arn = abroad.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+    equal(arn, f"arn:aws:kinesis:eu-west-1:123456789012:stream/{stream}")
+    equal(abroad.list_streams()["StreamNames"], [stream])
+    world.kinesis.put_record(StreamName=stream, PartitionKey="a", Data=b"home")
+    world.kinesis.put_record(StreamARN=arn, PartitionKey="a", ExplicitHashKey="0", Data=b"abroad")
+    equal(world.read(stream), [b"home"])
+    token = abroad.get_shard_iterator(StreamName=stream, ShardId="0", ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    equal([record["Data"] for record in abroad.get_records(ShardIterator=token)["Records"]], [b"abroad"])
+    equal(kcat(world, "-C", "-t", stream, "-o", "beginning", "-e", "-q"), b"home\n")
+    abroad.delete_stream(StreamName=stream)
+    equal(abroad.list_streams()["StreamNames"], [])
+    equal(world.read(stream), [b"home"])
+
+
 def dry_runs(world):
     stream = world.stream()
     consumer, token = registered(world, stream), world.iterator(stream)
@@ -417,6 +438,41 @@ def cli_1(world):
     run("delete-stream")
     run("wait", "stream-not-exists")
     return subprocess.run([CLI_1, "--version"], capture_output=True, text=True).stdout.split()[0]
+
+
+def cloudwatch(world):
+    """What is asked of CloudWatch: by boto3 in JSON, by version 2 of the CLI, which is older, in AWS Query."""
+    stream = world.stream()
+    world.put(stream, b"value")
+    client = boto3.client("cloudwatch", endpoint_url=world.endpoint)
+    dimensions = [{"Name": "StreamName", "Value": stream}]
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=2)
+    question = {
+        "Namespace": "AWS/Kinesis", "MetricName": "IncomingBytes", "Dimensions": dimensions, "Period": 60,
+        "StartTime": end - datetime.timedelta(hours=1), "EndTime": end,
+    }
+    until = time.monotonic() + 90
+    while not (points := client.get_metric_statistics(Statistics=["Sum"], **question)["Datapoints"]):
+        if time.monotonic() > until:
+            raise AssertionError("there is no statistic of the minute that is over")
+        time.sleep(1)
+    equal((points[0]["Sum"], points[0]["Unit"]), (6, "Bytes"))
+    equal(client.get_metric_statistics(ExtendedStatistics=["p99"], **question)["Datapoints"][0]["ExtendedStatistics"], {"p99": 6})
+    named = ["--namespace", "AWS/Kinesis", "--metric-name", "IncomingBytes", "--dimensions", f"Name=StreamName,Value={stream}"]
+    times = ["--start-time", question["StartTime"].isoformat(), "--end-time", end.isoformat(), "--period", "60"]
+    for cli in CLI_1, CLI_2:
+        listed = world.run(cli, "cloudwatch", "list-metrics", *named)["Metrics"]
+        equal([metric["Dimensions"] for metric in listed][0], dimensions)
+        told = world.run(cli, "cloudwatch", "get-metric-statistics", *named, *times, "--statistics", "Sum", "Average")
+        equal([(point["Sum"], point["Average"]) for point in told["Datapoints"]], [(6, 6)])
+        world.run(cli, "cloudwatch", "put-metric-data", "--namespace", "mine", "--metric-name", "a", "--value", "1")
+        try:
+            world.run(cli, "cloudwatch", "get-metric-statistics", *named, *times)
+        except AssertionError as refused:
+            if "(InvalidParameterCombination)" not in str(refused):
+                raise
+        else:
+            raise AssertionError("statistics are not asked for, and something is answered")
 
 
 def kcat(world, *arguments, given=None):
