@@ -134,22 +134,22 @@ impl Endpoint {
 
     /// The answer to a request in AWS Query.
     async fn answer_form(&self, request: &Parts, body: Bytes, form: Form, id: &str) -> Answer {
+        let unknown = form.unknown();
+        let Form { action, version, pairs } = form;
         let mut speakers = self.services.iter().filter_map(|service| Some((service, service.dialect()?)));
-        let speaker = speakers.find(|(_, dialect)| dialect.version == form.version);
-        let found = match &speaker {
-            Some((service, _)) => service.find(&format!("{}{}", service.target(), form.action)).ok(),
-            None => None,
-        };
+        let speaker = speakers.find(|(_, dialect)| dialect.version == version);
+        let found = speaker.as_ref().and_then(|(service, _)| service.find(&format!("{}{action}", service.target())).ok());
         let outcome = match found {
-            Some(found) => self.carry_out(found, request, body, |rules| rules::check_form(rules, &form.pairs)).await,
-            None => Err(form.unknown()),
+            // The pairs go with the closure, before anything waits.
+            Some(found) => self.carry_out(found, request, body, move |rules| rules::check_form(rules, &pairs)).await,
+            None => Err(unknown.clone()),
         };
         let dialect = speaker.map(|(_, dialect)| dialect);
         let (status, text) = match (outcome, &dialect) {
-            (Ok(Outcome::Whole(output)), Some(dialect)) => (200, query::answer(dialect, &form.action, &output, id)),
+            (Ok(Outcome::Whole(output)), Some(dialect)) => (200, query::answer(dialect, &action, &output, id)),
             (Err(refusal), dialect) => (query::status(&refusal), query::error(dialect.as_ref(), &refusal, id)),
             // AWS Query has no words for events; who speaks it has none.
-            (Ok(_), dialect) => (400, query::error(dialect.as_ref(), &form.unknown(), id)),
+            (Ok(_), dialect) => (400, query::error(dialect.as_ref(), &unknown, id)),
         };
         let mut answer = Response::new(AnswerBody::whole(self.answers.held(text.into())));
         *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

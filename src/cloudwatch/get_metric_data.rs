@@ -17,7 +17,7 @@ const METRIC: &[Rule] = &[metric::NAMESPACE_RULE, metric::NAME, metric::DIMENSIO
 const STAT: &[Rule] = &[
     Rule::structure("Metric", METRIC).required(),
     Rule::integer("Period").required().range(1, 86_400),
-    Rule::text("Stat").required(),
+    metric::STAT.named("Stat").required(),
     Rule::text("Unit"),
 ];
 const QUERY: Rule = Rule::structure(

@@ -22,7 +22,7 @@ impl Operation<View> for GetMetricStatistics {
         Rule::timestamp("EndTime").required(),
         Rule::integer("Period").required().range(1, 86_400),
         Rule::list("Statistics", &Rule::text("member").one_of(metric::STATISTICS)).length(1, 5),
-        Rule::list("ExtendedStatistics", &Rule::text("member")).length(1, 10),
+        Rule::list("ExtendedStatistics", &metric::STAT).length(1, 10),
         Rule::text("Unit"),
     ];
 

@@ -23,6 +23,8 @@ const DIMENSION: Rule =
 pub(super) const DIMENSIONS: Rule = Rule::list("Dimensions", &DIMENSION).length(0, DIMENSIONS_MAX);
 pub(super) const NAME: Rule = Rule::text("MetricName").length(1, 255);
 pub(super) const NAMESPACE_RULE: Rule = Rule::text("Namespace").length(1, 255);
+/// A statistic by name. *Ours*: CloudWatch says no length, and refusals repeat it.
+pub(super) const STAT: Rule = Rule::text("member").length(1, 64);
 pub(super) const STATISTICS: &[&str] = &["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
 
 /// Something that is refused.
