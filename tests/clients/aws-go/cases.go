@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	watched_types "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -39,6 +40,7 @@ var cases = []struct {
 	{"policies", policies},
 	{"capacity", capacity},
 	{"account", account},
+	{"realms", realms},
 	{"dry_runs", dryRuns},
 	{"refusals", refusals},
 	{"left_out", leftOut},
@@ -429,6 +431,32 @@ func account(w *world) string {
 	found := must(w.kinesis.DescribeAccountSettings(ctx, &kinesis.DescribeAccountSettingsInput{})).MinimumThroughputBillingCommitment
 	equal(found.Status, types.MinimumThroughputBillingCommitmentOutputStatusEnabledUntilEarliestAllowedEnd, "commitment that ends")
 	equal(found.EarliestAllowedEndAt.Sub(*found.StartedAt), 24*time.Hour, "the shortest commitment")
+	return ""
+}
+
+func realms(w *world) string {
+	stream := w.stream(1)
+	abroad := kinesis.New(w.kinesis.Options(), func(o *kinesis.Options) {
+		o.Region, o.Credentials = "eu-west-1", credentials.NewStaticCredentialsProvider("123456789012", "local", "")
+	})
+	must(abroad.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &stream, ShardCount: aws.Int32(2)}))
+	described := must(abroad.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &stream}))
+	arn := described.StreamDescriptionSummary.StreamARN
+	equal(*arn, "arn:aws:kinesis:eu-west-1:123456789012:stream/"+stream, "ARN")
+	listed := func() []string { return must(abroad.ListStreams(ctx, &kinesis.ListStreamsInput{})).StreamNames }
+	equal(listed(), []string{stream}, "streams abroad")
+	w.put(stream, "home")
+	must(w.kinesis.PutRecord(ctx, &kinesis.PutRecordInput{
+		StreamARN: arn, PartitionKey: aws.String("a"), ExplicitHashKey: aws.String("0"), Data: []byte("abroad"),
+	}))
+	token := must(abroad.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
+		StreamName: &stream, ShardId: aws.String("0"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+	})).ShardIterator
+	there := must(abroad.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: token}))
+	equal(values(there.Records), []string{"abroad"}, "records abroad")
+	must(abroad.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: &stream}))
+	equal(len(listed()), 0, "streams abroad after the end")
+	equal(values(w.get(w.iterator(stream, "0")).Records), []string{"home"}, "records at home")
 	return ""
 }
 

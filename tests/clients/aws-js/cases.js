@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidParameterValueException, paginateGetMetricData, paginateListMetrics } from '@aws-sdk/client-cloudwatch'
 import * as kinesis from '@aws-sdk/client-kinesis'
 
-import { collect, refused, unique, until, values } from './world.js'
+import { World, collect, refused, unique, until, values } from './world.js'
 
 const {
   DryRunOperationException, InvalidArgumentException, ResourceInUseException, ResourceNotFoundException, ValidationException
@@ -277,6 +277,22 @@ export const cases = {
     const found = (await world.send('DescribeAccountSettings')).MinimumThroughputBillingCommitment
     equal(found.Status, 'ENABLED_UNTIL_EARLIEST_ALLOWED_END')
     equal(found.EarliestAllowedEndAt - found.StartedAt, 86_400_000)
+  },
+
+  async realms (world) {
+    const StreamName = await world.stream()
+    const abroad = new World(world.clients, world.dir, world.transport)
+    abroad.connect({ region: 'eu-west-1', credentials: { accessKeyId: '123456789012', secretAccessKey: 'local' } })
+    await abroad.send('CreateStream', { StreamName, ShardCount: 2 })
+    const StreamARN = await abroad.arn(StreamName)
+    equal(StreamARN, `arn:aws:kinesis:eu-west-1:123456789012:stream/${StreamName}`)
+    equal((await abroad.send('ListStreams')).StreamNames, [StreamName])
+    await world.put(StreamName, 'home')
+    await world.send('PutRecord', { StreamARN, PartitionKey: 'a', ExplicitHashKey: '0', Data: Buffer.from('abroad') })
+    equal(values((await abroad.get(await abroad.iterator(StreamName))).Records), ['abroad'])
+    await abroad.send('DeleteStream', { StreamName })
+    equal((await abroad.send('ListStreams')).StreamNames, [])
+    equal(values((await world.get(await world.iterator(StreamName))).Records), ['home'])
   },
 
   async dry_runs (world) {

@@ -20,8 +20,9 @@ export class World {
     Object.assign(this, { clients, dir, transport, name: `aws-js-${transport}` })
   }
 
-  // Makes clients for where the server is now, which trust its certificate and no other.
-  connect () {
+  // Makes clients for where the server is now, which trust its certificate and no other. The caller may have another region and
+  // other credentials.
+  connect (caller = {}) {
     const { kinesis: address } = JSON.parse(readFileSync(join(this.dir, 'ports.json')))
     const scheme = this.transport === 'h2' ? 'https' : 'http'
     const ca = scheme === 'https' ? execFileSync(join(this.clients, 'certificate'), [address]) : undefined
@@ -35,7 +36,8 @@ export class World {
       endpoint: `${scheme}://${address}`,
       region: 'us-east-1',
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-      maxAttempts: 1
+      maxAttempts: 1,
+      ...caller
     }
     this.kinesis = new kinesis.KinesisClient({ ...config, requestHandler: handler() })
     const watching = ca && new NodeHttpHandler({ httpsAgent: new Agent({ ca }) })

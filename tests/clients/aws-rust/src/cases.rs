@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::client::Waiters;
+use aws_sdk_kinesis::config::{Credentials, Region};
 use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::operation::RequestId;
 use aws_sdk_kinesis::operation::create_stream::CreateStreamError;
@@ -43,6 +45,7 @@ pub const CASES: &[&str] = &[
     "policies",
     "capacity",
     "account",
+    "realms",
     "dry_runs",
     "refusals",
     "left_out",
@@ -71,6 +74,7 @@ pub async fn run(name: &str, world: &mut World) -> Result<Option<String>, Failed
         "policies" => policies(world).await,
         "capacity" => capacity(world).await,
         "account" => account(world).await,
+        "realms" => realms(world).await,
         "dry_runs" => dry_runs(world).await,
         "refusals" => refusals(world).await,
         "left_out" => left_out(world).await,
@@ -442,6 +446,29 @@ async fn account(world: &mut World) -> Outcome {
     equal(found.status, EnabledUntilEarliestAllowedEnd, "commitment that ends")?;
     let (from, to) = (found.started_at.ok_or("no start")?, found.earliest_allowed_end_at.ok_or("no end")?);
     equal(to.to_millis()? - from.to_millis()?, 86_400_000, "the shortest commitment")?;
+    Ok(String::new())
+}
+
+async fn realms(world: &mut World) -> Outcome {
+    let stream = world.stream(1).await?;
+    let caller = world.kinesis.config().to_builder().region(Region::new("eu-west-1"));
+    let caller = caller.credentials_provider(Credentials::new("123456789012", "local", None, None, "suite"));
+    let abroad = Client::from_conf(caller.build());
+    abroad.create_stream().stream_name(&stream).shard_count(2).send().await?;
+    let described = abroad.describe_stream_summary().stream_name(&stream).send().await?;
+    let arn = described.stream_description_summary.ok_or("no summary")?.stream_arn;
+    equal(&arn, &format!("arn:aws:kinesis:eu-west-1:123456789012:stream/{stream}"), "ARN")?;
+    equal(abroad.list_streams().send().await?.stream_names, [&stream[..]], "streams abroad")?;
+    world.put(&stream, &["home"]).await?;
+    let put = world.kinesis.put_record().stream_arn(arn).partition_key("a").explicit_hash_key("0");
+    put.data(Blob::new("abroad")).send().await?;
+    let asked = abroad.get_shard_iterator().stream_name(&stream).shard_id("0");
+    let token = asked.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await?.shard_iterator.ok_or("no iterator")?;
+    let there = abroad.get_records().shard_iterator(token).send().await?;
+    equal(values(&there.records), ["abroad"], "records abroad")?;
+    abroad.delete_stream().stream_name(&stream).send().await?;
+    equal(abroad.list_streams().send().await?.stream_names.len(), 0, "streams abroad after the end")?;
+    equal(values(&world.get(&world.iterator(&stream, "0").await?).await?.records), ["home"], "records at home")?;
     Ok(String::new())
 }
 
