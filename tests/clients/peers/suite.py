@@ -44,24 +44,21 @@ def ask(world, found, verbose):
 
 
 def run(kind, cases, directory, verbose):
-    """All cases with one server; their marks and answers."""
-    with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        world = kind(Path(scratch).resolve())
-        try:
-            world.shared = world.open.stream(3)
-            answers = {}
-            for found in cases:
-                begun = time.monotonic()
-                answers[found] = ask(world, found, verbose)
-                mark, instead = answers[found]
-                print(
-                    f"CASE {world.name} {world.version} {mark} {time.monotonic() - begun:.2f} s: {found.group}: {found.name}"
-                    f"{': ' if instead else ''}{instead[:300]}",
-                    flush=True,
-                )
-            return world.name, world.version, answers
-        finally:
-            world.stop()
+    """All cases with one server; their marks and answers. Each group has a fresh one, so that none suffers from another's cases."""
+    answers, version = {}, ""
+    for title in dict.fromkeys(found.group for found in cases):
+        with tempfile.TemporaryDirectory(dir=directory) as scratch:
+            world = kind(Path(scratch).resolve())
+            try:
+                version, world.shared = world.version, world.open.stream(3)
+                for found in (found for found in cases if found.group == title):
+                    begun = time.monotonic()
+                    mark, instead = answers[found] = ask(world, found, verbose)
+                    took, instead = time.monotonic() - begun, f": {instead[:300]}" if instead else ""
+                    print(f"CASE {kind.name} {version} {mark} {took:.2f} s: {title}: {found.name}{instead}", flush=True)
+            finally:
+                world.stop()
+    return kind.name, version, answers
 
 
 def cell(text):
