@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::http::{Connection, request};
 use super::subject::Subject;
-use super::support::{Outcome, Plan, Sample, Window, measure};
+use super::support::{Outcome, Plan, Sample, measure_whole};
 
 const RECORD_BYTES: usize = 1 << 10;
 /// Records of one PutRecords, as many as it may have.
@@ -90,17 +90,18 @@ fn put_batch(connection: &mut Connection, request: &[u8]) -> Outcome<()> {
 pub(crate) fn put(plan: &Plan, subject: &Subject, stream: &str, connections: usize) -> Outcome<Sample> {
     let mut owner = create(subject, stream, SHARDS)?;
     let requests: Vec<_> = (0..REQUESTS).map(|number| batch(stream, number, None)).collect();
-    let sample = measure(plan, Some(&subject.process), |window| {
+    let sample = measure_whole(plan, &subject.process, |end| {
         each((0..connections).collect(), |first| {
             let mut connection = Connection::open(&subject.address)?;
+            let mut bytes = 0;
             for request in requests.iter().cycle().skip(first) {
-                if window.is_over() {
-                    return Ok(());
-                }
                 put_batch(&mut connection, request)?;
-                window.count(BATCH * RECORD_BYTES);
+                bytes += BATCH * RECORD_BYTES;
+                if Instant::now() >= end {
+                    break;
+                }
             }
-            Ok(())
+            Ok(bytes)
         })
     })?;
     // What is in memory goes with its stream.
@@ -108,12 +109,12 @@ pub(crate) fn put(plan: &Plan, subject: &Subject, stream: &str, connections: usi
     Ok(sample)
 }
 
-/// Runs `work` for each of the items at once.
-fn each<T: Send>(items: Vec<T>, work: impl Fn(T) -> Outcome<()> + Sync) -> Outcome<()> {
+/// Runs `work` for each of the items at once; the sum of what comes of it.
+fn each<T: Send>(items: Vec<T>, work: impl Fn(T) -> Outcome<usize> + Sync) -> Outcome<usize> {
     scope(|threads| {
         let work = &work;
         let started: Vec<_> = items.into_iter().map(|item| threads.spawn(move || work(item))).collect();
-        started.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a connection panicked")?)
+        started.into_iter().map(|thread| thread.join().map_err(|_| "a connection panicked")?).sum()
     })
 }
 
@@ -143,21 +144,22 @@ struct Page {
 /// Bytes of data per second that GetRecords gives.
 pub(crate) fn get(plan: &Plan, subject: &Subject) -> Outcome<Sample> {
     let shards = (0..SHARDS).map(|shard| look(plan, subject, shard)).collect::<Outcome<Vec<_>>>()?;
-    measure(plan, Some(&subject.process), |window: &std::sync::Arc<Window>| {
+    measure_whole(plan, &subject.process, |end| {
         each(shards.iter().collect(), |pages| {
             let mut connection = Connection::open(&subject.address)?;
+            let mut read = 0;
             for page in pages.iter().cycle() {
-                if window.is_over() {
-                    return Ok(());
-                }
                 let bytes = connection.ask(&page.request)?.len();
                 // Only iterators and milliseconds may be longer or shorter than they were.
                 if bytes.abs_diff(page.answer_bytes) > 1_000 {
                     return Err(format!("a page of {} bytes had {bytes} later", page.answer_bytes).into());
                 }
-                window.count(PAGE * RECORD_BYTES);
+                read += PAGE * RECORD_BYTES;
+                if Instant::now() >= end {
+                    break;
+                }
             }
-            Ok(())
+            Ok(read)
         })
     })
 }

@@ -52,7 +52,7 @@ impl Subject {
             Self::Gateway => {
                 let server = Server::start(Kind::Shardgate)?;
                 let topic = gateway::create_topic(&server)?;
-                measure(plan, Some(&server.process), |window| gateway::load(window, &server, &topic, block_bytes))
+                measure(plan, Some(&server), |window| gateway::load(window, &server, &topic, block_bytes))
             }
         }
     }

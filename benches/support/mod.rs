@@ -1,4 +1,5 @@
-//! What both benchmarks need: the plan of a run, servers to measure, and a report of ratios.
+//! What the benchmarks need: the plan of a run, servers to measure, and a report of ratios.
+#![allow(dead_code, unused_imports, reason = "each benchmark compiles this for itself, and none has a use for all of it")]
 
 mod plan;
 mod process;
@@ -9,7 +10,7 @@ mod window;
 pub(crate) use plan::Plan;
 pub(crate) use report::Report;
 pub(crate) use server::{Kind, Server, stop_servers_on_interrupt};
-pub(crate) use window::{Sample, Window, measure};
+pub(crate) use window::{Sample, Window, measure, measure_whole};
 
 /// Anything that goes wrong ends the benchmark with its words.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

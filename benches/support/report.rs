@@ -62,7 +62,6 @@ impl Report {
     }
 
     /// A report whose ratios are those of `yardstick` to each of the others.
-    #[allow(dead_code, reason = "each benchmark compiles this for itself, and one of them has several peers")]
     pub(crate) fn of_yardstick(benchmark: &'static str, plan: &Plan, yardstick: &'static str) -> Self {
         Self { is_of_yardstick: true, ..Self::new(benchmark, plan, yardstick) }
     }

@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 use super::{Outcome, Plan};
 
 /// Which server.
-#[allow(dead_code, reason = "each benchmark compiles this for itself, and one of them has no use for Kafka")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Shardgate,
@@ -27,7 +26,6 @@ static RUNNING: Mutex<Vec<(Kind, PathBuf)>> = Mutex::new(Vec::new());
 pub(crate) struct Server {
     kind: Kind,
     /// `host:port`, for Kafka.
-    #[allow(dead_code, reason = "each benchmark compiles this for itself, and one of them does not speak Kafka")]
     pub(crate) bootstrap: String,
     /// Its process number.
     pub(crate) process: String,
@@ -48,7 +46,6 @@ impl Server {
     }
 
     /// Where the gateway serves the Kinesis API: `host:port`.
-    #[allow(dead_code, reason = "each benchmark compiles this for itself, and only one of them speaks Kinesis")]
     pub(crate) fn kinesis(&self) -> Outcome<String> {
         let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(self.directory.path().join("ports.json"))?)?;
         Ok(ports["kinesis"].as_str().ok_or("the gateway does not say where it serves Kinesis")?.to_owned())

@@ -6,7 +6,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use super::process::{cores_used, cpu_seconds};
-use super::{Outcome, Plan};
+use super::{Outcome, Plan, Server};
 
 /// Counts what arrives between its beginning and its end: bytes, or records.
 pub(crate) struct Window {
@@ -44,15 +44,15 @@ impl Window {
     }
 }
 
-/// Runs `load` until the window is over, which begins after the warm-up. `server` is the number of the process that serves it.
+/// Runs `load` until the window is over, which begins after the warm-up.
 pub(crate) fn measure(
     plan: &Plan,
-    server: Option<&str>,
+    server: Option<&Server>,
     load: impl FnOnce(&Arc<Window>) -> Outcome<()> + Send,
 ) -> Outcome<Sample> {
     let begin = Instant::now() + plan.warm_up();
     let window = Arc::new(Window { begin, end: begin + plan.turn(), counted: AtomicU64::new(0) });
-    let cpu = || (cpu_seconds("self"), server.and_then(cpu_seconds));
+    let cpu = || (cpu_seconds("self"), server.and_then(|server| cpu_seconds(&server.process)));
     let (before, after) = scope(|threads| {
         let load = threads.spawn(|| load(&window));
         sleep_until(window.begin);
@@ -70,6 +70,20 @@ pub(crate) fn measure(
         rate: counted as f64 / plan.turn().as_secs_f64(),
         client_cores: cores_used(before.0, after.0, plan.turn()),
         server_cores: cores_used(before.1, after.1, plan.turn()),
+    })
+}
+
+/// Runs `load` to its end: it begins nothing new after the moment that it is given, and gives back what was acknowledged. For
+/// servers of which some take longer for one request than a turn lasts.
+pub(crate) fn measure_whole(plan: &Plan, server: &str, load: impl FnOnce(Instant) -> Outcome<usize>) -> Outcome<Sample> {
+    let cpu = || (cpu_seconds("self"), cpu_seconds(server));
+    let (begin, before) = (Instant::now(), cpu());
+    let counted = load(begin + plan.turn())?;
+    let (after, took) = (cpu(), begin.elapsed());
+    Ok(Sample {
+        rate: counted as f64 / took.as_secs_f64(),
+        client_cores: cores_used(before.0, after.0, took),
+        server_cores: cores_used(before.1, after.1, took),
     })
 }
 
