@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../aws" flink
 
 cases=("$@")
-(($#)) || cases=(polling fanout streams reshards kafka kafka-newest)
+(($#)) || cases=(polling fanout source reshards kafka kafka-newest)
 
 # install PROFILE: the copy of the pom is the sign that the installation came to its end.
 install() {

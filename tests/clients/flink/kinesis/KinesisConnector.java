@@ -29,8 +29,9 @@ final class KinesisConnector {
                 "scan.stream.recordpublisher", "EFO", "scan.stream.efo.consumername", "flink")));
     }
 
-    String stream() throws Exception {
-        return halves("streams", "clicks-streams", streams("clicks-streams"));
+    /** By the newer source. */
+    String read() throws Exception {
+        return halves("source", "clicks-source", streams("clicks-source"));
     }
 
     /** The shards are split between the halves, while the job runs. */

@@ -15,7 +15,7 @@ final class Main {
             Map<String, Suite.Case> cases = new LinkedHashMap<>();
             cases.put("polling", kinesis::poll);
             cases.put("fanout", kinesis::fanOut);
-            cases.put("streams", kinesis::stream);
+            cases.put("source", kinesis::read);
             cases.put("reshards", kinesis::reshard);
             cases.put("kafka", () -> KafkaConnector.run(gateway, dir));
             Suite.run(cases, List.of(arguments).subList(1, arguments.length));
