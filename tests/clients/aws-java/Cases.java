@@ -91,6 +91,7 @@ final class Cases {
         ALL.put("policies", Cases::policies);
         ALL.put("capacity", Cases::capacity);
         ALL.put("account", Cases::account);
+        ALL.put("realms", Cases::realms);
         ALL.put("refusals", Cases::refusals);
         ALL.put("limits", Cases::limits);
         ALL.put("cloudwatch", Cases::cloudwatch);
@@ -469,6 +470,26 @@ final class Cases {
             World world, MinimumThroughputBillingCommitmentInputStatus status) {
         return world.kinesis.updateAccountSettings(u -> u.minimumThroughputBillingCommitment(m -> m.status(status)))
                 .minimumThroughputBillingCommitment();
+    }
+
+    /** Streams of one name in two accounts and regions are two. */
+    private static String realms(World world) throws Exception {
+        String stream = world.stream(1);
+        World abroad = world.abroad("eu-west-1", "123456789012");
+        abroad.kinesis.createStream(c -> c.streamName(stream).shardCount(2));
+        abroad.exists(stream);
+        String arn = abroad.arn(stream);
+        Check.equal(arn, "arn:aws:kinesis:eu-west-1:123456789012:stream/" + stream, "ARN");
+        Check.equal(abroad.kinesis.listStreams(l -> {}).streamNames(), List.of(stream), "streams abroad");
+        world.put(stream, "home");
+        SdkBytes data = SdkBytes.fromUtf8String("abroad");
+        world.kinesis.putRecord(p -> p.streamARN(arn).partitionKey("a").explicitHashKey("0").data(data));
+        Check.equal(World.values(abroad.get(abroad.iterator(stream, "0")).records()), List.of("abroad"), "records abroad");
+        abroad.kinesis.deleteStream(d -> d.streamName(stream));
+        abroad.isGone(stream);
+        Check.equal(abroad.kinesis.listStreams(l -> {}).streamNames(), List.of(), "streams abroad after the end");
+        Check.equal(World.values(world.get(world.iterator(stream, "0")).records()), List.of("home"), "records at home");
+        return "";
     }
 
     private static String refusals(World world) {

@@ -59,7 +59,7 @@ import software.amazon.awssdk.utils.AttributeMap;
 
 /** What a case gets: clients that speak one protocol over one transport, and what was seen of them. */
 final class World {
-    /** The access key that every client has: it names the account. */
+    /** The access key that clients have unless they are abroad: it names the account. */
     static final String ACCOUNT = "111122223333";
 
     enum Transport {
@@ -107,9 +107,25 @@ final class World {
     /** How many calls went over which HTTP. */
     final Map<String, Integer> protocols = new ConcurrentHashMap<>();
 
+    private final Region region;
+    private final String account;
+
     World(Server server, Transport transport) {
+        this(server, transport, Region.US_EAST_1, ACCOUNT);
+    }
+
+    private World(Server server, Transport transport, Region region, String account) {
         this.server = server;
         this.transport = transport;
+        this.region = region;
+        this.account = account;
+    }
+
+    /** The same client in another account and region. */
+    World abroad(String region, String account) throws Exception {
+        World abroad = new World(server, transport, Region.of(region), account);
+        abroad.connect();
+        return abroad;
     }
 
     String name() {
@@ -173,8 +189,8 @@ final class World {
     private <B extends AwsClientBuilder<B, C>, C> B configured(B builder) throws IOException {
         return builder
                 .endpointOverride(URI.create(transport.scheme + "://" + server.kinesis()))
-                .region(Region.US_EAST_1)
-                .credentialsProvider(StaticCredentialsProvider.create(AwsBasicCredentials.create(ACCOUNT, "local")))
+                .region(region)
+                .credentialsProvider(StaticCredentialsProvider.create(AwsBasicCredentials.create(account, "local")))
                 .overrideConfiguration(o -> o
                         .retryStrategy(AwsRetryStrategy.doNotRetry())
                         .addMetricPublisher(new Watcher())

@@ -4,7 +4,8 @@ import java.util.Map;
 
 /** The query by Flink's connector for Kinesis: by each of its sources, and into its sink. */
 final class KinesisConnector {
-    private static final String ACCOUNT = "111122223333";
+    /** Whose streams are Kafka's topics. */
+    private static final String ACCOUNT = "000000000000";
     private static final Map<String, String> AWS = Map.of(
             "aws.region", "us-east-1",
             "aws.credentials.provider", "BASIC",
