@@ -22,7 +22,6 @@ mod segment;
 mod tree;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -39,6 +38,7 @@ use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
 use committer::{Command, Committer};
 use format::Entry;
 use keeper::Keeper;
+use recovery::Lock;
 use run::{Place, Run, Written};
 use segment::Segment;
 use tree::Tree;
@@ -74,7 +74,7 @@ struct Shared {
     segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
     tree: Tree,
     /// Held until the last thread has ended; the lock goes with it.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// One lane.

@@ -81,12 +81,25 @@ pub(super) fn open(root: &Path, options: Options) -> Result<Recovered, Error> {
     Ok(Recovered { shared: Arc::new(shared), current, roll_at, growing })
 }
 
-fn lock(root: &Path) -> Result<File, Error> {
+/// The lock of a data directory, held until it is dropped.
+pub(super) struct Lock(File);
+
+/// Gives the lock back in so many words: closing the file would leave it to a process that was just started from this one, which
+/// has a copy of every open file until its own program begins.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the data directory could not be given back; it goes when its file is closed");
+        }
+    }
+}
+
+fn lock(root: &Path) -> Result<Lock, Error> {
     let path = root.join("LOCK");
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|error| failed("open", &path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Failed(format!(
             "the data directory {} is in use by another process; stop that one, or give this one a directory of its own with --data-dir",
             root.display()
@@ -645,4 +658,21 @@ fn snapshot_is_whole(segment: &Segment) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_dropped_is_free_although_somebody_has_a_copy_of_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = lock(directory.path()).unwrap();
+        // What a process has that was started here and has not come to its own program yet.
+        let copy = held.0.try_clone().unwrap();
+        assert!(lock(directory.path()).is_err());
+        drop(held);
+        assert!(lock(directory.path()).is_ok());
+        drop(copy);
+    }
 }

@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -19,6 +21,11 @@ use super::run::Run;
 /// Values up to this size are kept whole: 17 to a leaf stay below the quarter segment at which sled makes a file of one.
 const WHOLE_BYTES_MAX: usize = 4 << 10;
 const CACHE_BYTES: u64 = 16 << 20;
+
+/// How often sled's file is asked for while somebody else has its lock, and the pause between. *Ours*: the directory is locked, so
+/// that can only be a process that was just started from this one and has a copy of every open file until its own program begins.
+const LOCK_TRIES: usize = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 const WHOLE: u8 = 0;
 const IN_PIECES: u8 = 1;
@@ -48,6 +55,22 @@ fn guarded<T>(what: &str, work: impl FnOnce() -> sled::Result<T>) -> Result<T, E
         Ok(Err(error)) => Err(Error::Failed(format!("the sled tree could not {what}: {error}"))),
         Err(_) => Err(Error::Failed(format!("the sled tree panicked when it was to {what}"))),
     }
+}
+
+/// What `open` opens, as soon as sled's file is not locked any more.
+fn patient<T>(mut open: impl FnMut() -> sled::Result<T>) -> sled::Result<T> {
+    let is_locked = |opened: &sled::Result<T>| {
+        matches!(opened, Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock"))
+    };
+    let mut opened = open();
+    for _ in 1..LOCK_TRIES {
+        if !is_locked(&opened) {
+            break;
+        }
+        thread::sleep(LOCK_PAUSE);
+        opened = open();
+    }
+    opened
 }
 
 impl Tree {
@@ -83,7 +106,8 @@ impl Tree {
         }
         let (db, ledger, pieces, index, seals) = guarded("open", || {
             let config = sled::Config::new().path(directory).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-            let db = config.mode(sled::Mode::LowSpace).open()?;
+            let config = config.mode(sled::Mode::LowSpace);
+            let db = patient(|| config.open())?;
             let [ledger, pieces, index, seals] =
                 [db.open_tree("ledger")?, db.open_tree("pieces")?, db.open_tree("index")?, db.open_tree("seals")?];
             Ok((db, ledger, pieces, index, seals))
@@ -240,4 +264,31 @@ impl Tree {
 
 fn decoded(value: &[u8]) -> Result<Run, Error> {
     Run::decode(value).ok_or_else(|| Error::Damaged("an index entry does not have its checksum".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_goes_soon_is_waited_for_and_nothing_else_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = sled::Config::new().path(directory.path().join("sled"));
+        let mut holder = Some(config.open().unwrap());
+        let mut tries = 0;
+        let opened = patient(|| {
+            tries += 1;
+            if tries == 3 {
+                holder = None;
+            }
+            config.open()
+        });
+        assert!(opened.is_ok() && tries >= 3, "{tries} tries: {opened:?}");
+        let mut tries = 0;
+        let broken = patient(|| {
+            tries += 1;
+            Err::<(), _>(sled::Error::ReportableBug(String::new()))
+        });
+        assert!(broken.is_err() && tries == 1);
+    }
 }
