@@ -360,7 +360,7 @@ impl Parts {
         let meter = Meter::default();
         let endpoint = aws::Options {
             credentials: config.credentials.iter().cloned().map(|one| (one.access_key, one.secret_key)).collect(),
-            bodies_bytes_max: config.frames_in_flight_bytes_max,
+            bodies_bytes_max: config.frames_in_flight_bytes_max / 2,
         };
         let seal_key = seal_key(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let home = Home { region: config.region.clone(), account: config.account_id.clone() };

@@ -26,8 +26,9 @@ use crate::env::{Entropy, Env};
 
 use super::body::AnswerBody;
 use super::codec::Codec;
+use super::crowd::{Crowd, Peer};
 use super::event_stream::{self, Events};
-use super::memory::Memory;
+use super::memory::{Hold, Memory};
 use super::operation::{Found, Outcome, Service};
 use super::query::{self, Form};
 use super::refusal::Refusal;
@@ -35,9 +36,13 @@ use super::rules::{self, Rule};
 use super::signature::{self, Credentials};
 use super::value::Input;
 use media::Media;
+use receive::Bodies;
 
 /// Memory for answers that their clients have not taken, all together. *Ours*.
-const ANSWERS_BYTES: usize = 64 << 20;
+const ANSWERS_BYTES: usize = 32 << 20;
+/// Memory with which an answer is begun; what more there is for it depends on what is left. *Ours*: enough for a record of the
+/// usual largest size, and nobody who needs little waits for those who need much.
+const ANSWER_BYTES_MIN: usize = 4 << 20;
 /// How long a request waits for memory. *Ours*: shorter than the 10 s after which Java's SDK gives an answer up.
 const MEMORY_TIME: Duration = Duration::from_secs(5);
 
@@ -58,9 +63,11 @@ pub struct Endpoint {
     env: Env,
     credentials: Credentials,
     /// Memory for bodies of requests.
-    bodies: Arc<Memory>,
+    bodies: Bodies,
     /// Memory for answers that their clients have not taken.
     answers: Arc<Memory>,
+    /// All connections.
+    crowd: Arc<Crowd>,
 }
 
 /// How an endpoint is set up.
@@ -79,11 +86,29 @@ impl Endpoint {
     /// An endpoint in front of `services`, of which each has targets of its own.
     pub fn new(services: Vec<Arc<dyn Service>>, env: Env, options: Options) -> Self {
         let Options { credentials, bodies_bytes_max } = options;
-        Self { services, env, credentials, bodies: Memory::of(bodies_bytes_max), answers: Memory::of(ANSWERS_BYTES) }
+        let (bodies, answers) = (Bodies::of(bodies_bytes_max), Memory::of(ANSWERS_BYTES));
+        Self { services, env, credentials, bodies, answers, crowd: Arc::default() }
     }
 
-    /// The answer to one request. It is boxed, so that connections do not carry the size of the largest operation.
+    /// The answer to one request that came over no connection.
     pub fn answer<B>(self: Arc<Self>, request: Request<B>) -> impl Future<Output = Answer> + Send + 'static
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Send,
+    {
+        self.answer_to(Arc::default(), request)
+    }
+
+    pub(super) fn crowd(&self) -> &Arc<Crowd> {
+        &self.crowd
+    }
+
+    /// The answer to one request of a peer. It is boxed, so that connections do not carry the size of the largest operation.
+    pub(super) fn answer_to<B>(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<B>,
+    ) -> impl Future<Output = Answer> + Send + 'static
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Send,
@@ -93,8 +118,11 @@ impl Endpoint {
             let (head, body) = request.into_parts();
             let id = self.env.entropy.uuid().to_string();
             // The memory of the body is held until the operation is done.
-            let mut answer = match receive::body(body, &self.bodies).await {
-                Ok((body, _hold)) => self.answer_to(&head, body, &id).await,
+            let mut answer = match receive::body(&head, body, &self.bodies).await {
+                Ok((body, _hold)) => {
+                    let work = peer.work();
+                    self.answered(&peer, &head, body, &id).await.map(|body| body.during(work))
+                }
                 Err(status) => empty(status),
             };
             self.stamp(&id, &head.method, &head.headers, answer.headers_mut());
@@ -104,7 +132,7 @@ impl Endpoint {
         })
     }
 
-    async fn answer_to(&self, request: &Parts, body: Bytes, id: &str) -> Answer {
+    async fn answered(&self, peer: &Arc<Peer>, request: &Parts, body: Bytes, id: &str) -> Answer {
         let headers = &request.headers;
         if request.method == Method::OPTIONS && headers.contains_key(header::ORIGIN) {
             return empty(StatusCode::OK);
@@ -115,7 +143,7 @@ impl Endpoint {
         if media::is_form(headers)
             && let Some(form) = receive::inflated(headers, &body).ok().and_then(|body| Form::read(&body))
         {
-            return self.answer_form(request, body, form, id).await;
+            return self.answer_form(peer, request, body, form, id).await;
         }
         let media = match self.media(request) {
             Some(media) => media,
@@ -123,17 +151,19 @@ impl Endpoint {
             None => return media::foreign(request, &body),
         };
         match self.perform(media.codec, request, body).await {
-            Ok(Outcome::Whole(output)) => {
+            Ok((Outcome::Whole(output), room)) => {
                 let body = if output.is_empty() { Vec::new() } else { media.codec.encode(&output) };
-                self.whole(media, StatusCode::OK, body)
+                drop(output);
+                let answer = self.whole(peer, media, StatusCode::OK, body, room);
+                answer.unwrap_or_else(|| self.refuse(peer, media, headers, &Refusal::busy()))
             }
-            Ok(Outcome::Events(events)) => self.stream(events, media.codec),
-            Err(refusal) => self.refuse(media, headers, &refusal),
+            Ok((Outcome::Events(events), _)) => self.stream(peer, events, media.codec),
+            Err(refusal) => self.refuse(peer, media, headers, &refusal),
         }
     }
 
     /// The answer to a request in AWS Query.
-    async fn answer_form(&self, request: &Parts, body: Bytes, form: Form, id: &str) -> Answer {
+    async fn answer_form(&self, peer: &Arc<Peer>, request: &Parts, body: Bytes, form: Form, id: &str) -> Answer {
         let unknown = form.unknown();
         let Form { action, version, pairs } = form;
         let mut speakers = self.services.iter().filter_map(|service| Some((service, service.dialect()?)));
@@ -145,13 +175,14 @@ impl Endpoint {
             None => Err(unknown.clone()),
         };
         let dialect = speaker.map(|(_, dialect)| dialect);
-        let (status, text) = match (outcome, &dialect) {
-            (Ok(Outcome::Whole(output)), Some(dialect)) => (200, query::answer(dialect, &action, &output, id)),
-            (Err(refusal), dialect) => (query::status(&refusal), query::error(dialect.as_ref(), &refusal, id)),
+        let (status, text, room) = match (outcome, &dialect) {
+            (Ok((Outcome::Whole(output), room)), Some(dialect)) => (200, query::answer(dialect, &action, &output, id), room),
+            (Err(refusal), dialect) => (query::status(&refusal), query::error(dialect.as_ref(), &refusal, id), None),
             // AWS Query has no words for events; who speaks it has none.
-            (Ok(_), dialect) => (400, query::error(dialect.as_ref(), &unknown, id)),
+            (Ok(_), dialect) => (400, query::error(dialect.as_ref(), &unknown, id), None),
         };
-        let mut answer = Response::new(AnswerBody::whole(self.answers.held(text.into())));
+        let Some(text) = self.answers.held(text, peer, room) else { return empty(StatusCode::SERVICE_UNAVAILABLE) };
+        let mut answer = Response::new(AnswerBody::whole(text));
         *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
         answer
@@ -172,7 +203,8 @@ impl Endpoint {
         self.service(target).ok_or_else(Refusal::unknown_operation)?.find(target)
     }
 
-    async fn perform(&self, codec: Codec, request: &Parts, body: Bytes) -> Result<Outcome, Refusal> {
+    /// What comes of it, and the memory taken for the answer.
+    async fn perform(&self, codec: Codec, request: &Parts, body: Bytes) -> Result<(Outcome, Option<Hold>), Refusal> {
         let found = self.find(&media::target(request, codec));
         if body.is_empty() {
             return Err(found.err().unwrap_or_else(|| Refusal::bare("SerializationException")));
@@ -187,40 +219,54 @@ impl Endpoint {
         self.carry_out(found?, request, body, |rules| rules::check(rules, members)).await
     }
 
-    /// Does what was found for who asks. `read` gives the input by its rules.
+    /// Does what was found for who asks: what comes of it, and the memory taken for the answer. `read` gives the input by its rules.
     async fn carry_out(
         &self,
         found: Found,
         request: &Parts,
         body: Bytes,
         read: impl FnOnce(&'static [Rule]) -> Result<Input, Refusal>,
-    ) -> Result<Outcome, Refusal> {
-        let caller = signature::caller(request, &body, &self.credentials, self.env.clock.now())?;
+    ) -> Result<(Outcome, Option<Hold>), Refusal> {
+        let mut caller = signature::caller(request, &body, &self.credentials, self.env.clock.now())?;
         // Until here nothing waits, so that few bodies are open at once; what the rules leave of one is small or its own bytes.
         let input = read(found.rules)?;
         drop(body);
-        let _room = match found.answer_bytes {
+        let room = match found.answer_bytes {
             0 => None,
-            bytes => Some(timeout(MEMORY_TIME, self.answers.clone().wait(bytes)).await.map_err(|_| Refusal::busy())?),
+            bytes => self.room(bytes).await?,
         };
-        (found.perform)(caller, input).await
+        caller.answer_bytes_max = room.as_ref().map_or(0, Hold::num_permits);
+        Ok(((found.perform)(caller, input).await?, room))
     }
 
-    fn whole(&self, media: Media, status: StatusCode, body: Vec<u8>) -> Answer {
+    /// Memory for an answer of at most `bytes` bytes: all of that, or as much of it as others leave.
+    async fn room(&self, bytes: usize) -> Result<Option<Hold>, Refusal> {
+        let least = bytes.min(ANSWER_BYTES_MIN);
+        let mut room = timeout(MEMORY_TIME, self.crowd.room(&self.answers, least)).await.map_err(|_| Refusal::busy())?;
+        if let (Some(room), Some(more)) = (&mut room, self.answers.share(bytes - least)) {
+            room.merge(more);
+        }
+        Ok(room)
+    }
+
+    /// An answer whose body is in memory of `room` and of what is left; `None` if there is too little.
+    fn whole(&self, peer: &Arc<Peer>, media: Media, status: StatusCode, body: Vec<u8>, room: Option<Hold>) -> Option<Answer> {
         let checksum = crc32fast::hash(&body);
-        let mut answer = Response::new(AnswerBody::whole(self.answers.held(body.into())));
+        let mut answer = Response::new(AnswerBody::whole(self.answers.held(body, peer, room)?));
         *answer.status_mut() = status;
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type));
         answer.headers_mut().insert(CRC_32, checksum.into());
         if media.codec == Codec::RpcCbor {
             answer.headers_mut().insert(SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
         }
-        answer
+        Some(answer)
     }
 
-    fn refuse(&self, media: Media, asked: &HeaderMap, refusal: &Refusal) -> Answer {
+    fn refuse(&self, peer: &Arc<Peer>, media: Media, asked: &HeaderMap, refusal: &Refusal) -> Answer {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut answer = self.whole(media, status, media.codec.encode(&refusal.body()));
+        let answer = self.whole(peer, media, status, media.codec.encode(&refusal.body()), None);
+        // A refusal with the values that it refuses can be large too.
+        let mut answer = answer.unwrap_or_else(|| empty(StatusCode::SERVICE_UNAVAILABLE));
         answer.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(refusal.name()));
         // For clients whose programs know the codes from when AWS Query was spoken.
         if asked.contains_key(QUERY_MODE)
@@ -231,8 +277,9 @@ impl Endpoint {
         answer
     }
 
-    fn stream(&self, events: Events, codec: Codec) -> Answer {
-        let mut answer = Response::new(AnswerBody::events(events, codec, self.answers.clone()));
+    fn stream(&self, peer: &Arc<Peer>, events: Events, codec: Codec) -> Answer {
+        let events = events.with(self.answers.clone(), self.crowd.clone());
+        let mut answer = Response::new(AnswerBody::events(events, codec, self.answers.clone(), peer.clone()));
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(event_stream::CONTENT_TYPE));
         answer
     }

@@ -5,12 +5,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::codec::Codec;
+use super::crowd::Crowd;
+use super::memory::{Hold, Memory};
 use super::refusal::Refusal;
 use super::value::Structure;
 
@@ -52,23 +55,51 @@ enum Event {
     Exception(Refusal),
 }
 
+/// An event, and the memory that was taken for it.
+type Made = (Event, Option<Hold>);
+
+/// Where memory for events is taken from; known when they are asked for.
+type Source = Arc<OnceLock<(Arc<Memory>, Arc<Crowd>)>>;
+
 /// Where the events of one answer are put in.
 ///
-/// It takes one at a time: [`send`](Self::send) waits until the client has room, so that nothing piles up.
+/// It takes one at a time: [`place`](Self::place) waits until the client has taken the one before, so that nothing piles up.
 pub struct Sink {
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Made>,
+    source: Source,
+}
+
+/// A place for the next event.
+pub struct Place<'a> {
+    permit: Option<mpsc::Permit<'a, Made>>,
+    hold: Option<Hold>,
 }
 
 impl Sink {
-    /// Sends an event of this name, as soon as the one before it is on its way.
-    pub async fn send(&mut self, name: &'static str, payload: Structure) {
-        // Nobody takes it only when the answer is gone, and whoever calls this with it.
-        let _ = self.events.send(Event::Message(name, payload)).await;
+    /// A place for the next event, of which nothing should be made before: it waits until the one before is on its way and there are
+    /// `bytes` bytes of memory.
+    pub async fn place(&mut self, bytes: usize) -> Place<'_> {
+        // Nobody takes events only when the answer is gone, and whoever calls this with it.
+        let permit = self.events.reserve().await.ok();
+        let hold = match self.source.get() {
+            Some((memory, crowd)) if bytes > 0 => crowd.room(memory, bytes).await,
+            _ => None,
+        };
+        Place { permit, hold }
     }
 
     /// Sends a refusal in the middle of the answer; it should be the last event.
     pub async fn refuse(&mut self, refusal: Refusal) {
-        let _ = self.events.send(Event::Exception(refusal)).await;
+        let _ = self.events.send((Event::Exception(refusal), None)).await;
+    }
+}
+
+impl Place<'_> {
+    /// Sends an event of this name.
+    pub fn send(self, name: &'static str, payload: Structure) {
+        if let Some(permit) = self.permit {
+            permit.send((Event::Message(name, payload), self.hold));
+        }
     }
 }
 
@@ -76,7 +107,8 @@ impl Sink {
 pub struct Events {
     /// What makes them; `None` when it is done. It runs only while the answer is asked for more, and goes with it.
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Made>,
+    source: Source,
 }
 
 impl Events {
@@ -84,20 +116,29 @@ impl Events {
     /// `work` is dropped where it waits.
     pub fn made_by<W: Future<Output = ()> + Send + 'static>(work: impl FnOnce(Sink) -> W) -> Self {
         let (sink, events) = mpsc::channel(1);
-        Self { work: Some(Box::pin(work(Sink { events: sink }))), events }
+        let source = Source::default();
+        Self { work: Some(Box::pin(work(Sink { events: sink, source: source.clone() }))), events, source }
     }
 
-    /// The next frame; `None` behind the last one.
-    pub(super) fn poll_next(&mut self, codec: Codec, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The same, with memory for events from there.
+    pub(super) fn with(self, memory: Arc<Memory>, crowd: Arc<Crowd>) -> Self {
+        // There is no other.
+        let _ = self.source.set((memory, crowd));
+        self
+    }
+
+    /// The next frame, and the memory taken for it; `None` behind the last one.
+    pub(super) fn poll_next(&mut self, codec: Codec, cx: &mut Context<'_>) -> Poll<Option<(Bytes, Option<Hold>)>> {
+        let encoded = |made: Option<Made>| made.map(|(event, hold)| (encode(codec, &event), hold));
         loop {
-            if let Poll::Ready(event) = self.events.poll_recv(cx) {
-                return Poll::Ready(event.map(|event| encode(codec, &event)));
+            if let Poll::Ready(made) = self.events.poll_recv(cx) {
+                return Poll::Ready(encoded(made));
             }
             let Some(work) = &mut self.work else { return Poll::Pending };
             match work.as_mut().poll(cx) {
                 Poll::Ready(()) => self.work = None,
                 Poll::Pending => {
-                    return self.events.poll_recv(cx).map(|event| event.map(|event| encode(codec, &event)));
+                    return self.events.poll_recv(cx).map(encoded);
                 }
             }
         }
@@ -138,7 +179,7 @@ mod tests {
     }
 
     async fn next(events: &mut Events) -> Option<String> {
-        let frame = std::future::poll_fn(|cx| events.poll_next(Codec::Json, cx)).await?;
+        let (frame, _) = std::future::poll_fn(|cx| events.poll_next(Codec::Json, cx)).await?;
         Some(String::from_utf8_lossy(&frame).into_owned())
     }
 
@@ -147,7 +188,7 @@ mod tests {
         let mut events = Events::made_by(|mut sink| async move {
             for number in 0..3_i64 {
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                sink.send("Tick", Structure::default().with("Number", number)).await;
+                sink.place(0).await.send("Tick", Structure::default().with("Number", number));
             }
             sink.refuse(Refusal::new("LimitExceededException", "enough")).await;
         });

@@ -1,8 +1,8 @@
 //! Connections from a socket, or from anything that reads and writes: HTTP/1.1 or HTTP/2, plain or in TLS, told apart by their
 //! first bytes.
 //!
-//! Bounded: connections, bytes and time of a request's head, streams and unread bytes of an HTTP/2 connection, the time in which
-//! nothing moves, the time of one answer. Stopping: no connection is accepted any more, requests under way have 500 ms to be
+//! Bounded: connections, of which the idlest goes when there are too many; bytes and time of a request's head; streams and unread
+//! bytes of an HTTP/2 connection; the time in which nothing moves; the time of one answer. Stopping: no connection is accepted any more, requests under way have 500 ms to be
 //! answered, then everything is closed.
 
 use std::convert::Infallible;
@@ -17,16 +17,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::crowd::Peer;
 use super::endpoint::Endpoint;
 use super::tls::{self, Tls};
 use super::wire::Wire;
 
-/// Connections at once; further ones wait to be accepted. *Ours*.
-const CONNECTIONS_MAX: usize = 2_000;
+/// Connections at once; for a further one the idlest has to go. *Ours*.
+const CONNECTIONS_MAX: usize = 1_000;
 /// For a request's head to arrive, and for the next request of a connection to begin. *Ours*: SDKs keep idle connections for
 /// 60 s.
 const HEAD_TIME: Duration = Duration::from_secs(75);
@@ -34,9 +35,9 @@ const HEAD_TIME: Duration = Duration::from_secs(75);
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Headers of one request, and bytes of its head.
 const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 << 10;
+const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Requests at once in one HTTP/2 connection.
-const STREAMS_MAX: u32 = 256;
+const STREAMS_MAX: u32 = 128;
 /// Bytes that one HTTP/2 connection may send before they are read. *Ours*: what all connections together may take is memory.
 const WINDOW_BYTES: u32 = 128 << 10;
 /// Bytes of one answer that HTTP/2 holds ready for its client.
@@ -48,6 +49,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIME: Duration = Duration::from_secs(20);
 /// For the answers under way when the gateway stops.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How often somebody is looked for who can go, while a new connection waits for a place.
+const PLACE_PAUSE: Duration = Duration::from_millis(100);
 /// The pause after an error of accept, which means that there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -58,24 +61,21 @@ pub type Shutdown = watch::Receiver<bool>;
 pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, tls: Option<Tls>, shutdown: Shutdown) {
     let (places, mut connections) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), JoinSet::new());
     let mut stop = std::pin::pin!(stopped(shutdown.clone()));
+    let mut newcomer = None;
     loop {
-        let accepted = async {
-            // The semaphore is never closed.
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
-        };
         tokio::select! {
             biased;
             () = &mut stop => break,
             Some(ended) = connections.join_next() => report(ended),
-            (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => {
-                    let connection = serve_connection(stream, endpoint.clone(), tls.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
-                }
+            place = place(&places, &endpoint), if newcomer.is_some() => if let Some(stream) = newcomer.take() {
+                let connection = serve_connection(stream, endpoint.clone(), tls.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            },
+            accepted = listener.accept(), if newcomer.is_none() => match accepted {
+                Ok((stream, _)) => newcomer = Some(stream),
                 Err(error) => {
                     tracing::warn!(%error, "no connection could be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -93,6 +93,20 @@ pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, tls: Option<T
     .await;
 }
 
+/// A place for another connection, for which the idlest one goes if there is none.
+async fn place(places: &Arc<Semaphore>, endpoint: &Endpoint) -> Option<OwnedSemaphorePermit> {
+    loop {
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            return Some(place);
+        }
+        endpoint.crowd().cut_idlest();
+        // The semaphore is never closed.
+        if let Ok(place) = timeout(PLACE_PAUSE, places.clone().acquire_owned()).await {
+            return place.ok();
+        }
+    }
+}
+
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection ended in a panic");
@@ -104,33 +118,43 @@ pub async fn serve_connection<S>(stream: S, endpoint: Arc<Endpoint>, tls: Option
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let opened = tokio::select! {
-        opened = Wire::open(stream) => opened,
-        () = stopped(shutdown.clone()) => return,
-    };
-    let served = match (opened, tls) {
-        (Ok((Some(tls::FIRST_BYTE), wire)), Some(Tls(acceptor))) => match timeout(HANDSHAKE_TIME, acceptor.accept(wire)).await {
-            Ok(Ok(secured)) => converse(secured, endpoint, shutdown).await,
-            Ok(Err(error)) => Err(error.into()),
-            Err(late) => Err(late.into()),
-        },
-        (Ok((Some(tls::FIRST_BYTE), _)), None) => Err("TLS was spoken, which needs --tls-self-signed".into()),
-        (Ok((_, wire)), _) => converse(wire, endpoint, shutdown).await,
-        (Err(error), _) => Err(error.into()),
+    let entered = endpoint.crowd().enter();
+    let served = tokio::select! {
+        served = open(stream, endpoint, entered.peer.clone(), tls, shutdown) => served,
+        () = entered.peer.is_cut() => Err("others needed its place or its memory".into()),
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection broke off");
     }
 }
 
+async fn open<S>(stream: S, endpoint: Arc<Endpoint>, peer: Arc<Peer>, tls: Option<Tls>, shutdown: Shutdown) -> Result<(), Broken>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (first, wire) = tokio::select! {
+        opened = Wire::open(stream, peer.clone()) => opened?,
+        () = stopped(shutdown.clone()) => return Ok(()),
+    };
+    match (first, tls) {
+        (Some(tls::FIRST_BYTE), Some(Tls(acceptor))) => {
+            // What TLS takes is taken by those who speak it.
+            let secured = Box::pin(timeout(HANDSHAKE_TIME, acceptor.accept(wire))).await??;
+            Box::pin(converse(secured, endpoint, peer, shutdown)).await
+        }
+        (Some(tls::FIRST_BYTE), None) => Err("TLS was spoken, which needs --tls-self-signed".into()),
+        _ => converse(wire, endpoint, peer, shutdown).await,
+    }
+}
+
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
-async fn converse<S>(stream: S, endpoint: Arc<Endpoint>, shutdown: Shutdown) -> Result<(), Broken>
+async fn converse<S>(stream: S, endpoint: Arc<Endpoint>, peer: Arc<Peer>, shutdown: Shutdown) -> Result<(), Broken>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request: Request<_>| {
-        let answer = endpoint.clone().answer(request);
+        let answer = endpoint.clone().answer_to(peer.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut builder = auto::Builder::new(Spawner);

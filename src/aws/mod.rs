@@ -4,6 +4,7 @@
 
 mod body;
 pub mod codec;
+mod crowd;
 pub mod endpoint;
 pub mod event_stream;
 mod form;

@@ -15,7 +15,7 @@ pub trait Operation<Cx>: Send + Sync + 'static {
     const NAME: &'static str;
     /// What it takes, in the order in which AWS checks it.
     const RULES: &'static [Rule];
-    /// Memory that its answer may take, if that is much: it is begun when there is as much for it.
+    /// Memory that its answer may take, if that is much; what there is for it is told with the caller.
     const ANSWER_BYTES: usize = 0;
 
     /// Does it. The input keeps the rules.
@@ -109,11 +109,13 @@ pub struct Found {
     pub perform: Box<dyn FnOnce(Caller, Input) -> Performing + Send>,
 }
 
-/// Who asks, as the signature says; nothing of it is verified unless credentials are configured.
+/// Who asks, as the signature says (nothing of it is verified unless credentials are configured), and what for.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Caller {
     /// The account: an access key of 12 digits is one.
     pub account: Option<String>,
     /// The region of the signature's scope.
     pub region: Option<String>,
+    /// Memory that the answer may take, where that may be much.
+    pub answer_bytes_max: usize,
 }

@@ -74,6 +74,7 @@ pub(super) fn caller(request: &Parts, body: &[u8], credentials: &Credentials, no
     Ok(Caller {
         account: scope.first().filter(is_account).map(|key| (*key).to_owned()),
         region: scope.get(2).filter(|region| is_region(region)).map(|region| (*region).to_owned()),
+        ..Caller::default()
     })
 }
 

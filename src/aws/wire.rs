@@ -2,11 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::crowd::Peer;
 
 /// Without a byte in either direction. *Ours*: longer than the pauses of any client's keep-alive.
 const IDLE_TIME: Duration = Duration::from_secs(120);
@@ -16,6 +19,8 @@ const STALL_TIME: Duration = Duration::from_secs(30);
 /// A stream, its first byte looked at already, and when something moved on it. One task has to both read and write it.
 pub(super) struct Wire<S> {
     stream: S,
+    /// Is told what its client takes.
+    peer: Arc<Peer>,
     first: Option<u8>,
     timer: Pin<Box<Sleep>>,
     moved: Instant,
@@ -25,10 +30,10 @@ pub(super) struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// `stream`, and its first byte, which stays to be read; `None` if it ends before.
-    pub(super) async fn open(stream: S) -> io::Result<(Option<u8>, Self)> {
+    pub(super) async fn open(stream: S, peer: Arc<Peer>) -> io::Result<(Option<u8>, Self)> {
         let now = Instant::now();
         let timer = Box::pin(sleep_until(now + IDLE_TIME));
-        let mut wire = Self { stream, first: None, timer, moved: now, stalled: None };
+        let mut wire = Self { stream, peer, first: None, timer, moved: now, stalled: None };
         let mut first = [0];
         wire.first = (wire.read(&mut first).await? > 0).then_some(first[0]);
         Ok((wire.first, wire))
@@ -49,6 +54,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.timer.as_mut().reset(end);
         }
         Poll::Pending
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.peer.took(*bytes);
+        }
     }
 
     fn watch_write<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -80,6 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.count(&written);
         self.watch_write(written, cx)
     }
 
@@ -89,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.count(&written);
         self.watch_write(written, cx)
     }
 
@@ -117,20 +130,20 @@ mod tests {
         let (mut client, server) = duplex(64);
         client.write_all(b"POST").await.unwrap();
         drop(client);
-        let (first, mut wire) = Wire::open(server).await.unwrap();
+        let (first, mut wire) = Wire::open(server, Arc::default()).await.unwrap();
         let mut all = String::new();
         wire.read_to_string(&mut all).await.unwrap();
         assert_eq!((first, all.as_str()), (Some(b'P'), "POST"));
         let (client, server) = duplex(64);
         drop(client);
-        assert_eq!(Wire::open(server).await.unwrap().0, None);
+        assert_eq!(Wire::open(server, Arc::default()).await.unwrap().0, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_on_which_nothing_moves_is_given_up() {
         let begun = Instant::now();
         let (_silent, server) = duplex(64);
-        assert_eq!(Wire::open(server).await.err().unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(Wire::open(server, Arc::default()).await.err().unwrap().kind(), io::ErrorKind::TimedOut);
         assert_eq!(begun.elapsed(), IDLE_TIME);
     }
 
@@ -143,7 +156,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
-        let (_, wire) = Wire::open(server).await.unwrap();
+        let (_, wire) = Wire::open(server, Arc::default()).await.unwrap();
         let (mut reads, mut writes) = tokio::io::split(wire);
         let begun = Instant::now();
         // In one task, as HTTP does it: whoever waits last is woken.

@@ -109,6 +109,8 @@ pub(crate) struct Context {
     pub(crate) region: String,
     /// Its account: 12 digits.
     pub(crate) account: String,
+    /// Memory that the answer may take, where that may be much.
+    pub(super) answer_bytes_max: usize,
     /// What all requests share.
     pub(super) shared: Arc<Shared>,
 }
@@ -116,6 +118,7 @@ pub(crate) struct Context {
 impl Context {
     fn of(door: Door, caller: Caller, input: &Input) -> Self {
         let Shared { log, home, .. } = &*door.shared;
+        let answer_bytes_max = caller.answer_bytes_max;
         let (region, account) = match arn(input).and_then(owner_in) {
             Some((region, account)) => (region.to_owned(), account.to_owned()),
             None => {
@@ -123,7 +126,7 @@ impl Context {
             }
         };
         let realm = home.realm(&region, &account);
-        Self { log: log.clone(), realm, region, account, shared: door.shared.clone() }
+        Self { log: log.clone(), realm, region, account, answer_bytes_max, shared: door.shared.clone() }
     }
 
     /// Now.

@@ -18,8 +18,8 @@ use super::context::Context;
 
 /// Characters of a partition key (Kinesis API reference, PutRecord, 2026-11).
 pub(super) const PARTITION_KEY_CHARS_MAX: usize = 256;
-/// Bytes into which a compressed batch is opened; one is open at a time. *Ours*: twelve times the largest batch.
-const OPEN_BYTES_MAX: usize = 128 << 20;
+/// Bytes into which a compressed batch is opened; one is open at a time. *Ours*: four times the largest batch.
+const OPEN_BYTES_MAX: usize = 40 << 20;
 
 /// Bytes that are read of the log at once. *Ours*.
 const PAGE_BYTES: usize = 2 << 20;

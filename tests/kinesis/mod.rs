@@ -9,6 +9,7 @@ mod describe_stream;
 mod describe_stream_summary;
 mod everything;
 mod get;
+mod hostile;
 mod list_shards;
 mod list_streams;
 mod measures;

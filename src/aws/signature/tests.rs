@@ -107,7 +107,7 @@ fn the_signatures_of_awss_test_suite_are_right() {
         // The path is brought into the form that is signed.
         ("get-slash-dot-slash", of_suite("GET", "/./", &[], "host;x-amz-date", VANILLA), EMPTY),
     ];
-    let expected = Caller { account: None, region: Some("us-east-1".to_owned()) };
+    let expected = Caller { region: Some("us-east-1".to_owned()), ..Caller::default() };
     for (name, request, body) in cases {
         assert_eq!(caller(&request, body, &credentials(), NOW), Ok(expected.clone()), "{name}");
     }
@@ -248,7 +248,7 @@ fn account_and_region_are_what_the_signature_says() {
     ] {
         let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
         let request = request("POST", "/", &[("x-amz-date", "20150830T123600Z"), ("authorization", &authorization)]);
-        let expected = Caller { account: account.map(str::to_owned), region: region.map(str::to_owned) };
+        let expected = Caller { account: account.map(str::to_owned), region: region.map(str::to_owned), ..Caller::default() };
         assert_eq!(caller(&request, EMPTY, &nobody, NOW), Ok(expected), "{credential}");
     }
 }
@@ -274,4 +274,12 @@ fn dates_are_read_as_they_are_written() {
     {
         assert_eq!(parse(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn headers_that_are_signed_again_and_again_are_not_copied_each_time() {
+    let long = "y".repeat(10_000);
+    let request = of_suite("GET", "/", &[("x", &long)], &format!("host;{}", "x;".repeat(5_000)), VANILLA);
+    let (name, message) = refused(&request, EMPTY, NOW);
+    assert!(name == "InvalidSignatureException" && message.len() < 1_100_000, "{} bytes", message.len());
 }

@@ -16,12 +16,15 @@ const RECORDS_MAX: usize = 10_000;
 /// Bytes of one answer (Kinesis API reference, GetRecords: 10 MiB, 2026-11).
 const BYTES_MAX: u64 = 10 << 20;
 
+/// Memory that an answer takes: its records as they were read, and in base64.
+const ANSWER_BYTES_MAX: usize = 24 << 20;
+
 /// GetRecords.
 pub(super) struct GetRecords;
 
 impl Operation<Context> for GetRecords {
     const NAME: &'static str = "GetRecords";
-    const ANSWER_BYTES: usize = 3 * BYTES_MAX as usize;
+    const ANSWER_BYTES: usize = ANSWER_BYTES_MAX;
     const RULES: &'static [Rule] = &[
         Rule::integer("Limit").range(1, RECORDS_MAX as i64),
         Rule::text("ShardIterator").required().length(1, 512),
@@ -47,7 +50,9 @@ impl Operation<Context> for GetRecords {
             gone(error)
         };
         reader.may_read().await.map_err(|error| refused(&error))?;
-        let read = read(cx, &mut reader, iterator.offset, Room { records, bytes: BYTES_MAX }).await;
+        // Where there is little memory left, the answer has fewer records, and the next one goes on behind them.
+        let bytes = BYTES_MAX * cx.answer_bytes_max.min(ANSWER_BYTES_MAX) as u64 / ANSWER_BYTES_MAX as u64;
+        let read = read(cx, &mut reader, iterator.offset, Room { records, bytes }).await;
         let Reading { walk, is_over, millis_behind } = read.map_err(|error| gone(&error))?;
         reader.pay(walk.bytes).map_err(|error| refused(&error))?;
         cx.measure_get(&stream, iterator.shard, &walk, begun);

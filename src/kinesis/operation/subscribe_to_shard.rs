@@ -24,6 +24,8 @@ const LIFE: Duration = Duration::from_secs(300);
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// What one event has. *Ours*: half a second's worth, so that a slow client is not sent much at once.
 const ROOM: Room = Room { records: 10_000, bytes: 1 << 20 };
+/// Memory that an event with records may take: those of more than a mebibyte come alone.
+const EVENT_BYTES: usize = 4 << 20;
 /// The name of the events.
 const EVENT: &str = "SubscribeToShardEvent";
 
@@ -62,8 +64,7 @@ impl Subscription<Context> for SubscribeToShard {
         if input.is_set("DryRun") {
             return Err(refusal::dry_run());
         }
-        let arn = input.required_text("ConsumerARN").to_owned();
-        let hold = cx.shared.subscriptions.take((stream.id(), arn, shard));
+        let hold = cx.shared.subscriptions.take((stream.id(), name.clone(), shard));
         cx.measure_subscription(stream, name, hold.is_ok());
         let hold = hold?;
         let subscribed = Subscribed { cx: cx.clone(), consumer, shard, next, at: None, ends_at: Instant::now() + LIFE };
@@ -108,44 +109,46 @@ impl Subscribed {
         let mut reader = reader.map_err(&refused)?;
         loop {
             let silent_until = (Instant::now() + SILENCE_MAX).min(self.ends_at);
-            let found = timeout_at(silent_until, look(&cx, &mut reader, self.next)).await;
+            let found = timeout_at(silent_until, wait(&mut reader, self.next)).await;
+            // What comes next is made when what came before is taken.
+            let place = sink.place(if found.is_ok() { EVENT_BYTES } else { 0 }).await;
             if self.consumer.get().is_none_or(|consumer| consumer.gone_at.is_some()) {
                 return Err(refusal::not_found(format!("Consumer {name} under account {} not found.", cx.account)));
             }
             match found {
+                _ if Instant::now() >= self.ends_at => return Ok(()),
                 Ok(found) => {
-                    let Reading { walk, is_over, millis_behind } = found.map_err(&refused)?;
+                    found.map_err(&refused)?;
+                    let reading = read(&cx, &mut reader, self.next, ROOM).await.map_err(&refused)?;
+                    let Reading { walk, is_over, millis_behind } = reading;
+                    reader.pay(walk.bytes).map_err(&refused)?;
                     (self.next, self.at) = (walk.next, walk.at.or(self.at));
                     let number = number(reader.shard(), walk.next, walk.at.unwrap_or(cx.now()));
                     let children = if is_over { shape::children(reader.stream(), self.shard) } else { Value::Null };
                     let number = Some(number).filter(|_| !is_over);
                     if is_over || !walk.records.is_empty() {
                         cx.measure_event(reader.stream(), self.shard, &name, &walk, millis_behind);
-                        sink.send(EVENT, event(walk.records, number, millis_behind, children)).await;
+                        place.send(EVENT, event(walk.records, number, millis_behind, children));
                     }
                     if is_over {
                         return Ok(());
                     }
                 }
-                Err(_) if Instant::now() >= self.ends_at => return Ok(()),
                 Err(_) => {
                     let millis_behind = millis_behind(&mut reader, self.next, self.at).await.map_err(&refused)?;
                     let number = number(reader.shard(), self.next, cx.now());
                     cx.measure_event(reader.stream(), self.shard, &name, &Walk::from(self.next), millis_behind);
-                    sink.send(EVENT, event(Vec::new(), Some(number), millis_behind, Value::Null)).await;
+                    place.send(EVENT, event(Vec::new(), Some(number), millis_behind, Value::Null));
                 }
             }
         }
     }
 }
 
-/// What there is from `next` on, as soon as there is something and the consumer may have it.
-async fn look(cx: &Context, reader: &mut ShardReader<'_>, next: Offset) -> Result<Reading, Error> {
+/// Returns when there is something from `next` on, and the consumer may have it.
+async fn wait(reader: &mut ShardReader<'_>, next: Offset) -> Result<(), Error> {
     reader.wait(next).await?;
-    reader.may_read().await?;
-    let reading = read(cx, reader, next, ROOM).await?;
-    reader.pay(reading.walk.bytes)?;
-    Ok(reading)
+    reader.may_read().await
 }
 
 /// The number behind which the next record is found.

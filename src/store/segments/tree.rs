@@ -59,9 +59,7 @@ fn guarded<T>(what: &str, work: impl FnOnce() -> sled::Result<T>) -> Result<T, E
 
 /// What `open` opens, as soon as sled's file is not locked any more.
 fn patient<T>(mut open: impl FnMut() -> sled::Result<T>) -> sled::Result<T> {
-    let is_locked = |opened: &sled::Result<T>| {
-        matches!(opened, Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock"))
-    };
+    let is_locked = |opened: &sled::Result<T>| matches!(opened, Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock"));
     let mut opened = open();
     for _ in 1..LOCK_TRIES {
         if !is_locked(&opened) {

@@ -3,14 +3,16 @@
 //! Good requests with names that exist get past the first checks; what is done to them afterwards (cut, overwritten with the
 //! numbers at which things break, spliced, followed by garbage) gets to the later ones. Beside them: noise, frames that lie
 //! about themselves, batches that lie about themselves, and requests that are only too large.
-#![allow(dead_code, reason = "used by two binaries, each of which needs its own part")]
+#![allow(dead_code, unused_imports, reason = "used by two binaries, each of which needs its own part")]
 
+mod aws;
 mod batches;
 mod huge;
 mod requests;
 
 use bytes::Bytes;
 
+pub(crate) use aws::{AwsAttacker, AwsTargets, knows, request};
 use batches::Batches;
 pub(crate) use requests::Targets;
 use requests::{EDGES, Requests};
@@ -71,6 +73,8 @@ pub(crate) enum Then {
     Stall,
     /// Sends it in pieces, the later the smaller.
     Drip,
+    /// Stays, and takes a few bytes of the answer now and then.
+    Sip,
 }
 
 /// Makes attacks.

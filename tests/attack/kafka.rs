@@ -1,26 +1,13 @@
-//! **The long attack**: the real process over real sockets, under fire from many connections while an honest client works.
-//!
-//! Runs for `SHARDGATE_ATTACK_SECONDS` (1 unless set) with `SHARDGATE_ATTACK_SEED`, against the binary that Cargo has built or
-//! `SHARDGATE_BIN`. Passes if the process lives, nothing panicked, its memory stayed within bounds, the honest client was
-//! served all the time, and what it was told is there still finds itself after a restart.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
-
-#[path = "support/hostile/mod.rs"]
-mod hostile;
+//! The Kafka door: who attacks it, and the client that is to be served all the same.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use hostile::{Attack, Attacker, Dice, Targets, Then, framed};
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -29,205 +16,19 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use shardgate::batch::{Batch, Builder, Draft, Header};
 use shardgate::model::Timestamp;
 
-/// What the process may take.
-const MEMORY_KIB_MAX: u64 = 256 << 10;
-/// What an honest request may take.
-const SERVED_WITHIN: Duration = Duration::from_secs(5);
-/// Connections that attack at once.
-const ATTACKERS: u64 = 12;
-/// Silent connections that each of them keeps. Together they stay below `connections-max`: whoever takes all of those does keep
+use crate::hostile::{Attack, Attacker, Dice, Targets, Then, framed};
+use crate::{SERVED_WITHIN, Score};
+
+/// Silent connections that each attacker keeps. Together they stay below `connections-max`: whoever takes all of those does keep
 /// others out.
 const STALLED_MAX: usize = 30;
-/// Larger than any accepted frame.
-const REQUEST_BYTES_MAX: usize = 99 << 20;
 /// The honest client's topic, which no attacker names.
 const HONEST: &str = "honest";
 const OPEN: &str = "open";
 const KEYED: &str = "keyed";
 
-fn main() {
-    let seconds = number("SHARDGATE_ATTACK_SECONDS").unwrap_or(1);
-    let seed = number("SHARDGATE_ATTACK_SEED").unwrap_or(1);
-    println!("attack: {seconds} s, seed {seed}");
-    let checks = run(seconds, seed);
-    println!("{} passed, {} failed", checks.passed, checks.failed);
-    std::process::exit(i32::from(checks.failed > 0));
-}
-
-fn run(seconds: u64, seed: u64) -> Checks {
-    let home = tempfile::tempdir().unwrap();
-    let mut checks = Checks::default();
-
-    let server = Server::start(home.path());
-    let mut honest = Client::connect(server.address).unwrap();
-    let targets = honest.prepare().unwrap();
-    let score = Score::default();
-    let (told, all_served) = thread::scope(|scope| {
-        let attacker = Attacker::new(seed, targets, REQUEST_BYTES_MAX);
-        for number in 0..ATTACKERS {
-            let (attacker, score, address) = (attacker.reseeded(seed.wrapping_mul(1_000) + number), &score, server.address);
-            scope.spawn(move || attack(attacker, address, score));
-        }
-        let watched = scope.spawn(|| watch(server.process.id(), &score));
-        let told = work(honest, server.address, Duration::from_secs(seconds), &score);
-        score.over.store(true, Ordering::Relaxed);
-        watched.join().unwrap();
-        told
-    });
-    score.report();
-    let served = score.worst_millis.load(Ordering::Relaxed) <= SERVED_WITHIN.as_millis() as u64;
-    checks.say("the honest client is served all the time", served && all_served);
-    let memory = score.memory_kib.load(Ordering::Relaxed);
-    checks.say("the memory stays within 256 MiB", memory > 0 && memory <= MEMORY_KIB_MAX);
-    checks.say("the process stops with status 0", server.stop());
-    let log = fs::read_to_string(home.path().join("stderr")).unwrap();
-    if let Ok(place) = std::env::var("SHARDGATE_ATTACK_LOG") {
-        fs::write(place, &log).unwrap();
-    }
-    checks.say("nothing panicked", !log.contains("panicked"));
-
-    let server = Server::start(home.path());
-    let found = Client::connect(server.address).and_then(|mut client| client.all_honest_records());
-    let found = found.unwrap_or_default();
-    println!("honest records: {} told, {} found", told.len(), found.len());
-    checks.say("every honest record is there after a restart", told.iter().all(|(at, value)| found.get(at) == Some(value)));
-    checks.say("the process stops again with status 0", server.stop());
-    checks
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}, not a number")))
-}
-
-/// What was found, one line each.
-#[derive(Default)]
-struct Checks {
-    passed: usize,
-    failed: usize,
-}
-
-impl Checks {
-    fn say(&mut self, what: &str, holds: bool) {
-        println!("{} {what}", if holds { "ok    " } else { "FAILED" });
-        *(if holds { &mut self.passed } else { &mut self.failed }) += 1;
-    }
-}
-
-/// What all threads count together.
-#[derive(Default)]
-struct Score {
-    over: AtomicBool,
-    sent: Mutex<BTreeMap<&'static str, u64>>,
-    bytes: AtomicU64,
-    answered: AtomicU64,
-    memory_kib: AtomicU64,
-    honest: AtomicU64,
-    worst_millis: AtomicU64,
-}
-
-impl Score {
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
-    }
-
-    fn report(&self) {
-        let sent = self.sent.lock().unwrap();
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        println!(
-            "sent {}: {sent:?}, {} MB, {} answers",
-            sent.values().sum::<u64>(),
-            load(&self.bytes) >> 20,
-            load(&self.answered)
-        );
-        println!("honest: {} requests, worst {} ms", load(&self.honest), load(&self.worst_millis));
-        println!("memory: {} KiB at most", load(&self.memory_kib));
-    }
-}
-
-/// The process under attack.
-struct Server {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(home: &Path) -> Self {
-        let binary =
-            std::env::var_os("SHARDGATE_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_shardgate")), PathBuf::from);
-        let ports = home.join("ports.json");
-        let _ = fs::remove_file(&ports);
-        let log = File::options().create(true).append(true).open(home.join("stderr")).unwrap();
-        #[expect(clippy::zombie_processes, reason = "`stop` waits; a panic before it ends the test and its process")]
-        let process = Command::new(binary)
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(home.join("data"))
-            // The honest client reads every record that it writes: far more than a shard's five reads a second.
-            .args(["--limits", "off", "--kafka-listener", "127.0.0.1:0", "--http-listener", "127.0.0.1:0", "--ports-file"])
-            .arg(&ports)
-            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        loop {
-            let text = fs::read_to_string(&ports).unwrap_or_default();
-            let parsed = serde_json::from_str::<serde_json::Value>(&text).ok();
-            if let Some(address) = parsed.as_ref().and_then(|ports| ports["kafka"].as_str()).and_then(|text| text.parse().ok()) {
-                return Self { process, address };
-            }
-            assert!(begun.elapsed() < Duration::from_secs(60), "the process does not serve after 60 s");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Whether it ends in order when it is told to.
-    fn stop(mut self) -> bool {
-        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
-        let begun = Instant::now();
-        while told.success() && begun.elapsed() < Duration::from_secs(30) {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                println!("stopped after {:?}: {status}", begun.elapsed());
-                return status.success();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.process.kill();
-        let status = self.process.wait();
-        println!("not stopped after {:?}: {status:?}", begun.elapsed());
-        false
-    }
-}
-
-/// Samples the memory of a process.
-fn watch(process: u32, score: &Score) {
-    let begun = Instant::now();
-    let mut shown = 0;
-    while !score.is_over() {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
-        };
-        score.memory_kib.fetch_max(field("VmHWM:"), Ordering::Relaxed);
-        if begun.elapsed().as_secs() / 10 > shown {
-            shown = begun.elapsed().as_secs() / 10;
-            let (sent, worst) = (score.sent.lock().unwrap().values().sum::<u64>(), score.worst_millis.load(Ordering::Relaxed));
-            println!(
-                "  {:>4} s: {sent} sent, honest worst {worst} ms, {} MiB now, {} MiB at most, {} threads",
-                shown * 10,
-                field("VmRSS:") >> 10,
-                field("VmHWM:") >> 10,
-                field("Threads:")
-            );
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// One attacking connection after the other.
-fn attack(mut attacker: Attacker, address: SocketAddr, score: &Score) {
+pub(crate) fn attack(mut attacker: Attacker, address: SocketAddr, score: &Score) {
     let mut dice = Dice::new(score.bytes.load(Ordering::Relaxed));
     let mut stalled = VecDeque::new();
     while !score.is_over() {
@@ -260,7 +61,7 @@ fn carry_out(socket: &mut TcpStream, attack: &Attack, dice: &mut Dice, score: &S
             socket.write_all(&attack.bytes)?;
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        Then::Stall => {
+        Then::Stall | Then::Sip => {
             socket.write_all(&attack.bytes)?;
             return Ok(false);
         }
@@ -293,10 +94,10 @@ fn carry_out(socket: &mut TcpStream, attack: &Attack, dice: &mut Dice, score: &S
 }
 
 /// What the gateway has acknowledged: values by offset.
-type Told = BTreeMap<i64, Bytes>;
+pub(crate) type Told = BTreeMap<i64, Bytes>;
 
 /// Produces and reads back for as long as the attack lasts: what was acknowledged, and whether everything was.
-fn work(mut client: Client, address: SocketAddr, span: Duration, score: &Score) -> (Told, bool) {
+pub(crate) fn work(mut client: Client, address: SocketAddr, span: Duration, score: &Score) -> (Told, bool) {
     let (begun, mut told) = (Instant::now(), Told::new());
     let mut dice = Dice::new(0);
     while begun.elapsed() < span {
@@ -334,10 +135,10 @@ fn work(mut client: Client, address: SocketAddr, span: Duration, score: &Score) 
 }
 
 /// A client that waits for each answer.
-struct Client(TcpStream);
+pub(crate) struct Client(TcpStream);
 
 impl Client {
-    fn connect(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(3 * SERVED_WITHIN))?;
@@ -362,7 +163,7 @@ impl Client {
     }
 
     /// Creates the topics.
-    fn prepare(&mut self) -> io::Result<Targets> {
+    pub(crate) fn prepare(&mut self) -> io::Result<Targets> {
         let compact = CreatableTopicConfig::default().with_name(word("cleanup.policy")).with_value(Some(word("compact")));
         let topic = |name: &'static str, partitions, configs| {
             let topic = CreatableTopic::default().with_name(name_of(name)).with_num_partitions(partitions);
@@ -411,7 +212,7 @@ impl Client {
         Ok(found)
     }
 
-    fn all_honest_records(&mut self) -> io::Result<Told> {
+    pub(crate) fn all_honest_records(&mut self) -> io::Result<Told> {
         let mut all = Told::new();
         loop {
             let next = all.last_key_value().map_or(0, |(offset, _)| offset + 1);
