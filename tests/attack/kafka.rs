@@ -17,7 +17,7 @@ use shardgate::batch::{Batch, Builder, Draft, Header};
 use shardgate::model::Timestamp;
 
 use crate::hostile::{Attack, Attacker, Dice, Targets, Then, framed};
-use crate::{SERVED_WITHIN, Score};
+use crate::{PAUSE, SERVED_WITHIN, Score};
 
 /// Silent connections that each attacker keeps. Together they stay below `connections-max`: whoever takes all of those does keep
 /// others out.
@@ -129,7 +129,7 @@ pub(crate) fn work(mut client: Client, address: SocketAddr, span: Duration, scor
         if step.elapsed() > SERVED_WITHIN / 5 {
             println!("  slow: {size} bytes took {:?}, after {:?}", step.elapsed(), begun.elapsed());
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(PAUSE);
     }
     (told, true)
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::hostile::{Attack, AwsAttacker, AwsTargets, Dice, Then, request};
-use crate::{SERVED_WITHIN, Score};
+use crate::{PAUSE, SERVED_WITHIN, Score};
 
 /// The longest time without an event: five seconds, and what a busy machine takes.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -25,6 +25,8 @@ const CROWD: usize = 2_500;
 /// Streams that no attacker names: the honest client's, and one with large answers.
 const HONEST: &str = "honest-aws";
 const BIG: &str = "big";
+/// Records of 200 KB in the large stream: as many as its shards take at once, and some more.
+const BIG_RECORDS: u8 = 30;
 
 /// How a TLS client begins.
 pub(crate) fn hello() -> Bytes {
@@ -256,7 +258,7 @@ pub(crate) fn work(mut client: Client, iterators: &Mutex<Vec<String>>, span: Dur
         if step.elapsed() > SERVED_WITHIN / 5 {
             println!("  slow at AWS: {size} bytes took {:?}, after {:?}", step.elapsed(), begun.elapsed());
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(PAUSE);
     }
     (told, true)
 }
@@ -312,11 +314,14 @@ impl Client {
         client.call("CreateStream", &json!({"StreamName": HONEST, "ShardCount": 1}))?;
         client.call("CreateStream", &json!({"StreamName": BIG, "ShardCount": 4}))?;
         let start = ["0", "85070591730234615865843651857942052864", "170141183460469231731687303715884105728"];
-        for round in 0..80 {
+        for round in 0..BIG_RECORDS {
             let data = STANDARD.encode(vec![round; 200_000]);
             let place = start[usize::from(round % 10) % 3];
             let input = json!({"StreamName": BIG, "PartitionKey": "k", "ExplicitHashKey": place, "Data": data});
-            client.call("PutRecord", &input)?;
+            // As fast as a shard takes it.
+            while client.call("PutRecord", &input).is_err() {
+                thread::sleep(Duration::from_millis(100));
+            }
         }
         let mut consumers = Vec::new();
         for number in 0..4 {

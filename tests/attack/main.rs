@@ -2,7 +2,8 @@
 //! both work.
 //!
 //! Runs for `SHARDGATE_ATTACK_SECONDS` (1 unless set) with `SHARDGATE_ATTACK_SEED`, against the binary that Cargo has built or
-//! `SHARDGATE_BIN`. Passes if the process lives, nothing panicked, no answer and no line of its log tells of a fault of
+//! `SHARDGATE_BIN`, with the settings that it has unless told otherwise, or with `SHARDGATE_ATTACK_LIMITS=off`, where attackers may
+//! have ten thousand shards. Passes if the process lives, nothing panicked, no answer and no line of its log tells of a fault of
 //! ours, its memory stayed within bounds, the honest clients were served all the time, and what they were told is there still finds
 //! itself after a restart.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
@@ -26,6 +27,8 @@ use hostile::{Attacker, AwsAttacker};
 
 /// What the process may take.
 const MEMORY_KIB_MAX: u64 = 256 << 10;
+/// Between two requests of an honest client: a shard may be read five times a second.
+const PAUSE: Duration = Duration::from_millis(220);
 /// What an honest request may take.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
 /// Connections that attack each door at once.
@@ -48,7 +51,8 @@ fn run(seconds: u64, seed: u64) -> Checks {
     let home = tempfile::tempdir().unwrap();
     let mut checks = Checks::default();
 
-    let server = Server::start(home.path());
+    let limits = std::env::var("SHARDGATE_ATTACK_LIMITS").unwrap_or_else(|_| "kinesis".to_owned());
+    let server = Server::start(home.path(), &limits);
     let mut honest = kafka::Client::connect(server.kafka).unwrap();
     let targets = honest.prepare().unwrap();
     let (aws, aws_targets) = kinesis::Client::prepare(server.kinesis).unwrap();
@@ -94,7 +98,8 @@ fn run(seconds: u64, seed: u64) -> Checks {
     errors.iter().for_each(|line| println!("  {line}"));
     checks.say("no line of the log tells of a fault of ours", errors.is_empty());
 
-    let server = Server::start(home.path());
+    // What is there is read faster than a shard may be.
+    let server = Server::start(home.path(), "off");
     let found = kafka::Client::connect(server.kafka).and_then(|mut client| client.all_honest_records());
     let found = found.unwrap_or_default();
     let (told, aws_told) = (told.0, aws_told.0);
@@ -186,7 +191,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(home: &Path) -> Self {
+    fn start(home: &Path, limits: &str) -> Self {
         let binary =
             std::env::var_os("SHARDGATE_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_shardgate")), PathBuf::from);
         let ports = home.join("ports.json");
@@ -197,10 +202,9 @@ impl Server {
             .arg("serve")
             .arg("--data-dir")
             .arg(home.join("data"))
-            // The honest client reads every record that it writes: far more than a shard's five reads a second.
             .args([
                 "--limits",
-                "off",
+                limits,
                 "--tls-self-signed",
                 "--kafka-listener",
                 "127.0.0.1:0",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Attacks the real process over real sockets: run.sh [SECONDS]. tests/attack.rs says how and what for.
+# Attacks both doors of the real process over real sockets: run.sh [SECONDS]. tests/attack/main.rs says how and what for.
 # SHARDGATE_BIN names the program; without it, target/release/shardgate if that is there, else Cargo's own build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
