@@ -160,9 +160,12 @@ fn figures(rounds: &[f64]) -> String {
 
 fn ratio(ratios: &[f64]) -> String {
     let words = spread(ratios).map(|Spread(median, least, greatest)| {
-        format!("{:>8}  {:<18}", format!("x {median:.2}"), format!("({least:.2} .. {greatest:.2})"))
+        // The latency of one that polls is hundreds of times that of one that does not.
+        let places = if median < 0.1 { 4 } else { 2 };
+        let range = format!("({least:.places$} .. {greatest:.places$})");
+        format!("{:>8}  {range:<18} ", format!("x {median:.places$}"))
     });
-    words.unwrap_or_else(|| " ".repeat(28))
+    words.unwrap_or_else(|| " ".repeat(29))
 }
 
 fn cores(series: &Series) -> String {
