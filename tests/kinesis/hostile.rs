@@ -180,8 +180,16 @@ async fn values_of_another_kind_are_told_in_the_words_of_java() {
         ("ListStreams", r#"{"Limit":true}"#, "class java.lang.Boolean can not be converted to an Integer"),
         ("ListStreams", r#"{"Limit":[1]}"#, "Start of list found where not expected"),
         ("ListStreams", r#"{"Limit":{}}"#, "Start of structure or map found where not expected."),
-        ("DescribeStream", r#"{"StreamName":1e308}"#, "class java.math.BigDecimal can not be converted to an String"),
-        ("PutRecord", r#"{"Data":7}"#, "class java.math.BigDecimal can not be converted to a Blob"),
+        (
+            "DescribeStream",
+            r#"{"StreamName":1e308}"#,
+            "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to an String",
+        ),
+        (
+            "PutRecord",
+            r#"{"Data":7}"#,
+            "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to a Blob",
+        ),
         (
             "PutRecord",
             r#"{"Data":"A"}"#,
