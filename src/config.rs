@@ -369,7 +369,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "limits",
         env: "SHARDGATE_LIMITS",
         value_name: "PROFILE",
-        help: "kinesis: each shard carries 1 MiB and 1,000 records a second in, 2 MiB out; off: what the machine does",
+        help: "kinesis: each shard carries 1 MiB and 1,000 records a second in, 2 MiB out; kinesis:50%: half of that (1% to 10000%); off: what the machine does",
         kind: Kind::Text,
         set: |config, text| text.parse().map(|limits| config.limits = limits),
         show: |config| vec![config.limits.to_string()],

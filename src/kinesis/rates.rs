@@ -36,6 +36,13 @@ pub(super) struct Rate {
     pub(super) span: Duration,
 }
 
+impl Rate {
+    /// So many percent of it. As many calls may come at once, or else the rarest could never be made.
+    fn times(self, percent: u32) -> Self {
+        Self { span: self.span * 100 / percent.max(1), ..self }
+    }
+}
+
 /// The rate of an operation.
 fn rate(operation: &str) -> Option<(Scope, Rate)> {
     let (scope, calls) = match operation {
@@ -111,6 +118,7 @@ impl Buckets {
         }
         let bucket = buckets.entry(key).or_insert(Bucket { calls: 0.0, at: now, rate });
         bucket.leak(now);
+        bucket.rate = rate;
         // A call that has leaked but for a rounding has leaked.
         let is_free = bucket.calls + 1.0 <= f64::from(rate.calls) + 1e-6;
         bucket.calls += f64::from(u8::from(is_free));
@@ -125,6 +133,7 @@ impl Context {
     /// LimitExceededException if it was called too often.
     pub(super) fn check_rate(&self, operation: &'static str, input: &Input) -> Result<(), Refusal> {
         let Some((scope, rate)) = rate(operation).filter(|_| self.is_limited()) else { return Ok(()) };
+        let rate = rate.times(self.log.env().limits.get().calls_percent);
         let (region, account) = (&self.region, &self.account);
         let stream = arn(input).map(name_in).or(input.text("StreamName"));
         let (of, words) = match (scope, stream) {

@@ -26,6 +26,9 @@ pub const TAGS_MAX: usize = 50;
 /// default request timeout of the usual Kafka clients. `kafka-console-producer` alone gives up sooner, after some 6 s.
 pub const WRITE_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// The largest multiple of Kinesis's rates that can be asked for, in percent. *Ours*: a hundred times, more than a shard here does.
+pub const LIMITS_PERCENT_MAX: u32 = 10_000;
+
 /// What a shard carries in a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Throughput {
@@ -44,38 +47,52 @@ pub struct Throughput {
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// What each shard carries; `None`: as much as the machine does.
+    /// What each shard carries; `None`: as much as the machine does, and nothing else is limited either.
     pub throughput: Option<Throughput>,
+    /// How often the operations of the Kinesis API may be called, in percent of what AWS allows.
+    pub calls_percent: u32,
 }
 
 impl Limits {
     /// The limits of Amazon Kinesis Data Streams.
     pub const fn kinesis() -> Self {
+        Self::kinesis_percent(100)
+    }
+
+    /// So many percent of Kinesis's rates, 1 to [`LIMITS_PERCENT_MAX`]; of reads and records at least one a second. Sizes and counts
+    /// stay as they are.
+    pub const fn kinesis_percent(percent: u32) -> Self {
+        const fn part(of: u64, percent: u32) -> u64 {
+            let part = of * percent as u64 / 100;
+            if part == 0 { 1 } else { part }
+        }
         Self {
             throughput: Some(Throughput {
-                write_bytes: WRITE_BYTES_PER_SECOND,
-                write_records: WRITE_RECORDS_PER_SECOND,
-                read_bytes: READ_BYTES_PER_SECOND,
-                reads: READS_PER_SECOND,
-                fan_out_bytes: FAN_OUT_BYTES_PER_SECOND,
+                write_bytes: part(WRITE_BYTES_PER_SECOND, percent),
+                write_records: part(WRITE_RECORDS_PER_SECOND, percent),
+                read_bytes: part(READ_BYTES_PER_SECOND, percent),
+                reads: part(READS_PER_SECOND, percent),
+                fan_out_bytes: part(FAN_OUT_BYTES_PER_SECOND, percent),
             }),
+            calls_percent: percent,
         }
     }
 
     /// No limits.
     pub const fn off() -> Self {
-        Self { throughput: None }
+        Self { throughput: None, calls_percent: 100 }
     }
 }
 
-/// The names of the two profiles; other limits, which only the library can set, are `custom`.
+/// The names of the profiles; other limits, which only the library can set, are `custom`.
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self {
-            limits if limits == Self::kinesis() => "kinesis",
-            limits if limits == Self::off() => "off",
-            _ => "custom",
-        })
+        match *self {
+            limits if limits == Self::kinesis() => f.write_str("kinesis"),
+            limits if limits == Self::off() => f.write_str("off"),
+            limits if limits == Self::kinesis_percent(self.calls_percent) => write!(f, "kinesis:{}%", self.calls_percent),
+            _ => f.write_str("custom"),
+        }
     }
 }
 
@@ -83,10 +100,16 @@ impl FromStr for Limits {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let percent = |text: &str| {
+            let percent = text.strip_prefix("kinesis:")?.strip_suffix('%')?.parse().ok()?;
+            (1..=LIMITS_PERCENT_MAX).contains(&percent).then_some(percent)
+        };
         match text {
             "kinesis" => Ok(Self::kinesis()),
             "off" => Ok(Self::off()),
-            _ => Err("kinesis and off are accepted".to_owned()),
+            _ => percent(text).map(Self::kinesis_percent).ok_or_else(|| {
+                format!("kinesis, off, and parts or multiples such as kinesis:50% (1% to {LIMITS_PERCENT_MAX}%) are accepted")
+            }),
         }
     }
 }
@@ -147,3 +170,32 @@ pub const PRODUCER_BATCHES: usize = 5;
 pub const PRODUCERS_PER_LANE_MAX: usize = 4_096;
 /// A producer silent for this long is forgotten. Apache Kafka, `producer.id.expiration.ms`, 4.4.
 pub const PRODUCER_IDLE_MAX: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_written_as_they_are_read() {
+        for text in ["kinesis", "off", "kinesis:1%", "kinesis:50%", "kinesis:250%", "kinesis:10000%"] {
+            assert_eq!(text.parse::<Limits>().unwrap().to_string(), text);
+        }
+        assert_eq!("kinesis:100%".parse(), Ok(Limits::kinesis()));
+        for text in
+            ["", "Kinesis", "kinesis:", "kinesis:50", "kinesis:0%", "kinesis:10001%", "kinesis:-1%", "kinesis:1.5%", "off:50%"]
+        {
+            assert!(text.parse::<Limits>().unwrap_err().contains("kinesis:50% (1% to 10000%)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_limits_is_one_of_every_rate() {
+        let throughput = |percent| Limits::kinesis_percent(percent).throughput.unwrap();
+        let half =
+            Throughput { write_bytes: 524_288, write_records: 500, read_bytes: 1_048_576, reads: 2, fan_out_bytes: 1_048_576 };
+        assert_eq!(throughput(50), half);
+        assert_eq!((throughput(1).reads, throughput(1).write_records), (1, 10));
+        let custom = Limits { calls_percent: 7, ..Limits::kinesis() };
+        assert_eq!(custom.to_string(), "custom");
+    }
+}

@@ -1,5 +1,7 @@
 //! How often operations may be called.
 
+use std::time::Duration;
+
 use serde_json::json;
 use shardgate::model::Limits;
 use tokio::time::advance;
@@ -52,4 +54,20 @@ async fn what_is_counted_by_the_day_comes_back_slowly() {
     advance(3_600 * SECOND).await;
     kinesis.call("StartStreamEncryption", key.clone()).await;
     assert_eq!(kinesis.refusal("StartStreamEncryption", key).await.0, "LimitExceededException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_and_multiples_of_the_limits_hold_for_calls_too() {
+    let gateway = Gateway::start();
+    let kinesis = gateway.kinesis();
+    for (profile, millis) in [("kinesis:50%", 2_000), ("kinesis:1000%", 100)] {
+        gateway.log.env().limits.set(profile.parse().unwrap());
+        let rate = "Rate exceeded for account 000000000000.";
+        kinesis.call("DescribeLimits", json!({})).await;
+        advance(Duration::from_millis(millis - 1)).await;
+        refused(&kinesis, "DescribeLimits", json!({}), "LimitExceededException", rate).await;
+        advance(Duration::from_millis(1)).await;
+        kinesis.call("DescribeLimits", json!({})).await;
+        advance(SECOND * 60).await;
+    }
 }

@@ -16,6 +16,7 @@ pub(crate) const LIMITS: Limits = Limits {
         reads: 1 << 30,
         fan_out_bytes: 1 << 50,
     }),
+    ..Limits::kinesis()
 };
 
 /// A stream as lists.

@@ -106,7 +106,8 @@ const TABLE: &[BrokerConfig] = &[
         kind: Kind::String,
         option: Some("--limits"),
         value: |seen| seen.limits.to_string(),
-        documentation: "What shards carry: kinesis (1 MiB and 1,000 records a second in, 2 MiB out) or off. Until the next start.",
+        documentation: "What shards carry: kinesis (1 MiB and 1,000 records a second in, 2 MiB out), a part or multiple of that such as \
+                        kinesis:50%, or off. Until the next start.",
     },
     BrokerConfig {
         name: "listeners",
@@ -313,7 +314,7 @@ mod tests {
         assert_eq!(set(Some(" off ")), Ok(Some(Limits::off())));
         assert_eq!(set(Some("kinesis")), Ok(Some(Limits::kinesis())));
         assert_eq!(set(None), Ok(None));
-        assert!(set(Some("half")).unwrap_err().words.contains("\"half\"; kinesis and off are accepted"));
+        assert!(set(Some("half")).unwrap_err().words.contains("\"half\"; kinesis, off, and parts"));
         assert!(changed(LIMITS_PROFILE, BrokerChange::Extend).unwrap_err().words.contains("no list"));
     }
 
