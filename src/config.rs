@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::model::{Limits, StreamName, limits};
 
 /// How a gateway is set up. The default is that of the program: see [`SETTINGS`].
@@ -24,8 +26,17 @@ pub struct Config {
     pub ephemeral: bool,
     /// Whether damaged parts of the data are given up instead of stopping the start.
     pub repair: bool,
-    /// Where Kafka clients connect; port 0 is a free one.
+    /// Where Kafka clients connect, in plain text and without a login; port 0 is a free one. Not used if there are
+    /// `kafka_listeners`.
     pub kafka_listener: Address,
+    /// Where Kafka clients connect, each with security of its own.
+    pub kafka_listeners: Vec<KafkaListener>,
+    /// Whether a Kafka listener that other machines can reach may serve whoever connects.
+    pub insecure_listener: bool,
+    /// Who may log in with a password at the Kafka listeners that ask for one.
+    pub users: Vec<User>,
+    /// How long such a login holds; `None`: as long as its connection.
+    pub login_lifetime: Option<Duration>,
     /// Where AWS clients connect; port 0 is a free one.
     pub kinesis_listener: Address,
     /// Whether AWS clients may also speak TLS, with a certificate that nobody has signed.
@@ -77,6 +88,10 @@ impl Default for Config {
             ephemeral: false,
             repair: false,
             kafka_listener: Address::new("127.0.0.1", 9092),
+            kafka_listeners: Vec::new(),
+            insecure_listener: false,
+            users: Vec::new(),
+            login_lifetime: None,
             kinesis_listener: Address::new("127.0.0.1", 4567),
             tls_self_signed: false,
             credentials: Vec::new(),
@@ -103,7 +118,8 @@ impl Default for Config {
 }
 
 /// A host name or IP address, and a port.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Address {
     /// A name, an IPv4 address, or an IPv6 address without brackets.
     pub host: String,
@@ -115,6 +131,14 @@ impl Address {
     /// The address of `port` at `host`.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -179,8 +203,74 @@ impl fmt::Display for Topic {
     }
 }
 
+/// A place where Kafka clients connect, and what they have to show there.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KafkaListener {
+    /// What it is called in log lines and in the ports file.
+    pub name: String,
+    /// Where it is; port 0 is a free one.
+    pub address: Address,
+    /// What clients are told to connect to; `None`: the address at which their connection arrived.
+    pub advertised: Option<Address>,
+    /// A PEM file with its certificate; `None`: nothing is encrypted.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the key of the certificate.
+    pub key: Option<PathBuf>,
+    /// A PEM file with those whose signatures on clients' certificates are trusted; `None`: clients are asked for none.
+    pub client_ca: Option<PathBuf>,
+    /// Whether clients may do without, where they are asked for one.
+    #[serde(default)]
+    pub client_certificate: ClientCertificate,
+    /// The SASL mechanisms with which clients may log in; if there are none, nobody has to.
+    #[serde(default)]
+    pub login: Vec<String>,
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificate {
+    /// Nobody without one is served.
+    #[default]
+    Required,
+    /// Who has none is anonymous.
+    Requested,
+}
+
+impl KafkaListener {
+    fn check(self) -> Result<Self, &'static str> {
+        match &self {
+            Self { name, .. } if name.is_empty() => Err("the name is empty"),
+            Self { advertised: Some(Address { port: 0, .. }), .. } => Err("clients cannot connect to port 0"),
+            Self { certificate: Some(_), key: None, .. } => Err("a certificate needs its key"),
+            Self { certificate: None, key: Some(_), .. } => Err("a key needs its certificate"),
+            Self { certificate: None, client_ca: Some(_), .. } => Err("client-ca needs a certificate and a key"),
+            _ => Ok(self),
+        }
+    }
+}
+
+/// Somebody who may log in with a password.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// Who it is.
+    pub name: String,
+    /// What only they know.
+    pub password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// An access key of AWS clients, and its secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Credential {
     /// What clients show.
     pub access_key: String,
@@ -231,8 +321,8 @@ pub enum Kind {
     Switch,
     /// Any number of texts: the flag repeated, an array in the file, commas in the environment.
     List,
-    /// Access keys and their secrets: tables in the file, and nowhere else, since everybody can see flags and variables.
-    Credentials,
+    /// Tables in the file, and nowhere else: several texts belong together, and everybody could see secrets in flags and variables.
+    Tables,
 }
 
 impl Setting {
@@ -272,6 +362,63 @@ pub const SETTINGS: &[Setting] = &[
         show: |config| vec![config.kafka_listener.to_string()],
     },
     Setting {
+        key: "kafka-listeners",
+        env: "",
+        value_name: "",
+        help: "Where Kafka clients connect instead of --kafka-listener, each with its own certificate and logins",
+        kind: Kind::Tables,
+        set: |config, text| {
+            let listener = toml::from_str(text).map_err(|error| error.message().to_owned());
+            let listener = listener.and_then(|listener: KafkaListener| listener.check().map_err(str::to_owned));
+            let listener = listener.map_err(|wrong| format!("{wrong}; {KAFKA_LISTENERS}"))?;
+            if config.kafka_listeners.iter().any(|other| other.name == listener.name) {
+                return Err(format!("the name {:?} is there twice; each listener needs one of its own", listener.name));
+            }
+            config.kafka_listeners.push(listener);
+            Ok(())
+        },
+        show: |config| config.kafka_listeners.iter().map(|listener| listener.name.clone()).collect(),
+    },
+    Setting {
+        key: "insecure-listener",
+        env: "SHARDGATE_INSECURE_LISTENER",
+        value_name: "BOOL",
+        help: "Start although other machines can reach a Kafka listener that serves whoever connects",
+        kind: Kind::Switch,
+        set: |config, text| switch(text).map(|on| config.insecure_listener = on),
+        show: |config| vec![config.insecure_listener.to_string()],
+    },
+    Setting {
+        key: "users",
+        env: "",
+        value_name: "",
+        help: "Names and passwords for logins with PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512",
+        kind: Kind::Tables,
+        set: |config, text| {
+            let is_whole = |user: &User| !user.name.is_empty() && !user.password.is_empty();
+            let user = toml::from_str(text).ok().filter(is_whole).ok_or(USERS)?;
+            if config.users.iter().any(|other| other.name == user.name) {
+                return Err(format!("the user {:?} is there twice; each name is accepted once", user.name));
+            }
+            config.users.push(user);
+            Ok(())
+        },
+        show: |config| config.users.iter().map(|user| user.name.clone()).collect(),
+    },
+    Setting {
+        key: "login-lifetime",
+        env: "SHARDGATE_LOGIN_LIFETIME",
+        value_name: "MILLISECONDS",
+        help: "How long a login of a Kafka client holds before it has to log in again; 0: as long as its connection",
+        kind: Kind::Number,
+        set: |config, text| {
+            let millis = number(text, 0, i32::MAX.unsigned_abs())?;
+            config.login_lifetime = (millis > 0).then(|| Duration::from_millis(millis.into()));
+            Ok(())
+        },
+        show: |config| vec![config.login_lifetime.unwrap_or_default().as_millis().to_string()],
+    },
+    Setting {
         key: "kinesis-listener",
         env: "SHARDGATE_KINESIS_LISTENER",
         value_name: "HOST:PORT",
@@ -294,10 +441,12 @@ pub const SETTINGS: &[Setting] = &[
         env: "",
         value_name: "",
         help: "AWS clients have to sign with one of these keys; without any, signatures are read and not verified",
-        kind: Kind::Credentials,
+        kind: Kind::Tables,
         set: |config, text| {
-            let (access_key, secret_key) = text.split_once(' ').ok_or(CREDENTIALS)?;
-            config.credentials.push(Credential { access_key: access_key.to_owned(), secret_key: secret_key.to_owned() });
+            let credential = toml::from_str(text).ok().filter(|Credential { access_key, secret_key }| {
+                [access_key, secret_key].into_iter().all(|text| !text.is_empty() && !text.contains(' '))
+            });
+            config.credentials.push(credential.ok_or(CREDENTIALS)?);
             Ok(())
         },
         show: |config| config.credentials.iter().map(|credential| credential.access_key.clone()).collect(),
@@ -586,7 +735,9 @@ pub fn merge(given: &[Given]) -> Result<Merged, Error> {
         let strongest = given.iter().filter(|given| given.key == setting.key).max_by(|a, b| a.source.cmp(&b.source));
         let Some(Given { source, values, .. }) = strongest else { return Ok(Source::Default) };
         for value in values {
-            let wrong = |accepted| Error::Value { place: place(setting, source), value: value.clone(), accepted };
+            let value = value.as_str();
+            let shown = if setting.kind == Kind::Tables { NOT_SHOWN } else { value };
+            let wrong = |accepted| Error::Value { place: place(setting, source), value: shown.to_owned(), accepted };
             (setting.set)(&mut config, value).map_err(wrong)?;
         }
         Ok(source.clone())
@@ -619,7 +770,7 @@ pub fn read_file(path: &Path) -> Result<Vec<Given>, Error> {
         let source = Source::File(path.to_owned());
         let values = values(setting.kind, &value).map_err(|accepted| Error::Value {
             place: place(setting, &source),
-            value: if setting.kind == Kind::Credentials { "(not shown)".to_owned() } else { value.to_string() },
+            value: if setting.kind == Kind::Tables { NOT_SHOWN.to_owned() } else { value.to_string() },
             accepted: accepted.to_owned(),
         })?;
         Ok(Given { key: setting.key, source, values })
@@ -637,8 +788,11 @@ fn values(kind: Kind, value: &toml::Value) -> Result<Vec<String>, &'static str> 
             let text = |value: &toml::Value| value.as_str().map(str::to_owned).ok_or("an array of strings is accepted");
             values.iter().map(text).collect()
         }
-        (Kind::Credentials, toml::Value::Array(tables)) => tables.iter().map(credential).collect(),
-        (Kind::Credentials, _) => Err(CREDENTIALS),
+        (Kind::Tables, toml::Value::Array(tables)) => {
+            let text = |table: &toml::Value| table.as_table().map(toml::Table::to_string).ok_or(TABLES);
+            tables.iter().map(text).collect()
+        }
+        (Kind::Tables, _) => Err(TABLES),
         (Kind::Text, _) => Err("a string is accepted"),
         (Kind::Number, _) => Err("a whole number is accepted"),
         (Kind::Switch, _) => Err("true and false are accepted"),
@@ -646,16 +800,13 @@ fn values(kind: Kind, value: &toml::Value) -> Result<Vec<String>, &'static str> 
     }
 }
 
+const TABLES: &str = "tables are accepted, each under its key in double brackets";
 const CREDENTIALS: &str = "tables [[credentials]] with the texts access-key and secret-key, without spaces, are accepted";
-
-/// Both texts of one credential.
-fn credential(table: &toml::Value) -> Result<String, &'static str> {
-    let text = |key| table.get(key).and_then(toml::Value::as_str).filter(|text| !text.is_empty() && !text.contains(' '));
-    match (table.as_table().map(toml::Table::len), text("access-key"), text("secret-key")) {
-        (Some(2), Some(access_key), Some(secret_key)) => Ok(format!("{access_key} {secret_key}")),
-        _ => Err(CREDENTIALS),
-    }
-}
+const USERS: &str = "tables [[users]] with the texts name and password are accepted";
+const KAFKA_LISTENERS: &str = "tables [[kafka-listeners]] with the texts name and address are accepted, and if they are needed \
+     advertised, certificate, key, client-ca, client-certificate (required or requested) and login, an array of SASL mechanisms";
+/// What stands for a table in messages: it may have secrets.
+const NOT_SHOWN: &str = "(not shown)";
 
 /// The known key that `key` was most likely meant to be.
 fn nearest(key: &str) -> Option<&'static str> {
@@ -680,8 +831,9 @@ pub fn print(merged: &Merged) -> String {
         let values = setting.values(&merged.config);
         let value = match (setting.kind, values.first()) {
             (Kind::List, _) => format!("[{}]", values.iter().map(quoted).collect::<Vec<_>>().join(", ")),
-            (Kind::Credentials, Some(_)) => {
-                return format!("# credentials {} are set; their secrets are not shown # {source}\n", values.join(", "));
+            (Kind::Tables, Some(_)) => {
+                let (key, names) = (setting.key, values.join(", "));
+                return format!("# {key} {names} are set; what is in their tables is not shown # {source}\n");
             }
             (_, None) => return format!("# {} is not set\n", setting.key),
             (Kind::Text, Some(value)) => quoted(value),
@@ -838,14 +990,58 @@ mod tests {
             "[[credentials]]\naccess-key = \"a b\"\nsecret-key = \"hidden\"",
             "[[credentials]]\naccess-key = \"a\"\nsecret-key = \"hidden\"\nmore = 1",
         ] {
-            let error = file(wrong).unwrap_err().to_string();
-            assert!(error.contains("[[credentials]]") && !error.contains("hidden"), "{error}");
+            let error = file(wrong).and_then(|given| merge(&given)).unwrap_err().to_string();
+            assert!(error.contains("credentials") && error.contains("accepted") && !error.contains("hidden"), "{error}");
+        }
+    }
+
+    #[test]
+    fn users_are_tables_of_the_file_and_their_passwords_are_never_shown() {
+        let given = file("[[users]]\nname = \"a b\"\npassword = \"hid den\"").unwrap();
+        let merged = merge(&given).unwrap();
+        assert_eq!(merged.config.users, [User { name: "a b".to_owned(), password: "hid den".to_owned() }]);
+        let shown = format!("{}{:?}", print(&merged), merged.config);
+        assert!(shown.contains("# users a b are set") && !shown.contains("hid den"), "{shown}");
+        for wrong in [
+            "users = \"hidden\"",
+            "[[users]]\nname = \"hidden\"",
+            "[[users]]\nname = \"\"\npassword = \"hidden\"",
+            "[[users]]\nname = \"a\"\npassword = 7\nhidden = 1",
+            "[[users]]\nname = \"a\"\npassword = \"hidden\"\n[[users]]\nname = \"a\"\npassword = \"b\"",
+        ] {
+            let error = file(wrong).and_then(|given| merge(&given)).unwrap_err().to_string();
+            assert!(error.contains("users") && error.contains("accepted") && !error.contains("hidden"), "{error}");
+        }
+    }
+
+    #[test]
+    fn listeners_are_tables_of_the_file_and_say_what_is_wrong_with_them() {
+        let text = "[[kafka-listeners]]\nname = \"in\"\naddress = \"127.0.0.1:0\"\n\
+                    [[kafka-listeners]]\nname = \"out\"\naddress = \"0.0.0.0:9093\"\nadvertised = \"example.org:9093\"\n\
+                    certificate = \"c.pem\"\nkey = \"k.pem\"\nclient-ca = \"ca.pem\"\nclient-certificate = \"requested\"\n\
+                    login = [\"PLAIN\", \"SCRAM-SHA-512\"]\n";
+        let listeners = merge(&file(text).unwrap()).unwrap().config.kafka_listeners;
+        let [inner, outer] = listeners.as_slice() else { panic!("{listeners:?}") };
+        assert_eq!((inner.name.as_str(), inner.certificate.clone(), inner.login.len()), ("in", None, 0));
+        assert_eq!(outer.advertised, Some(Address::new("example.org", 9093)));
+        assert_eq!((outer.client_certificate, outer.login.len()), (ClientCertificate::Requested, 2));
+        for (rest, wrong) in [
+            ("address = \"9092\"", "HOST:PORT"),
+            ("adress = \"127.0.0.1:0\"", "unknown field `adress`"),
+            ("address = \"127.0.0.1:0\"\ncertificate = \"c\"", "a certificate needs its key"),
+            ("address = \"127.0.0.1:0\"\nclient-ca = \"c\"", "client-ca needs a certificate"),
+            ("address = \"127.0.0.1:0\"\nadvertised = \"a:0\"", "port 0"),
+            ("address = \"127.0.0.1:0\"\n[[kafka-listeners]]\nname = \"in\"\naddress = \"127.0.0.1:0\"", "is there twice"),
+        ] {
+            let text = format!("[[kafka-listeners]]\nname = \"in\"\n{rest}");
+            let error = file(&text).and_then(|given| merge(&given)).unwrap_err().to_string();
+            assert!(error.contains("\"kafka-listeners\" in the config file") && error.contains(wrong), "{error}");
         }
     }
 
     #[test]
     fn every_setting_has_its_variable_and_a_default_that_it_accepts() {
-        for setting in SETTINGS.iter().filter(|setting| setting.kind != Kind::Credentials) {
+        for setting in SETTINGS.iter().filter(|setting| setting.kind != Kind::Tables) {
             assert_eq!(setting.env, format!("SHARDGATE_{}", setting.key.to_uppercase().replace('-', "_")));
             let values = setting.values(&Config::default());
             let values: Vec<_> = values.iter().map(String::as_str).collect();

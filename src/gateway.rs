@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::aws::{self, Endpoint, Tls};
 use crate::cloudwatch;
-use crate::config::{Address, Config, Topic};
+use crate::config::{Address, ClientCertificate, Config, KafkaListener, Topic};
 use crate::env::{Entropy, Env, LimitsInForce};
 use crate::http::{self, Question, Refusal, Site};
 use crate::kafka::{self, Door};
@@ -41,7 +41,7 @@ const RELEASE_STEP: Duration = Duration::from_millis(1);
 /// The room of the notebook that holds what belongs to no door, and its key of the cluster id.
 const ROOM: &str = "gateway";
 const CLUSTER_ID: &str = "cluster-id";
-/// Its key of what the Kinesis door seals tokens with.
+/// Its key of what the Kinesis door seals tokens with, and the Kafka door makes what strangers are told from.
 const SEAL_KEY: &str = "seal-key";
 
 /// A running gateway. Clones are handles to the same one; it ends when the last of them is dropped.
@@ -51,7 +51,8 @@ pub struct Gateway {
 }
 
 struct Shared {
-    kafka: SocketAddr,
+    /// Where each listener is, by name; there is one at least.
+    kafka: Vec<(String, SocketAddr)>,
     kinesis: SocketAddr,
     http: Option<SocketAddr>,
     cluster_id: String,
@@ -99,6 +100,25 @@ pub enum StartError {
     /// The consumer groups cannot be read.
     #[error(transparent)]
     Groups(#[from] kafka::Unreadable),
+    /// Other machines could reach a Kafka listener that serves whoever connects.
+    #[error(
+        "other machines can reach the Kafka listener {name:?} at {address}, and nobody has to log in there; give it a login or a \
+         client-ca in [[kafka-listeners]] of the config file, listen on 127.0.0.1, or allow it with --insecure-listener"
+    )]
+    Insecure {
+        /// The listener.
+        name: String,
+        /// Where it is.
+        address: SocketAddr,
+    },
+    /// A Kafka listener cannot be what it is to be.
+    #[error("[[kafka-listeners]] {name:?}: {error}")]
+    KafkaListener {
+        /// The listener.
+        name: String,
+        /// What is wrong with it, and the mend.
+        error: String,
+    },
     /// TLS was asked for and cannot be had.
     #[error("--tls-self-signed: {0}")]
     Tls(#[from] aws::TlsFailed),
@@ -172,6 +192,13 @@ impl Builder {
         self
     }
 
+    /// Whether Kafka clients on other machines may connect, who need no login; `false` by default.
+    #[must_use]
+    pub fn insecure_listener(mut self, on: bool) -> Self {
+        self.config.insecure_listener = on;
+        self
+    }
+
     /// Where AWS clients connect, instead of a free port of loopback.
     #[must_use]
     pub fn kinesis_listener(mut self, address: SocketAddr) -> Self {
@@ -233,12 +260,18 @@ impl Gateway {
 
     /// What a Kafka client on this machine needs as its `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
-        reachable(self.shared.kafka).to_string()
+        reachable(self.kafka_address()).to_string()
     }
 
-    /// Where Kafka clients connect.
+    /// Where Kafka clients connect: the first listener, if there are several.
     pub fn kafka_address(&self) -> SocketAddr {
-        self.shared.kafka
+        let first = self.shared.kafka.first();
+        first.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |(_, address)| *address)
+    }
+
+    /// Every Kafka listener, by name.
+    pub fn kafka_listeners(&self) -> &[(String, SocketAddr)] {
+        &self.shared.kafka
     }
 
     /// What an AWS client on this machine needs as its `AWS_ENDPOINT_URL_KINESIS`.
@@ -300,7 +333,7 @@ pub(crate) fn reachable(listener: SocketAddr) -> SocketAddr {
 
 async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     // First, so that a port in use is told before any file is touched. Clients that come now wait.
-    let kafka_listener = bind("kafka-listener", &config.kafka_listener, true).await?;
+    let kafka_listeners = bind_kafka(&config).await?;
     let kinesis_listener = bind("kinesis-listener", &config.kinesis_listener, config.credentials.is_empty()).await?;
     let tls = config.tls_self_signed.then(|| Tls::self_signed(&config.kinesis_listener.host)).transpose()?;
     let http_listener = match &config.http_listener {
@@ -311,10 +344,13 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     let limits = env.limits.clone();
     let (store, parts) = Parts::open(&config, env, stopping.clone()).await?;
     let cluster_id = parts.door.config.cluster_id.clone();
-    let addresses = (kafka_listener.0, kinesis_listener.0, http_listener.as_ref().map(|listener| listener.0));
+    let kafka = kafka_listeners.iter().map(|(listener, address, _)| (listener.name.clone(), *address)).collect();
+    let (kinesis, http) = (kinesis_listener.0, http_listener.as_ref().map(|listener| listener.0));
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(kafka::serve(kafka_listener.1, parts.door.clone(), stopping.clone()));
+    for (listener, _, socket) in kafka_listeners {
+        tasks.spawn(kafka::serve(socket, Arc::new(listener), parts.door.clone(), stopping.clone()));
+    }
     tasks.spawn(aws::serve(kinesis_listener.1, parts.endpoint.clone(), tls, stopping.clone()));
     if let Some((_, listener)) = http_listener {
         tasks.spawn(http::serve(listener, parts.clone(), stopping.clone()));
@@ -324,8 +360,55 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     drop(parts);
     let (ending, ended) = watch::channel(false);
     tokio::spawn(supervise(tasks, store, ending));
-    let (kafka, kinesis, http) = addresses;
     Ok(Gateway { shared: Arc::new(Shared { kafka, kinesis, http, cluster_id, limits, log, stop, ended }) })
+}
+
+/// Listens where Kafka clients connect: each listener, its address, its socket.
+async fn bind_kafka(config: &Config) -> Result<Vec<(kafka::Listener, SocketAddr, TcpListener)>, StartError> {
+    let place = |address: &Address| (address.host.clone(), address.port);
+    let mut listeners = Vec::new();
+    if config.kafka_listeners.is_empty() {
+        let advertised = config.advertised_listener.as_ref().map(place);
+        let listener = kafka::Listener { name: "kafka".to_owned(), advertised, ..kafka::Listener::default() };
+        listeners.push((listener, "kafka-listener", &config.kafka_listener));
+    }
+    for table in &config.kafka_listeners {
+        let advertised = table.advertised.as_ref().map(place);
+        let secured = secured(table).map_err(|error| StartError::KafkaListener { name: table.name.clone(), error })?;
+        listeners.push((kafka::Listener { advertised, ..secured }, "kafka-listeners", &table.address));
+    }
+    let mut bound = Vec::new();
+    for (listener, setting, address) in listeners {
+        let (address, socket) = bind(setting, address, false).await?;
+        if !listener.authenticates() && !address.ip().is_loopback() && !config.insecure_listener {
+            return Err(StartError::Insecure { name: listener.name, address });
+        }
+        bound.push((listener, address, socket));
+    }
+    let open = bound.iter().filter(|(listener, address, _)| !listener.authenticates() && !address.ip().is_loopback());
+    let open: Vec<_> = open.map(|(listener, address, _)| format!("{:?} at {address}", listener.name)).collect();
+    if !open.is_empty() {
+        let open = open.join(", ");
+        tracing::warn!(
+            "other machines can reach the Kafka listener {open}, and --insecure-listener lets whoever connects be served"
+        );
+    }
+    Ok(bound)
+}
+
+/// What a listener asks of its clients.
+fn secured(table: &KafkaListener) -> Result<kafka::Listener, String> {
+    let tls = table.certificate.clone().zip(table.key.clone()).map(|(certificate, key)| {
+        let client_certificate = match table.client_certificate {
+            ClientCertificate::Required => kafka::ClientCertificate::Required,
+            ClientCertificate::Requested => kafka::ClientCertificate::Requested,
+        };
+        kafka::Tls::open(kafka::TlsFiles { certificate, key, client_ca: table.client_ca.clone(), client_certificate })
+    });
+    let tls = tls.transpose().map_err(|failed| failed.to_string())?;
+    let mechanism = |name: &String| name.parse().map_err(|accepted| format!("there is no login {name:?}; {accepted}"));
+    let mechanisms = table.login.iter().map(mechanism).collect::<Result<_, String>>()?;
+    Ok(kafka::Listener { name: table.name.clone(), tls, mechanisms, ..kafka::Listener::default() })
 }
 
 /// Listens on an address; whoever serves `everybody` there is told who that may be.
@@ -369,7 +452,8 @@ impl Parts {
         let services: [Arc<dyn aws::Service>; 2] =
             [Arc::new(kinesis), Arc::new(cloudwatch::Watch::of(log.clone(), home.clone()))];
         let endpoint = Endpoint::new(services.into(), env.clone(), endpoint);
-        let door = Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id))?;
+        let door =
+            Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id, seal_key))?;
         // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
         let known = log.clone();
         door.groups.retain_topics(Arc::new(move |topic| known.stream(topic).is_some())).await;
@@ -404,12 +488,11 @@ async fn open_log(config: &Config, env: Env) -> Result<(Kept, Log, Arc<dyn Ledge
         .unwrap_or_else(|error| Err(store::Error::Failed(format!("opening the data directory did not end: {error}")).into()))
 }
 
-fn door_config(config: &Config, cluster_id: String) -> kafka::Config {
+fn door_config(config: &Config, cluster_id: String, secret: [u8; 32]) -> kafka::Config {
     let shown = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     kafka::Config {
         node_id: config.node_id,
         cluster_id,
-        advertised: config.advertised_listener.clone().map(|Address { host, port }| (host, port)),
         arn_prefix: format!("arn:aws:kinesis:{}:{}:stream/", config.region, config.account_id),
         default_partitions: config.default_partitions,
         auto_create_topics: config.auto_create_topics,
@@ -418,6 +501,11 @@ fn door_config(config: &Config, cluster_id: String) -> kafka::Config {
         connections_max: config.connections_max,
         log_dir: if config.ephemeral { "memory".to_owned() } else { shown(&config.data_dir) },
         offsets_retention: config.offsets_retention,
+        security: kafka::Security {
+            users: config.users.iter().cloned().map(|user| (user.name, user.password)).collect(),
+            login_lifetime: config.login_lifetime,
+            secret,
+        },
     }
 }
 

@@ -239,7 +239,7 @@ fn settings() -> String {
     for setting in shardgate::config::SETTINGS {
         let default = setting.values(&shardgate::config::Config::default()).join(", ");
         let default = if default.is_empty() { "–".to_owned() } else { format!("`{default}`") };
-        if setting.kind == shardgate::config::Kind::Credentials {
+        if setting.kind == shardgate::config::Kind::Tables {
             writeln!(table, "| `[[{}]]`, only in the file | – | {default} | {} |", setting.key, setting.help).unwrap();
             continue;
         }

@@ -70,7 +70,13 @@ fn greeting(config: &Config, gateway: &Gateway) -> String {
 fn write_ports(path: &Path, gateway: &Gateway) -> Result<(), Failure> {
     let http = gateway.http_address().map(|address| reachable(address).to_string());
     let kinesis = reachable(gateway.kinesis_address()).to_string();
-    let ports = serde_json::json!({ "kafka": gateway.bootstrap_servers(), "kinesis": kinesis, "http": http });
+    let listeners =
+        gateway.kafka_listeners().iter().map(|(name, address)| (name.clone(), reachable(*address).to_string().into()));
+    let listeners: serde_json::Map<String, serde_json::Value> = listeners.collect();
+    let mut ports = serde_json::json!({ "kafka": gateway.bootstrap_servers(), "kinesis": kinesis, "http": http });
+    if listeners.len() > 1 {
+        ports["kafka-listeners"] = listeners.into();
+    }
     let failed = |error| {
         Failure::new(format!("cannot write the ports file {}: {error}; choose another with --ports-file", path.display()))
     };

@@ -46,9 +46,9 @@ impl Settings {
     }
 }
 
-/// Secrets stay in the file.
+/// Tables are in the file alone.
 fn has_flag(setting: &Setting) -> bool {
-    setting.kind != Kind::Credentials
+    setting.kind != Kind::Tables
 }
 
 fn augment(command: Command, wanted: fn(&Setting) -> bool) -> Command {
@@ -64,7 +64,7 @@ fn flag(setting: &Setting) -> Arg {
         Kind::Text | Kind::Number => flag.allow_negative_numbers(true),
         Kind::Switch => flag.num_args(0..=1).default_missing_value("true"),
         // One without a flag.
-        Kind::Credentials => flag.hide(true),
+        Kind::Tables => flag.hide(true),
         Kind::List => flag.action(ArgAction::Append).value_delimiter(','),
     }
 }

@@ -49,6 +49,15 @@ const DRAIN: Duration = Duration::from_millis(800);
 pub(crate) trait Service {
     /// How requests with this head are treated, or why the connection has to be closed.
     fn terms(&self, head: &Head) -> Result<Terms, String>;
+    /// Whether a request with this head may be read now that everything before it has been started, or why the connection has to
+    /// be closed.
+    fn admits(&self, _head: &Head) -> Result<(), String> {
+        Ok(())
+    }
+    /// Whether the next frame is nothing but a message of the login, without a head of its own.
+    fn is_raw(&self) -> bool {
+        false
+    }
     /// Serves one request.
     fn call(&self, head: Head, frame: Bytes, turn: Turn) -> Call;
 }
@@ -252,6 +261,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
                     if bytes.is_empty() { bytes = answer.bytes } else { bytes.extend_from_slice(&answer.bytes) }
                 }
                 Reply::Silent => {}
+                Reply::Last(answer, reason) => {
+                    bytes.extend_from_slice(&answer.bytes);
+                    break Some(reason);
+                }
                 Reply::HangUp(reason) => break Some(reason),
             }
             let next = if bytes.len() < WRITE_BYTES { self.ready() } else { None };
@@ -271,7 +284,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
             let allowed = WRITE_GRACE + Duration::from_secs((length / WRITE_BYTES) as u64);
             timeout(allowed, self.writer.write_all(&bytes)).await.map_err(|_| Closed::Stalled)??;
         }
-        self.writer.flush().await?;
+        // TLS keeps a little back, which may wait for the client too.
+        timeout(WRITE_GRACE, self.writer.flush()).await.map_err(|_| Closed::Stalled)??;
         hung_up.map_or(Ok(()), |reason| Err(Closed::HungUp(reason)))
     }
 
@@ -381,7 +395,8 @@ struct Accepted {
 impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
     /// What comes next, as far as it may be started beside what is in flight. It can be dropped while it waits and called again.
     async fn next(&mut self, busy: Busy) -> Result<Next, Closed> {
-        let Some(head) = self.frames.head().await? else { return Ok(Next::End) };
+        let head = if self.service.is_raw() { self.frames.message().await } else { self.frames.head().await };
+        let Some(head) = head? else { return Ok(Next::End) };
         let terms = self.service.terms(&head).map_err(Closed::HungUp)?;
         if head.length > terms.frame_bytes_max {
             let length = i32::try_from(head.length).unwrap_or(i32::MAX);
@@ -401,6 +416,7 @@ impl<R: AsyncRead + Unpin, S: Service> Intake<'_, R, S> {
                 return Ok(Next::Gone);
             }
         }
+        self.service.admits(&head).map_err(Closed::HungUp)?;
         let pool = if terms.has_records { &self.memory.records } else { &self.memory.requests }.clone();
         let bytes = head.length.saturating_mul(terms.memory_per_byte);
         self.memory.hold(&pool, bytes, head.length <= SMALL_FRAME_BYTES && busy == Busy::No).await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::buf::ByteBuf;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -116,6 +117,15 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// The head of the next frame, again at every call until [`Self::body`] has returned that frame.
     /// `None`: the client closed the connection between two frames.
     pub(crate) async fn head(&mut self) -> Result<Option<Head>, Broken> {
+        self.next(peek).await
+    }
+
+    /// The same of a frame that is nothing but a message of a login, as behind version 0 of SaslHandshake.
+    pub(crate) async fn message(&mut self) -> Result<Option<Head>, Broken> {
+        self.next(peek_message).await
+    }
+
+    async fn next(&mut self, peek: fn(&[u8], usize) -> Result<Option<Head>, Broken>) -> Result<Option<Head>, Broken> {
         loop {
             if let Some(head) = peek(&self.ahead, self.length_max)? {
                 return Ok(Some(head));
@@ -224,6 +234,14 @@ fn peek(mut bytes: &[u8], length_max: usize) -> Result<Option<Head>, Broken> {
     let Some(accepted) = accepted else { return Err(Broken::Length { length, max: length_max }) };
     let mut fixed = || Some((bytes.try_get_i16().ok()?, bytes.try_get_i16().ok()?, bytes.try_get_i32().ok()?));
     Ok(fixed().map(|(key, version, correlation_id)| Head { length: accepted, key, version, correlation_id }))
+}
+
+/// A head for the message that `bytes` begin with, which has none: that of the request that newer clients send it in.
+fn peek_message(mut bytes: &[u8], length_max: usize) -> Result<Option<Head>, Broken> {
+    let Ok(length) = bytes.try_get_i32() else { return Ok(None) };
+    let accepted = usize::try_from(length).ok().filter(|&length| length <= length_max);
+    let accepted = accepted.ok_or(Broken::Length { length, max: length_max })?;
+    Ok(Some(Head { length: accepted, key: ApiKey::SaslAuthenticate as i16, version: 0, correlation_id: 0 }))
 }
 
 /// A frame as the decoder sees it: it ends early for a request of more than [`VALUES_MAX`] values, which is then a

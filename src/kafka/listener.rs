@@ -3,7 +3,7 @@
 //! Stopping: no connection is accepted any more, what was started has 800 ms to be answered, then everything is closed.
 //! A request that waits for other clients (Fetch) is not waited for.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,13 @@ use bytes::Bytes;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::api;
 use super::api::contract::{Call, Door, Origin, Reply};
+use super::auth::{LOGIN_TIME, Mechanism, Principal, Session, Tls};
 use super::connection::{Bounds, Closed, Service, Terms, run};
 use super::frame::Head;
 use super::turn::Turn;
@@ -33,8 +34,38 @@ const SLOW_RECEIVE_BYTES: usize = 512 << 10;
 /// The pause after an error of accept, which means that the process or the machine has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the connections that come to `listener` until `shutdown`; less than a second later it returns.
-pub async fn serve(listener: TcpListener, door: Arc<Door>, shutdown: Shutdown) {
+/// One address at which Kafka clients connect: what they are told of it, and what they have to show there.
+#[derive(Clone, Default, Debug)]
+pub struct Listener {
+    /// What its name is in log lines.
+    pub name: String,
+    /// Host and port told to clients; `None`: the address their connection arrived at.
+    pub advertised: Option<(String, u16)>,
+    /// Its certificate; `None`: nothing is encrypted.
+    pub tls: Option<Tls>,
+    /// The ways to log in; if there are none, nobody has to.
+    pub mechanisms: Vec<Mechanism>,
+}
+
+impl Listener {
+    /// Kafka's name for what is spoken there (`SecurityProtocol`).
+    pub(crate) fn protocol(&self) -> &'static str {
+        match (self.tls.is_some(), self.mechanisms.is_empty()) {
+            (false, true) => "PLAINTEXT",
+            (true, true) => "SSL",
+            (false, false) => "SASL_PLAINTEXT",
+            (true, false) => "SASL_SSL",
+        }
+    }
+
+    /// Whether whoever connects has to say who they are, and to prove it.
+    pub fn authenticates(&self) -> bool {
+        !self.mechanisms.is_empty() || self.tls.as_ref().is_some_and(Tls::requires_certificate)
+    }
+}
+
+/// Serves the connections that come to `socket` until `shutdown`; less than a second later it returns.
+pub async fn serve(socket: TcpListener, listener: Arc<Listener>, door: Arc<Door>, shutdown: Shutdown) {
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stopped(shutdown.clone()));
     loop {
@@ -42,9 +73,9 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, shutdown: Shutdown) {
             biased;
             () = &mut stop => break,
             Some(ended) = connections.join_next() => report(ended),
-            accepted = listener.accept() => match accepted {
+            accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(connection) = admit(stream, peer, &door, &shutdown) {
+                    if let Some(connection) = admit(stream, peer, &listener, &door, &shutdown) {
                         connections.spawn(connection);
                     }
                 }
@@ -55,7 +86,7 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, shutdown: Shutdown) {
             },
         }
     }
-    drop(listener);
+    drop(socket);
     // Each of them keeps the deadline itself.
     while let Some(ended) = connections.join_next().await {
         report(ended);
@@ -65,27 +96,92 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, shutdown: Shutdown) {
 /// Serves one connection that is already there, such as a pipe in memory, until its end or `shutdown`.
 ///
 /// `peer` and `local` are the ends' addresses; a client is told `local` unless another address is advertised.
-pub async fn serve_connection<S>(stream: S, peer: SocketAddr, local: SocketAddr, door: Arc<Door>, shutdown: Shutdown)
-where
-    S: AsyncRead + AsyncWrite + Send,
+pub async fn serve_connection<S>(
+    stream: S,
+    (peer, local): (SocketAddr, SocketAddr),
+    listener: Arc<Listener>,
+    door: Arc<Door>,
+    shutdown: Shutdown,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let (reader, writer) = tokio::io::split(stream);
-    converse(std::pin::pin!(reader), std::pin::pin!(writer), Origin { door, peer, local, shutdown }, None).await;
+    let Some(_place) = place(&door, peer) else { return };
+    let ends = Ends { peer, local, listener, door: door.clone(), shutdown };
+    if ends.listener.tls.is_some() {
+        ends.secure(stream, None).await;
+    } else {
+        let (reader, writer) = tokio::io::split(stream);
+        converse(reader, writer, ends.origin(None), None).await;
+    }
 }
 
 /// The conversation on a socket, unless its addresses are lost already.
-fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shutdown: &Shutdown) -> Option<impl Future<Output = ()> + use<>> {
+fn admit(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: &Arc<Listener>,
+    door: &Arc<Door>,
+    shutdown: &Shutdown,
+) -> Option<impl Future<Output = ()> + use<>> {
     // A connection that fails here is gone already.
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr()).ok()?;
     if door.log.env().limits.get().throughput.is_some() {
         // What the system cannot do costs fairness among one client's partitions only.
         let _ = set_socket_recv_buffer_size(&stream, SLOW_RECEIVE_BYTES);
     }
-    let origin = Origin { door: door.clone(), peer, local, shutdown: shutdown.clone() };
+    let ends = Ends { peer, local, listener: listener.clone(), door: door.clone(), shutdown: shutdown.clone() };
     Some(async move {
-        let (reader, writer) = stream.into_split();
-        converse(reader, writer, origin, Some(IDLE_MAX)).await;
+        let door = ends.door.clone();
+        let Some(_place) = place(&door, peer) else { return };
+        if ends.listener.tls.is_some() {
+            // What TLS takes is taken by those who speak it.
+            Box::pin(ends.secure(stream, Some(IDLE_MAX))).await;
+        } else {
+            let (reader, writer) = stream.into_split();
+            converse(reader, writer, ends.origin(None), Some(IDLE_MAX)).await;
+        }
     })
+}
+
+/// A place for a connection, if there is one.
+fn place(door: &Door, peer: SocketAddr) -> Option<SemaphorePermit<'_>> {
+    let place = door.connections.try_acquire().ok();
+    if place.is_none() {
+        tracing::warn!(%peer, max = door.config.connections_max, "connection closed: there are as many as there may be");
+    }
+    place
+}
+
+/// A connection of which nothing is known yet but where it goes from and to.
+struct Ends {
+    peer: SocketAddr,
+    local: SocketAddr,
+    listener: Arc<Listener>,
+    door: Arc<Door>,
+    shutdown: Shutdown,
+}
+
+impl Ends {
+    fn origin(self, certificate: Option<Principal>) -> Origin {
+        let Self { peer, local, listener, door, shutdown } = self;
+        Origin { door, peer, local, session: Arc::new(Session::open(listener, certificate)), shutdown }
+    }
+
+    /// The conversation behind a handshake of TLS.
+    async fn secure<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, idle_max: Option<Duration>) {
+        let Some(tls) = self.listener.tls.clone() else { return };
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream) => accepted,
+            () = stopped(self.shutdown.clone()) => return,
+        };
+        match accepted {
+            Ok((stream, certificate)) => {
+                let (reader, writer) = tokio::io::split(stream);
+                converse(reader, writer, self.origin(certificate), idle_max).await;
+            }
+            Err(reason) => tracing::info!(peer = %self.peer, listener = self.listener.name, %reason, "connection closed"),
+        }
+    }
 }
 
 async fn converse<R, W>(reader: R, writer: W, origin: Origin, idle_max: Option<Duration>)
@@ -94,11 +190,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let (peer, door, shutdown) = (origin.peer, origin.door.clone(), origin.shutdown.clone());
-    let Ok(_place) = door.connections.try_acquire() else {
-        tracing::warn!(%peer, max = door.config.connections_max, "connection closed: there are as many as there may be");
-        return;
-    };
-    tracing::debug!(%peer, "connection opened");
+    let listener = &origin.session.listener().name;
+    tracing::debug!(%peer, listener, "connection opened");
     let _open = door.meter.connection();
     let bounds = Bounds {
         frame_bytes_max: door.config.frame_bytes_max,
@@ -108,10 +201,25 @@ where
         answers: door.answers.clone(),
         idle_max,
     };
-    match run(reader, writer, &origin, bounds, shutdown).await {
+    let ended = tokio::select! {
+        biased;
+        ended = run(reader, writer, &origin, bounds, shutdown) => ended,
+        () = strange(&origin.session) => Err(Closed::HungUp(format!("no login within {LOGIN_TIME:?}"))),
+    };
+    match ended {
         Ok(()) => tracing::debug!(%peer, "connection closed"),
         Err(reason @ Closed::Idle(_)) => tracing::debug!(%peer, %reason, "connection closed"),
-        Err(reason) => tracing::info!(%peer, %reason, "connection closed"),
+        Err(reason) => tracing::info!(%peer, listener, %reason, "connection closed"),
+    }
+}
+
+/// Returns when the time to log in is over, if the client has not.
+async fn strange(session: &Session) {
+    if session.is_strange() {
+        sleep(LOGIN_TIME).await;
+    }
+    if !session.is_strange() {
+        pending::<()>().await;
     }
 }
 
@@ -140,7 +248,18 @@ impl Service for Origin {
         })
     }
 
+    fn admits(&self, head: &Head) -> Result<(), String> {
+        self.session.admits(head.key)
+    }
+
+    fn is_raw(&self) -> bool {
+        self.session.is_raw()
+    }
+
     fn call(&self, head: Head, frame: Bytes, turn: Turn) -> Call {
+        if self.session.is_raw() {
+            return Box::pin(api::raw_login(self.clone(), frame));
+        }
         match api::find(head.key) {
             Some(entry) => (entry.call)(self, head, frame, turn),
             // Terms has refused it.

@@ -4,6 +4,7 @@
 //! one file of `api`. Never imports `kinesis`, `aws` or `store`.
 
 mod api;
+mod auth;
 mod code;
 mod connection;
 mod frame;
@@ -17,4 +18,5 @@ mod turn;
 
 pub use api::contract::{Config, Door, Unreadable};
 pub use api::{Supported, supported};
-pub use listener::{Shutdown, serve, serve_connection};
+pub use auth::{ClientCertificate, Mechanism, Principal, Security, Tls, TlsFailed, TlsFiles};
+pub use listener::{Listener, Shutdown, serve, serve_connection};

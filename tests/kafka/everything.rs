@@ -61,6 +61,8 @@ async fn every_version_of_every_api_answers_an_empty_request() {
         DeleteGroupsRequest,
         IncrementalAlterConfigsRequest,
         OffsetDeleteRequest,
+        DescribeUserScramCredentialsRequest,
+        AlterUserScramCredentialsRequest,
         DescribeClusterRequest,
     ));
     answered.sort_unstable();

@@ -4,6 +4,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use shardgate::kafka::Listener;
 use uuid::Uuid;
 
 use crate::support::{Gateway, Kafka};
@@ -128,8 +129,10 @@ async fn everything_is_allowed_to_everybody_who_asks_what_is() {
 
 #[tokio::test(start_paused = true)]
 async fn an_advertised_address_is_told_instead_of_the_clients_own() {
-    let gateway = Gateway::with(|config| config.advertised = Some(("broker.example".to_owned(), 19_092)));
-    let response = gateway.kafka().call(9, ask(&[])).await;
+    let gateway = Gateway::start();
+    let advertised = Some(("broker.example".to_owned(), 19_092));
+    let mut kafka = gateway.kafka_at(Listener { advertised, ..Listener::default() });
+    let response = kafka.call(9, ask(&[])).await;
     assert_eq!((response.brokers[0].host.as_str(), response.brokers[0].port), ("broker.example", 19_092));
 }
 

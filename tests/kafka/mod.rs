@@ -27,6 +27,7 @@
 //! | 20 | which node answers (KIP-1242) | `api_versions`: version 5 steps down; `describe_cluster`: the same in every answer |
 
 mod alter_configs;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod configs;
 mod create_partitions;
@@ -63,3 +64,4 @@ mod sasl;
 mod shards;
 mod sync_group;
 mod throughput;
+mod tls;

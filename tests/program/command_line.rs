@@ -40,7 +40,7 @@ fn a_bad_variable_is_named() {
 fn the_help_shows_every_flag_with_its_variable_and_its_default() {
     let help = text(&output(&["--help"]).stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     // Secrets have no flag.
-    for setting in SETTINGS.iter().filter(|setting| setting.kind != Kind::Credentials) {
+    for setting in SETTINGS.iter().filter(|setting| setting.kind != Kind::Tables) {
         assert!(help.contains(&format!("--{} ", setting.key)), "{} is not in\n{help}", setting.key);
         assert!(help.contains(&format!("[env: {}]", setting.env)), "{} is not in\n{help}", setting.env);
     }

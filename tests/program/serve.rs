@@ -91,15 +91,20 @@ fn a_port_in_use_is_told_with_the_flag_to_change() {
 }
 
 #[test]
-fn a_listener_for_everybody_is_warned_about_in_the_chosen_format() {
-    let mut serving = Serving::start(&["--ephemeral", "--log-format", "json", "--kafka-listener", "0.0.0.0:0"]);
+fn a_listener_for_everybody_has_to_be_allowed_and_is_warned_about_in_the_chosen_format() {
+    let everybody = ["--ephemeral", "--log-format", "json", "--kafka-listener", "0.0.0.0:0"];
+    let refused = output(&[&everybody[..], &["--kinesis-listener", "127.0.0.1:0", "--http-listener", "127.0.0.1:0"]].concat());
+    let complaint = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("nobody has to log in there") && complaint.contains("--insecure-listener"), "{complaint}");
+    let mut serving = Serving::start(&[&everybody[..], &["--insecure-listener"]].concat());
     assert!(serving.kafka.ip().is_loopback(), "{}", serving.kafka);
     serving.end("TERM");
     let complaints = serving.complaints();
     let warnings: Vec<serde_json::Value> = complaints.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<_> = warnings.iter().filter(|line| line["level"] == "WARN").collect();
     assert_eq!(warnings.len(), 1, "{complaints}");
-    assert!(warnings[0]["message"].as_str().unwrap().contains("--kafka-listener"), "{complaints}");
+    assert!(warnings[0]["message"].as_str().unwrap().contains("--insecure-listener"), "{complaints}");
 }
 
 #[test]

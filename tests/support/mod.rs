@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use shardgate::aws::{Credentials, Endpoint, Options as Bounds, Tls};
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
-use shardgate::kafka::{Config, Door, serve, serve_connection};
+use shardgate::kafka::{Config, Door, Listener, Security, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
 use shardgate::metrics::Meter;
 use shardgate::model::{Home, Limits, Settings, StreamName, Timestamp};
@@ -129,16 +129,27 @@ impl Gateway {
 
     /// The client's end of a new connection to the Kafka door.
     pub(crate) fn pipe(&self) -> DuplexStream {
+        self.pipe_to(Listener::default())
+    }
+
+    /// The client's end of a new connection to a listener of the Kafka door.
+    pub(crate) fn pipe_to(&self, listener: Listener) -> DuplexStream {
         let (client, server) = duplex(1 << 20);
-        tokio::spawn(serve_connection(server, PEER.into(), LOCAL.into(), self.door.clone(), self.stop.subscribe()));
+        let (ends, listener) = ((PEER.into(), LOCAL.into()), Arc::new(listener));
+        tokio::spawn(serve_connection(server, ends, listener, self.door.clone(), self.stop.subscribe()));
         client
+    }
+
+    /// A new connection to a listener of the Kafka door.
+    pub(crate) fn kafka_at(&self, listener: Listener) -> Kafka {
+        Kafka::over(self.pipe_to(listener))
     }
 
     /// Opens a real socket on a free port, and returns its address and what ends when the gateway has stopped.
     pub(crate) async fn listen(&self) -> (SocketAddr, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        (address, tokio::spawn(serve(listener, self.door.clone(), self.stop.subscribe())))
+        (address, tokio::spawn(serve(listener, Arc::default(), self.door.clone(), self.stop.subscribe())))
     }
 
     /// Creates a stream.
@@ -162,7 +173,6 @@ fn config() -> Config {
     Config {
         node_id: 0,
         cluster_id: "shardgate-tests-000000".to_owned(),
-        advertised: None,
         arn_prefix: "arn:aws:kinesis:us-east-1:000000000000:stream/".to_owned(),
         default_partitions: 2,
         auto_create_topics: true,
@@ -171,6 +181,7 @@ fn config() -> Config {
         connections_max: 100,
         log_dir: "memory".to_owned(),
         offsets_retention: Duration::from_secs(7 * 24 * 3_600),
+        security: Security::default(),
     }
 }
 

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::kafka::auth::{Auth, Security, Session};
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::listener::Shutdown;
@@ -78,6 +79,8 @@ pub(crate) enum Reply<R> {
     Send(R),
     /// Without one, as the request asked (acks = 0).
     Silent,
+    /// With an answer, behind which the connection is closed; the reason is logged.
+    Last(R, String),
     /// With the connection closed; the reason is logged.
     HangUp(String),
 }
@@ -95,6 +98,8 @@ pub(crate) struct Context {
     pub(crate) peer: SocketAddr,
     /// Where its connection arrived: the address Metadata answers with unless another one is advertised.
     pub(crate) local: SocketAddr,
+    /// Who is at the other end, and where they came in.
+    pub(crate) session: Arc<Session>,
     /// Its place on its connection.
     pub(crate) turn: Turn,
     /// Says when the gateway stops.
@@ -114,7 +119,7 @@ impl Context {
     /// Host and port at which this client reaches the broker: the advertised ones, or those its connection arrived at.
     pub(crate) fn endpoint(&self) -> (String, u16) {
         let arrived_at = || (self.local.ip().to_canonical().to_string(), self.local.port());
-        self.door.config.advertised.clone().unwrap_or_else(arrived_at)
+        self.session.listener().advertised.clone().unwrap_or_else(arrived_at)
     }
 }
 
@@ -122,6 +127,7 @@ impl Context {
 pub struct Door {
     pub(crate) log: Log,
     pub(crate) groups: Coordinator,
+    pub(crate) auth: Auth,
     pub(crate) meter: Meter,
     pub(crate) config: Config,
     /// Memory for requests that carry records.
@@ -138,34 +144,33 @@ pub struct Door {
     pub(crate) connections: Arc<Semaphore>,
 }
 
-/// What was kept of consumer groups cannot be read.
+/// What was kept of consumer groups or of users cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
 
 impl Door {
-    /// The door to `log`, with nobody in it. Consumer groups are kept in `notebook`; `meter` counts.
+    /// The door to `log`, with nobody in it. Consumer groups and users are kept in `notebook`; `meter` counts.
     pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
-        let groups = Coordinator::open(notebook, log.env().clone(), groups);
+        let groups = Coordinator::open(notebook.clone(), log.env().clone(), groups);
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
+        let auth = Auth::open(notebook, log.env().clone(), &config.security).map_err(|error| Unreadable(error.to_string()))?;
         let bytes = config.frames_in_flight_bytes_max;
         let (records, requests, owing) = (Pool::of(bytes / 2), Pool::of(bytes / 6), Pool::of(bytes / 3));
         let (answers, bulky) = (Pool::of(ANSWERS_BYTES), Semaphore::new(BULKY_MAX));
         let connections = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { log, groups, meter, config, records, requests, owing, bulky, answers, connections })
+        Ok(Self { log, groups, auth, meter, config, records, requests, owing, bulky, answers, connections })
     }
 }
 
 /// How the Kafka door is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// This broker's id in Metadata.
     pub node_id: i32,
     /// The cluster's id in Metadata and DescribeCluster: 22 characters, constant for one data directory.
     pub cluster_id: String,
-    /// Host and port told to clients; `None`: the address their connection arrived at.
-    pub advertised: Option<(String, u16)>,
     /// What comes before a topic's name in the name that Kinesis clients know its stream by: `arn:aws:kinesis:…:stream/`.
     pub arn_prefix: String,
     /// Partitions of a topic created without a number.
@@ -182,6 +187,8 @@ pub struct Config {
     pub log_dir: String,
     /// How long a group without members keeps its offsets (Kafka: `offsets.retention.minutes`).
     pub offsets_retention: Duration,
+    /// Whom it believes.
+    pub security: Security,
 }
 
 /// A request being served.
@@ -211,6 +218,8 @@ pub(crate) struct Origin {
     pub(crate) peer: SocketAddr,
     /// Ours.
     pub(crate) local: SocketAddr,
+    /// Who the client is, as far as it is known.
+    pub(crate) session: Arc<Session>,
     /// Says when the gateway stops.
     pub(crate) shutdown: Shutdown,
 }
@@ -263,9 +272,10 @@ async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes, turn: Turn) -> R
     let reply = match serve::<A>(origin, &head, frame, turn).await {
         Ok(Reply::Send(answer)) => Reply::Send(answer),
         Ok(Reply::Silent) => Reply::Silent,
+        Ok(Reply::Last(answer, reason)) => Reply::Last(answer, reason),
         Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{:?} version {}: {reason}", A::KEY, head.version)),
     };
-    let answer_bytes = if let Reply::Send(answer) = &reply { answer.bytes.len() } else { 0 };
+    let answer_bytes = if let Reply::Send(answer) | Reply::Last(answer, _) = &reply { answer.bytes.len() } else { 0 };
     let took = begun.elapsed();
     door.meter.request(name::<A>(), head.version, took);
     tracing::debug!(api = name::<A>(), version = head.version, ?took, frame_bytes, answer_bytes, "request");
@@ -285,17 +295,18 @@ async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, turn: Turn) ->
         return encode(&response, version, correlation_id).map(|bytes| Reply::Send(bytes.into()));
     }
     let (client_id, request) = decode::<A>(version, frame)?;
-    let Origin { ref door, peer, local, ref shutdown } = origin;
+    let Origin { ref door, peer, local, ref session, ref shutdown } = origin;
     // Held until the answer is encoded.
     let _turn = if A::IS_BULKY { door.bulky.acquire().await.ok() } else { None };
-    let (door, shutdown) = (door.clone(), shutdown.clone());
-    let cx = Context { door, version, client_id, peer, local, turn, shutdown, answer_memory: Arc::default() };
+    let (door, session, shutdown) = (door.clone(), session.clone(), shutdown.clone());
+    let cx = Context { door, version, client_id, peer, local, session, turn, shutdown, answer_memory: Arc::default() };
     Ok(match A::handle(&cx, request).await {
         Reply::Send(response) => {
             let bytes = encode(&response, version, correlation_id)?;
             Reply::Send(Answer { bytes, memory: cx.answer_memory.lock().take() })
         }
         Reply::Silent => Reply::Silent,
+        Reply::Last(response, reason) => Reply::Last(encode(&response, version, correlation_id)?.into(), reason),
         Reply::HangUp(reason) => Reply::HangUp(reason),
     })
 }

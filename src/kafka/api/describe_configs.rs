@@ -73,7 +73,7 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Show
         ResourceType::Broker => {
             translate::check_broker(config, name)?;
             let (host, port) = cx.endpoint();
-            Ok(translate::show_broker(config, cx.door.log.env().limits.get(), (&host, port)))
+            Ok(translate::show_broker(config, cx.door.log.env().limits.get(), (cx.session.listener().protocol(), &host, port)))
         }
         ResourceType::BrokerLogger => translate::check_broker(config, name).map(|()| Vec::new()),
         ResourceType::ClientMetrics | ResourceType::Group if name.is_empty() => {

@@ -3,6 +3,7 @@
 //! ApiVersions, the connections' dispatch and the README's table all read [`TABLE`].
 
 mod alter_configs;
+mod alter_user_scram_credentials;
 mod api_versions;
 pub(crate) mod contract;
 mod create_partitions;
@@ -14,6 +15,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_user_scram_credentials;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -36,6 +38,7 @@ mod sync_group;
 use std::ops::RangeInclusive;
 
 use contract::{Entry, entry};
+pub(crate) use sasl_authenticate::raw as raw_login;
 
 /// Every API that is served, in key order.
 const TABLE: &[Entry] = &[
@@ -67,6 +70,8 @@ const TABLE: &[Entry] = &[
     entry::<delete_groups::DeleteGroups>(),
     entry::<incremental_alter_configs::IncrementalAlterConfigs>(),
     entry::<offset_delete::OffsetDelete>(),
+    entry::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
+    entry::<alter_user_scram_credentials::AlterUserScramCredentials>(),
     entry::<describe_cluster::DescribeCluster>(),
 ];
 

@@ -21,7 +21,8 @@ pub(super) const LIMITS_PROFILE: &str = "kinesis.limits.profile";
 struct Seen<'a> {
     config: &'a Config,
     limits: Limits,
-    /// Where the client reaches the broker.
+    /// How and where the client reaches the broker.
+    protocol: &'a str,
     host: &'a str,
     port: u16,
 }
@@ -198,14 +199,14 @@ const TABLE: &[BrokerConfig] = &[
 fn listener(seen: &Seen<'_>) -> String {
     // An IPv6 address needs brackets before a port.
     match seen.host.contains(':') {
-        true => format!("PLAINTEXT://[{}]:{}", seen.host, seen.port),
-        false => format!("PLAINTEXT://{}:{}", seen.host, seen.port),
+        true => format!("{}://[{}]:{}", seen.protocol, seen.host, seen.port),
+        false => format!("{}://{}:{}", seen.protocol, seen.host, seen.port),
     }
 }
 
-/// Every broker config in name order, as seen by a client that reaches the broker at `host` and `port`.
-pub(crate) fn show(config: &Config, limits: Limits, (host, port): (&str, u16)) -> Vec<Shown> {
-    let seen = Seen { config, limits, host, port };
+/// Every broker config in name order, as seen by a client that reaches the broker by `protocol` at `host` and `port`.
+pub(crate) fn show(config: &Config, limits: Limits, (protocol, host, port): (&str, &str, u16)) -> Vec<Shown> {
+    let seen = Seen { config, limits, protocol, host, port };
     let own = TABLE.iter().map(|broker| {
         let source = if broker.option.is_some() { Source::Start } else { Source::Default };
         shown(broker.name, (broker.value)(&seen), broker.kind, source, broker.documentation)
@@ -268,9 +269,9 @@ mod tests {
 
     #[test]
     fn what_tools_read_is_there_with_its_real_value() {
-        let all = show(&config(), Limits::kinesis(), ("::1", 9092));
+        let all = show(&config(), Limits::kinesis(), ("SSL", "::1", 9092));
         for (name, value) in [
-            ("advertised.listeners", "PLAINTEXT://[::1]:9092"),
+            ("advertised.listeners", "SSL://[::1]:9092"),
             ("auto.create.topics.enable", "false"),
             ("broker.id", "7"),
             ("compression.type", "producer"),
@@ -299,7 +300,7 @@ mod tests {
 
     #[test]
     fn every_broker_config_is_documented_and_named_once_and_only_the_limits_can_be_changed() {
-        let all = show(&config(), Limits::off(), ("localhost", 1));
+        let all = show(&config(), Limits::off(), ("PLAINTEXT", "localhost", 1));
         for pair in all.windows(2) {
             assert!(pair[0].name < pair[1].name, "{} {}", pair[0].name, pair[1].name);
         }

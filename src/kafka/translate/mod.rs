@@ -186,7 +186,6 @@ pub(crate) mod tests {
         Config {
             node_id: 7,
             cluster_id: "0123456789012345678901".to_owned(),
-            advertised: None,
             arn_prefix: "arn:aws:kinesis:us-east-1:000000000000:stream/".to_owned(),
             default_partitions: 3,
             log_dir: "/data".to_owned(),
@@ -195,6 +194,7 @@ pub(crate) mod tests {
             frames_in_flight_bytes_max: 2_000,
             connections_max: 5,
             offsets_retention: std::time::Duration::from_secs(7 * 86_400),
+            security: crate::kafka::Security::default(),
         }
     }
 

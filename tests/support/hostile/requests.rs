@@ -121,9 +121,35 @@ impl Requests<'_> {
             ApiKey::OffsetDelete => self.offset_delete(),
             ApiKey::SaslHandshake => sent(self.version, &SaslHandshakeRequest::default().with_mechanism("PLAIN".into())),
             ApiKey::SaslAuthenticate => sent(self.version, &SaslAuthenticateRequest::default().with_auth_bytes("\0a\0b".into())),
+            ApiKey::DescribeUserScramCredentials => self.describe_scram(),
+            ApiKey::AlterUserScramCredentials => self.alter_scram(),
             ApiKey::DescribeCluster => sent(self.version, &DescribeClusterRequest::default()),
             _ => None,
         }
+    }
+
+    fn describe_scram(&mut self) -> Option<Bytes> {
+        use describe_user_scram_credentials_request::UserName;
+        let name = |_| UserName::default().with_name(text(&format!("user-{}", self.dice.below(20))));
+        let users = (0..3).map(name).collect();
+        sent(self.version, &DescribeUserScramCredentialsRequest::default().with_users(Some(users)))
+    }
+
+    fn alter_scram(&mut self) -> Option<Bytes> {
+        use alter_user_scram_credentials_request::{ScramCredentialDeletion, ScramCredentialUpsertion};
+        let (made, gone) = (format!("user-{}", self.dice.below(20)), format!("user-{}", self.dice.below(20)));
+        let edge = self.dice.pick(&EDGES);
+        let mechanism = 1 + self.dice.one_in(2) as i8;
+        let iterations = if self.dice.one_in(4) { *edge as i32 } else { 4_096 };
+        let made = ScramCredentialUpsertion::default()
+            .with_name(text(&made))
+            .with_mechanism(mechanism)
+            .with_iterations(iterations)
+            .with_salt(Bytes::from_static(b"salt"))
+            .with_salted_password(vec![7; 32 * mechanism as usize].into());
+        let gone = ScramCredentialDeletion::default().with_name(text(&gone)).with_mechanism(mechanism);
+        let request = AlterUserScramCredentialsRequest::default().with_deletions(vec![gone]).with_upsertions(vec![made]);
+        sent(self.version, &request)
     }
 
     fn topic(&mut self) -> (TopicName, uuid::Uuid) {

@@ -1,0 +1,53 @@
+//! **Who speaks, and what they may do.** Certificates and SASL mechanisms make a [`Principal`]; access rules say what it may do.
+//!
+//! A connection's [`Session`] knows how far its login is; the door's [`Auth`] knows whom it may believe. Nothing here reads or
+//! writes a frame: `api` hands over the bytes of a login, `connection` asks which requests may be read.
+
+mod certificate;
+mod mechanism;
+mod plain;
+mod principal;
+mod scram;
+mod session;
+mod tls;
+mod users;
+
+pub use mechanism::Mechanism;
+pub(crate) use mechanism::{Failed, Progress};
+pub use principal::Principal;
+pub(crate) use scram::{Credential as ScramCredential, ITERATIONS_MAX, ITERATIONS_MIN, Scram};
+pub(crate) use session::{Handshake, LOGIN_TIME, Session, Step};
+pub use tls::{ClientCertificate, Failed as TlsFailed, Files as TlsFiles, Tls};
+pub(crate) use users::{ScramChange, Users};
+
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::log::StoreError;
+use crate::notebook::Notebook;
+
+/// Whom the Kafka door believes, and what for.
+#[derive(Clone, Default)]
+pub struct Security {
+    /// Names and passwords of PLAIN and SCRAM.
+    pub users: Vec<(String, String)>,
+    /// How long a login holds (Kafka: `connections.max.reauth.ms`); `None`: as long as its connection.
+    pub login_lifetime: Option<Duration>,
+    /// A secret of these data, from which what is told to strangers is made.
+    pub secret: [u8; 32],
+}
+
+/// What all connections share of it.
+pub(crate) struct Auth {
+    pub(crate) users: Users,
+    env: Env,
+    login_lifetime: Option<Duration>,
+}
+
+impl Auth {
+    /// With what `notebook` keeps of it.
+    pub(crate) fn open(notebook: Notebook, env: Env, security: &Security) -> Result<Self, StoreError> {
+        let users = Users::open(notebook, &security.users, security.secret)?;
+        Ok(Self { users, env, login_lifetime: security.login_lifetime })
+    }
+}

@@ -1,0 +1,88 @@
+//! DescribeUserScramCredentials and AlterUserScramCredentials (keys 50 and 51).
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::alter_user_scram_credentials_request::{ScramCredentialDeletion, ScramCredentialUpsertion};
+use kafka_protocol::messages::describe_user_scram_credentials_request::UserName;
+use kafka_protocol::messages::{AlterUserScramCredentialsRequest, DescribeUserScramCredentialsRequest};
+
+use crate::support::{Gateway, Kafka, text};
+
+fn upsertion(name: &str, mechanism: i8) -> ScramCredentialUpsertion {
+    ScramCredentialUpsertion::default()
+        .with_name(text(name))
+        .with_mechanism(mechanism)
+        .with_iterations(4_096)
+        .with_salt("salt".into())
+        .with_salted_password(vec![1; 32 * usize::try_from(mechanism).unwrap_or(1)].into())
+}
+
+fn deletion(name: &str, mechanism: i8) -> ScramCredentialDeletion {
+    ScramCredentialDeletion::default().with_name(text(name)).with_mechanism(mechanism)
+}
+
+/// Each user's error.
+async fn alter(
+    kafka: &mut Kafka,
+    deletions: Vec<ScramCredentialDeletion>,
+    upsertions: Vec<ScramCredentialUpsertion>,
+) -> Vec<(String, i16)> {
+    let request = AlterUserScramCredentialsRequest::default().with_deletions(deletions).with_upsertions(upsertions);
+    let results = kafka.call(0, request).await.results;
+    results.iter().map(|result| (result.user.to_string(), result.error_code)).collect()
+}
+
+/// Each user's error, and the mechanisms and iterations.
+async fn describe(kafka: &mut Kafka, users: Option<&[&str]>) -> Vec<(String, i16, Vec<(i8, i32)>)> {
+    let users = users.map(|users| users.iter().map(|name| UserName::default().with_name(text(name))).collect());
+    let results = kafka.call(0, DescribeUserScramCredentialsRequest::default().with_users(users)).await.results;
+    let infos = results.iter().map(|result| {
+        let infos = result.credential_infos.iter().map(|info| (info.mechanism, info.iterations)).collect();
+        (result.user.to_string(), result.error_code, infos)
+    });
+    infos.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_are_made_shown_and_deleted_and_outlive_a_restart() {
+    let gateway = Gateway::start();
+    let mut kafka = gateway.kafka();
+    let made = alter(&mut kafka, vec![], vec![upsertion("bob", 2), upsertion("alice", 1), upsertion("bob", 1)]).await;
+    assert_eq!(made, [("alice".to_owned(), 0), ("bob".to_owned(), 0)]);
+    let gateway = gateway.restarted();
+    let mut kafka = gateway.kafka();
+    let alice = ("alice".to_owned(), 0, vec![(1, 4_096)]);
+    assert_eq!(describe(&mut kafka, None).await, [alice.clone(), ("bob".to_owned(), 0, vec![(1, 4_096), (2, 4_096)])]);
+    let missing = ("carol".to_owned(), ResponseError::ResourceNotFound.code(), vec![]);
+    assert_eq!(describe(&mut kafka, Some(&["carol", "alice"])).await, [alice.clone(), missing]);
+    let twice = describe(&mut kafka, Some(&["alice", "alice"])).await;
+    assert_eq!(twice, [("alice".to_owned(), ResponseError::DuplicateResource.code(), vec![])]);
+    let gone = alter(&mut kafka, vec![deletion("bob", 1), deletion("bob", 2), deletion("carol", 1)], vec![]).await;
+    assert_eq!(gone, [("bob".to_owned(), 0), ("carol".to_owned(), ResponseError::ResourceNotFound.code())]);
+    assert_eq!(describe(&mut gateway.restarted().kafka(), None).await, [alice]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_changes_nothing_of_its_user_and_something_of_others() {
+    let gateway = Gateway::start();
+    let mut kafka = gateway.kafka();
+    let unacceptable = ResponseError::UnacceptableCredential.code();
+    for (wrong, code) in [
+        (upsertion("", 1), unacceptable),
+        (upsertion(&"u".repeat(256), 1), unacceptable),
+        (upsertion("u", 0), ResponseError::UnsupportedSaslMechanism.code()),
+        (upsertion("u", 3), ResponseError::UnsupportedSaslMechanism.code()),
+        (upsertion("u", 1).with_iterations(4_095), unacceptable),
+        (upsertion("u", 1).with_iterations(16_385), unacceptable),
+        (upsertion("u", 1).with_iterations(-1), unacceptable),
+        (upsertion("u", 1).with_salt(vec![].into()), unacceptable),
+        (upsertion("u", 1).with_salted_password(vec![1; 31].into()), unacceptable),
+    ] {
+        let (name, mechanism) = (wrong.name.to_string(), wrong.mechanism);
+        let answer = alter(&mut kafka, vec![], vec![wrong, upsertion(&name, 2), upsertion("good", 1)]).await;
+        let expected = if name.is_empty() || name.len() > 255 || mechanism == 2 { unacceptable } else { code };
+        assert!(answer.contains(&(name, expected)) && answer.contains(&("good".to_owned(), 0)), "{answer:?}");
+    }
+    let twice = alter(&mut kafka, vec![deletion("good", 1)], vec![upsertion("good", 1)]).await;
+    assert_eq!(twice, [("good".to_owned(), ResponseError::DuplicateResource.code())]);
+    assert_eq!(describe(&mut kafka, None).await, [("good".to_owned(), 0, vec![(1, 4_096)])]);
+}
