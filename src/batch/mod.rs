@@ -19,6 +19,7 @@ mod batch;
 mod builder;
 mod compression;
 mod header;
+mod marker;
 mod producer;
 mod record;
 #[cfg(test)]
@@ -27,5 +28,6 @@ mod tests;
 pub use batch::{Batch, Fault, Invalid};
 pub use builder::{Builder, Draft};
 pub use header::{Codec, HEADER_BYTES, Header, ProducerStamp};
+pub use marker::{Marker, Outcome};
 pub use producer::{ProducerWindow, Verdict};
 pub use record::{Headers, Malformed, Record, Records};

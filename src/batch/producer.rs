@@ -2,7 +2,8 @@
 //!
 //! Serves the log, which asks before it appends, and the stores, which keep it over a restart. The rules are those of
 //! Kafka's `ProducerAppendInfo` and `ProducerStateEntry`: five batches are remembered, since a producer has at most five
-//! under way. A producer that is not remembered may go on with any sequence: its window then begins with what it sends.
+//! under way. A producer that is not remembered may go on with any sequence: its window then begins with what it sends. The end
+//! of a transaction counts too: it may bring a newer epoch, whose first batch then has sequence 0.
 
 use std::collections::VecDeque;
 
@@ -50,7 +51,7 @@ struct Sent {
 pub struct ProducerWindow {
     epoch: i16,
     active_at: Timestamp,
-    /// One to five, oldest first, all of `epoch`.
+    /// At most five, oldest first, all of `epoch`; none of an epoch that only the end of a transaction is known of.
     sent: VecDeque<Sent>,
 }
 
@@ -60,6 +61,11 @@ impl ProducerWindow {
     pub fn open(stamp: ProducerStamp, records: i32, base: Option<Offset>, at: Timestamp) -> Self {
         let sent = Sent { first: stamp.first_sequence, last: last_sequence(stamp, records), base };
         Self { epoch: stamp.epoch, active_at: at, sent: VecDeque::from([sent]) }
+    }
+
+    /// The window of a producer of whom only the end of a transaction is known, which arrived at `at`.
+    pub fn ended(epoch: i16, at: Timestamp) -> Self {
+        Self { epoch, active_at: at, sent: VecDeque::new() }
     }
 
     /// What to do with a batch of `records` records. Asked only if the producer is known: an unknown one's batch is new.
@@ -90,6 +96,20 @@ impl ProducerWindow {
         (self.epoch, self.active_at) = (stamp.epoch, at);
     }
 
+    /// Notes the end of a transaction, which has this epoch and arrived at `at`.
+    pub fn end(&mut self, epoch: i16, at: Timestamp) {
+        if epoch > self.epoch {
+            self.sent.clear();
+            self.epoch = epoch;
+        }
+        self.active_at = at;
+    }
+
+    /// The sequence of its last record; `None` if none of its epoch is known.
+    pub fn last_sequence(&self) -> Option<i32> {
+        self.sent.back().map(|sent| sent.last)
+    }
+
     /// The producer's epoch as it was last seen.
     pub fn epoch(&self) -> i16 {
         self.epoch
@@ -116,7 +136,7 @@ impl ProducerWindow {
     pub fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let (epoch, active_at) = (bytes.try_get_i16().ok()?, Timestamp(bytes.try_get_i64().ok()?));
         let count = usize::from(bytes.try_get_u8().ok()?);
-        if !(1..=limits::PRODUCER_BATCHES).contains(&count) {
+        if count > limits::PRODUCER_BATCHES {
             return None;
         }
         let sent = (0..count).map(|_| {
@@ -196,6 +216,23 @@ mod tests {
         window.record(stamp(4, 0), 10, Some(Offset(30)), Timestamp(9));
         assert_eq!(window.judge(stamp(4, 10), 10), Verdict::New, "the older epoch's batches are forgotten");
         assert_eq!((window.epoch(), window.active_at()), (4, Timestamp(9)));
+    }
+
+    #[test]
+    fn the_end_of_a_transaction_brings_a_newer_epoch_that_begins_at_zero() {
+        let mut window = window(0, 2);
+        window.end(3, Timestamp(7));
+        assert_eq!((window.judge(stamp(3, 20), 1), window.active_at()), (Verdict::New, Timestamp(7)), "the same epoch goes on");
+        window.end(4, Timestamp(8));
+        for window in [window, ProducerWindow::ended(4, Timestamp(8))] {
+            assert_eq!(window.judge(stamp(3, 20), 1), Verdict::Fenced { current: 4 });
+            assert_eq!(window.judge(stamp(4, 0), 1), Verdict::New);
+            assert_eq!(window.judge(stamp(4, 20), 1), Verdict::OutOfOrder { expected: 0 });
+            assert_eq!(window.last_sequence(), None);
+            let mut bytes = Vec::new();
+            window.encode(&mut bytes);
+            assert_eq!(ProducerWindow::decode(&mut bytes.as_slice()), Some(window));
+        }
     }
 
     proptest! {

@@ -168,6 +168,9 @@ pub const LANES_MAX: u64 = 12_000;
 pub const PRODUCER_BATCHES: usize = 5;
 /// Producers remembered per lane before the longest silent one is forgotten. *Ours*.
 pub const PRODUCERS_PER_LANE_MAX: usize = 4_096;
+/// Aborted transactions remembered in all lanes together, as long as records of theirs can be read: 32 bytes each. *Ours*: Kafka
+/// keeps them in files of their own.
+pub const ABORTED_TRANSACTIONS_MAX: usize = 500_000;
 /// A producer silent for this long is forgotten. Apache Kafka, `producer.id.expiration.ms`, 4.4.
 pub const PRODUCER_IDLE_MAX: Duration = Duration::from_secs(86_400);
 
