@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
+use super::{Block, Done, Error, Extent, Journal, LaneHead, Ledger, Search, Volume, Write};
 use crate::batch::ProducerWindow;
 use crate::model::{LaneId, Offset};
 
@@ -189,6 +189,10 @@ impl Journal for FaultyStore {
 
     fn producer(&self, lane: LaneId, id: i64) -> Option<ProducerWindow> {
         self.journal.producer(lane, id)
+    }
+
+    fn look(&self, lane: LaneId, see: &mut dyn FnMut(&LaneHead)) {
+        self.journal.look(lane, see);
     }
 
     fn bytes(&self, lane: LaneId) -> Result<u64, Error> {

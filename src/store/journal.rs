@@ -3,7 +3,7 @@
 use crate::batch::{Batch, ProducerWindow};
 use crate::model::{Lane, LaneId, Offset, Timestamp};
 
-use super::{Done, Error};
+use super::{Done, Error, LaneHead};
 
 /// Which offsets a lane has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -79,6 +79,9 @@ pub trait Journal: Send + Sync {
 
     /// What the durable headers say of one producer in the lane that it wrote to, wherever its batches lie.
     fn producer(&self, lane: LaneId, id: i64) -> Option<ProducerWindow>;
+
+    /// Shows `see` what the durable headers say of the lane, unless nothing is known of it. The lane waits meanwhile.
+    fn look(&self, lane: LaneId, see: &mut dyn FnMut(&LaneHead));
 
     /// Bytes of the live batches in the lane.
     fn bytes(&self, lane: LaneId) -> Result<u64, Error>;

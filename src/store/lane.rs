@@ -1,4 +1,4 @@
-//! **What an engine remembers of a lane beside its blocks**: the extent, and who has produced.
+//! **What an engine remembers of a lane beside its blocks**: the extent, who has produced, and the transactions.
 //!
 //! Serves every engine, so that all of them answer alike; it is worked out from the blocks in their order, and snapshots
 //! carry it over a collected segment. Unlike Kafka, which forgets silent producers by the wall clock, time here is what the
@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::{Buf, BufMut};
 
+use super::transactions::Transactions;
 use super::{Block, Extent};
-use crate::batch::{Header, ProducerWindow};
+use crate::batch::{Batch, Header, Marker, ProducerWindow};
 use crate::model::{Offset, Timestamp, limits};
 
 /// The state of a lane behind the last block applied.
@@ -21,6 +22,8 @@ pub struct LaneHead {
     producers: HashMap<i64, ProducerWindow>,
     /// The producers' ids, the longest silent one first.
     silence: BTreeSet<(Timestamp, i64)>,
+    /// The transactions whose records lie here, whichever lane they were written to.
+    transactions: Transactions,
 }
 
 impl LaneHead {
@@ -39,14 +42,36 @@ impl LaneHead {
         self.producers.get(&id)
     }
 
+    /// Everybody who is known to have produced, in no order.
+    pub fn producers(&self) -> impl Iterator<Item = (i64, &ProducerWindow)> {
+        self.producers.iter().map(|(id, window)| (*id, window))
+    }
+
+    /// The transactions whose records lie in the lane.
+    pub fn transactions(&self) -> &Transactions {
+        &self.transactions
+    }
+
     /// Takes in a block, which begins at the lane's next offset.
     pub fn apply(&mut self, block: &Block) {
         let header = block.batch.header();
         self.extent.next = header.next_offset();
         self.arrived_max = self.arrived_max.max(block.arrived_at);
         self.forget_before(block.arrived_at.minus(limits::PRODUCER_IDLE_MAX));
+        if header.transactional || header.control {
+            self.apply_transactional(&block.batch);
+        }
         if block.origin.is_none() {
             self.remember(header, Some(header.base_offset), block.arrived_at);
+        }
+    }
+
+    fn apply_transactional(&mut self, batch: &Batch) {
+        let header = batch.header();
+        match (header.producer, Marker::of(batch)) {
+            (_, Some(marker)) => self.transactions.end(marker.producer, marker.outcome, header.base_offset),
+            (Some(stamp), None) if !header.control => self.transactions.begin(stamp.id, header.base_offset),
+            _ => {}
         }
     }
 
@@ -59,6 +84,7 @@ impl LaneHead {
     /// Moves the horizon up to `before`, at most to the next offset.
     pub fn trim(&mut self, before: Offset) {
         self.extent.horizon = self.extent.horizon.max(before.min(self.extent.next));
+        self.transactions.trim(self.extent.horizon);
     }
 
     /// Goes on at `next`, if that is later.
@@ -67,15 +93,23 @@ impl LaneHead {
     }
 
     fn remember(&mut self, header: &Header, base: Option<Offset>, at: Timestamp) {
-        // Control batches carry a producer's id, but no sequence.
-        let Some(stamp) = header.producer.filter(|_| !header.control) else { return };
+        let Some(stamp) = header.producer else { return };
         let records = header.records;
-        let window = match self.producers.remove(&stamp.id) {
+        let known = self.producers.remove(&stamp.id);
+        if let Some(window) = &known {
+            self.silence.remove(&(window.active_at(), stamp.id));
+        }
+        // Control batches carry a producer's id and epoch, but no sequence.
+        let window = match known {
+            Some(mut window) if header.control => {
+                window.end(stamp.epoch, at);
+                window
+            }
             Some(mut window) => {
-                self.silence.remove(&(window.active_at(), stamp.id));
                 window.record(stamp, records, base, at);
                 window
             }
+            None if header.control => ProducerWindow::ended(stamp.epoch, at),
             None => ProducerWindow::open(stamp, records, base, at),
         };
         self.insert(stamp.id, window);
@@ -102,7 +136,7 @@ impl LaneHead {
     }
 
     /// Writes the head behind `out`: horizon, next, latest arrival, the number of producers, then id and window of each, the longest silent
-    /// one first; big-endian.
+    /// one first; then the transactions; big-endian.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_i64(self.extent.horizon.0);
         out.put_i64(self.extent.next.0);
@@ -114,6 +148,7 @@ impl LaneHead {
                 window.encode(out);
             }
         }
+        self.transactions.encode(out);
     }
 
     /// Reads what `encode` wrote and moves `bytes` behind it; `None` if it is anything else.
@@ -128,6 +163,7 @@ impl LaneHead {
             }
             head.insert(id, window);
         }
+        head.transactions = Transactions::decode(bytes)?;
         (Offset(0) <= extent.horizon && extent.horizon <= extent.next).then_some(head)
     }
 }

@@ -163,6 +163,12 @@ impl Journal for MemoryStore {
         self.lane(lane).and_then(|lane| locked(&lane.state).head.producer(id).cloned())
     }
 
+    fn look(&self, lane: LaneId, see: &mut dyn FnMut(&LaneHead)) {
+        if let Some(lane) = self.lane(lane) {
+            see(&locked(&lane.state).head);
+        }
+    }
+
     fn bytes(&self, lane: LaneId) -> Result<u64, Error> {
         Ok(self.lane(lane).map_or(0, |lane| locked(&lane.state).bytes))
     }

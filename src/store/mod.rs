@@ -8,6 +8,7 @@ mod lane;
 mod ledger;
 mod memory;
 mod segments;
+mod transactions;
 
 pub use faulty::{Call, Fault, Faults, FaultyStore};
 pub use journal::{Block, Extent, Journal, Search, Volume};
@@ -15,6 +16,7 @@ pub use lane::LaneHead;
 pub use ledger::{Ledger, Write};
 pub use memory::MemoryStore;
 pub use segments::{Options, SegmentStore};
+pub use transactions::{Aborted, Transactions};
 
 /// Called once, from the engine's own thread, when a write is durable or has failed. It must not block.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;

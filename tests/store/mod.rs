@@ -63,6 +63,7 @@ macro_rules! contract {
                 records::a_trimmed_block_is_not_found_by_its_creation,
                 records::producers_are_remembered_by_lane_and_id,
                 records::a_forwarded_block_counts_for_the_producers_of_the_lane_it_was_written_to,
+                records::what_is_told_of_a_lane_is_what_its_blocks_say,
                 records::the_bytes_of_a_lane_are_those_of_its_live_batches,
                 ledger::the_last_value_of_a_key_counts,
                 ledger::a_scan_visits_the_keys_of_a_prefix_in_order,

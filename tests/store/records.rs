@@ -3,9 +3,10 @@
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use shardgate::batch::{ProducerStamp, Verdict};
+use shardgate::batch::{Batch, Builder, Draft, Marker, Outcome, ProducerStamp, Verdict};
+use shardgate::env::{Entropy, SeededEntropy};
 use shardgate::model::{Offset, Timestamp};
-use shardgate::store::{Block, Error, Extent, Search};
+use shardgate::store::{Block, Error, Extent, LaneHead, Search};
 
 use super::{Engine, Make, append, done, filled, lane};
 
@@ -271,6 +272,48 @@ pub(crate) fn a_forwarded_block_counts_for_the_producers_of_the_lane_it_was_writ
         assert_eq!(read(engine, 30, usize::MAX), blocks[3..]);
         assert_eq!((engine.journal.extent(lane(1, 1)), engine.journal.extent(lane(1, 2))), (extent(0, 10), extent(0, 0)));
     });
+}
+
+/// A batch in a transaction, or its end.
+fn transactional(chance: &SeededEntropy, sequences: &mut [i32], base: i64) -> Batch {
+    let producer = chance.below(4);
+    let sequence = &mut sequences[producer as usize];
+    let id = i64::try_from(producer).unwrap();
+    let batch = if chance.below(3) == 0 {
+        let outcome = if chance.below(2) == 0 { Outcome::Aborted } else { Outcome::Committed };
+        Marker { producer: id, epoch: 0, outcome, coordinator_epoch: 0 }.batch(Timestamp(0)).unwrap()
+    } else {
+        *sequence += 1;
+        let stamp = ProducerStamp { id, epoch: 0, first_sequence: *sequence - 1 };
+        let draft = Draft { value: Some(&[7; 100]), ..Draft::default() };
+        Builder::default().producer(stamp).transactional().record(draft).build().unwrap()
+    };
+    batch.placed_at(Offset(base))
+}
+
+/// Whatever segments come and go: producers, open and aborted transactions are those of a head that has seen all blocks.
+pub(crate) fn what_is_told_of_a_lane_is_what_its_blocks_say(open: Open) {
+    for seed in 0..8 {
+        let (chance, mut engine, mut head, mut sequences) = (SeededEntropy::new(seed), open(), LaneHead::default(), [0; 4]);
+        for base in 0..150 {
+            let batch = transactional(&chance, &mut sequences, base);
+            let block = Block { batch, arrived_at: Timestamp(base), origin: None };
+            append(&engine, lane(1, 0), block.clone()).unwrap();
+            head.apply(&block);
+            if chance.below(20) == 0 {
+                let before = Offset(base / 2);
+                engine.journal.trim(lane(1, 0), before);
+                head.trim(before);
+            }
+            let mut seen = None;
+            engine.journal.look(lane(1, 0), &mut |found| seen = Some(found.clone()));
+            assert_eq!(seen.as_ref(), Some(&head), "seed {seed}, offset {base}");
+            if base % 50 == 49 && engine.reopen.is_some() {
+                engine = engine.reopened().unwrap();
+            }
+        }
+        engine.journal.look(lane(2, 0), &mut |_| panic!("nothing is known of it"));
+    }
 }
 
 pub(crate) fn the_bytes_of_a_lane_are_those_of_its_live_batches(open: Open) {

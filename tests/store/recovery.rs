@@ -637,10 +637,12 @@ fn a_directory_of_another_version_or_in_use_is_refused_in_words() {
     let Err(Error::Failed(why)) = open(directory.path()) else { panic!("opened twice") };
     assert!(why.contains("in use by another process") && why.contains(directory.path().to_str().unwrap()), "{why}");
     drop(store);
-    for found in [&b"shardgate data, format 1\n"[..], b"shardgate data, format 99\n", b"", &[0xff; 3]] {
+    for found in
+        [&b"shardgate data, format 1\n"[..], b"shardgate data, format 2\n", b"shardgate data, format 99\n", b"", &[0xff; 3]]
+    {
         fs::write(directory.path().join("FORMAT"), found).unwrap();
         let Err(Error::Failed(why)) = open(directory.path()) else { panic!("opened") };
-        assert!(why.contains("FORMAT") && why.contains("format 2"), "{why}");
+        assert!(why.contains("FORMAT") && why.contains("format 3"), "{why}");
     }
 }
 

@@ -22,7 +22,7 @@ use crate::model::{Lane, LaneId, Offset, StreamId, Timestamp};
 use crate::store::Write;
 
 /// The version of this format; a directory of another one is refused.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 pub(super) const HEADER_BYTES: u64 = 44;
 /// Bytes of an entry before its body.
 pub(super) const PREFIX_BYTES: usize = 16;

@@ -421,6 +421,12 @@ impl Journal for SegmentStore {
         self.shared.existing(lane)?.lock().head.producer(id).cloned()
     }
 
+    fn look(&self, lane: LaneId, see: &mut dyn FnMut(&LaneHead)) {
+        if let Some(cell) = self.shared.existing(lane) {
+            see(&cell.lock().head);
+        }
+    }
+
     fn bytes(&self, lane: LaneId) -> Result<u64, Error> {
         let Extent { horizon: mut from, .. } = self.extent(lane);
         let mut bytes = 0;
