@@ -20,6 +20,8 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         Error::OutOfRange { .. } => ResponseError::OffsetOutOfRange,
         Error::OutOfOrder { .. } => ResponseError::OutOfOrderSequenceNumber,
         Error::Fenced { .. } => ResponseError::InvalidProducerEpoch,
+        Error::InTransaction { .. } => ResponseError::InvalidTxnState,
+        Error::AbortedTransactions { .. } => ResponseError::PolicyViolation,
         // Retried by all usual clients, and means that nothing was written; those for quotas and policies fail at once in many.
         Error::WriteThroughput { .. } => ResponseError::NotEnoughReplicas,
         // Never asked for by this door, whose readers wait.

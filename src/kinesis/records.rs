@@ -2,7 +2,7 @@
 //!
 //! A record that came from Kafka has its value as data, nothing if that is null; its key if that is text of 1 to 256 characters, else
 //! its base64 if that is short enough, else the hexadecimal MD5 of it; and where it has no key, one that tells its lane and offset.
-//! Headers and control batches are not seen.
+//! Headers, control batches and the records of aborted transactions are not seen.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -63,7 +63,7 @@ impl Walk {
                 continue;
             }
             let is_taken =
-                self.has_room(room) && (batch.header().control || self.take(cx, batch, *arrived_at, shard, settings, room).await);
+                self.has_room(room) && (!page.is_seen(batch) || self.take(cx, batch, *arrived_at, shard, settings, room).await);
             if !is_taken {
                 return false;
             }

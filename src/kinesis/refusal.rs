@@ -154,9 +154,12 @@ impl Context {
                 argument(error.to_string())
             }
             // No Kinesis request names a lane, brings a batch, or is a producer with an id.
-            Error::UnknownLane { .. } | Error::InvalidBatch(_) | Error::OutOfOrder { .. } | Error::Fenced { .. } => {
-                internal(error)
-            }
+            Error::UnknownLane { .. }
+            | Error::InvalidBatch(_)
+            | Error::OutOfOrder { .. }
+            | Error::Fenced { .. }
+            | Error::InTransaction { .. }
+            | Error::AbortedTransactions { .. } => internal(error),
             Error::Store(StoreError::Fenced { .. } | StoreError::Failed(_) | StoreError::Damaged(_)) => internal(error),
         }
     }

@@ -307,6 +307,11 @@ impl Log {
     fn judge(&self, cell: &LaneCell, state: &mut LaneState, origin: Option<Lane>, batch: &Batch) -> Result<Judged, Error> {
         let header = batch.header();
         let Some(stamp) = header.producer else { return Ok(Judged::New(None)) };
+        if header.transactional {
+            self.check_transactions()?;
+        } else if state.unstable.is_some() && self.is_open(cell.id, stamp.id) {
+            return Err(Error::InTransaction { producer: stamp.id });
+        }
         let written_to = LaneId { lane: origin.unwrap_or(cell.id.lane), ..cell.id };
         let committed = || self.inner.journal.producer(written_to, stamp.id);
         let window = state.producers.get(&(written_to.lane, stamp.id)).map(|busy| busy.window.clone()).or_else(committed);
@@ -338,7 +343,12 @@ impl Log {
     }
 
     /// Hands a numbered block to the journal; the receiver hears when readers can see it.
-    fn hand_over(&self, cell: &Arc<LaneCell>, block: Block, generation: u64) -> oneshot::Receiver<Result<(), store::Error>> {
+    pub(super) fn hand_over(
+        &self,
+        cell: &Arc<LaneCell>,
+        block: Block,
+        generation: u64,
+    ) -> oneshot::Receiver<Result<(), store::Error>> {
         let (answer, durable) = oneshot::channel();
         let end = End { cell: cell.clone(), journal: self.inner.journal.clone(), generation, answer: Some(answer) };
         self.inner.journal.append(cell.id, block, Box::new(move |result| end.hear(result)));
@@ -362,7 +372,7 @@ impl End {
 
     fn settle(&mut self, result: Result<(), store::Error>) {
         if let Some(answer) = self.answer.take() {
-            self.cell.settle(self.generation, &result, || self.journal.extent(self.cell.id).next);
+            self.cell.settle(self.generation, &result, self.journal.as_ref());
             let _ = answer.send(result);
         }
     }

@@ -203,7 +203,9 @@ impl Stream {
         for number in self.count(&lanes)..wanted {
             let lane = self.lane(number);
             let extent = journal.extent(lane);
-            lanes.push(Arc::new(LaneCell::new(lane, extent.horizon, extent.next, tails.clone())));
+            let cell = LaneCell::new(lane, extent.horizon, extent.next, tails.clone());
+            cell.state.lock().note_unstable(lane, journal);
+            lanes.push(Arc::new(cell));
         }
         for (cell, takes) in lanes.iter().zip(takers) {
             cell.numbering.lock().takes = takes;

@@ -177,6 +177,21 @@ pub enum Error {
         /// The epoch found.
         found: i16,
     },
+    /// The producer has a transaction open in the lane, and the batch is not part of it.
+    #[error("producer {producer} has a transaction open here; what it writes before the end of that has to be part of it")]
+    InTransaction {
+        /// The producer's id.
+        producer: i64,
+    },
+    /// As many aborted transactions are remembered as there may be.
+    #[error(
+        "{max} aborted transactions have records that can still be read, and no more may have; no transaction is begun until some \
+         are past their retention"
+    )]
+    AbortedTransactions {
+        /// How many may be.
+        max: usize,
+    },
     /// The shard carries no more for now; nothing was written.
     #[error(
         "{shard} of stream {stream} is over its throughput of {} bytes and {} records a second; the write would be answered after {wait:?}",

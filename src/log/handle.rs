@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -59,6 +60,8 @@ pub(super) struct Inner {
     /// The same for batches that are searched, whose readers can wait.
     pub(super) searching: Arc<AsyncMutex<()>>,
     pub(super) producer_ids: AsyncMutex<ProducerIds>,
+    /// Aborted transactions that are remembered, at least: those that were forgotten since they were last counted are among them.
+    pub(super) aborted: AtomicUsize,
     /// One permit per read from the disk: each takes a thread, and memory for what it reads.
     pub(super) reads: Arc<Semaphore>,
 }
@@ -113,9 +116,12 @@ impl Log {
             opening,
             searching,
             producer_ids,
+            aborted: AtomicUsize::new(0),
             reads: Arc::new(Semaphore::new(READS_MAX)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let log = Self { inner: Arc::new(inner) };
+        log.count_aborted();
+        Ok(log)
     }
 
     /// Where the log's time and chance come from.
@@ -127,7 +133,8 @@ impl Log {
     pub async fn reach(&self, lane: LaneId) -> Result<Reach, Error> {
         let (stream, cell) = self.lane(lane)?;
         let horizon = self.horizon(&stream, &cell).await?;
-        Ok(Reach { horizon, tip: cell.state.lock().tip.max(horizon) })
+        let reach = cell.state.lock().reach(horizon);
+        Ok(reach)
     }
 
     /// Bytes of the live batches of each of `lanes`.

@@ -21,6 +21,7 @@ mod shard_reader;
 mod shards;
 mod tail;
 mod throughput;
+mod transactions;
 
 pub use append::{Appended, Appending, Charge};
 pub use arrival::Ages;
@@ -28,9 +29,10 @@ pub use catalog::Stream;
 pub use error::Error;
 pub use handle::{Log, Options};
 pub use position::{Found, Position};
-pub use read::{Page, Reach, Reader, Wait, Want};
+pub use read::{Isolation, Page, Reach, Reader, Wait, Want};
 pub use shard_reader::{Place, ShardPage, ShardReader};
 pub use throughput::Patience;
+pub use transactions::Producer;
 
-/// What the store says when it cannot: part of what the log says, so that a door need not know the store.
-pub use crate::store::Error as StoreError;
+/// What the store says when it cannot, and of aborted transactions: part of what the log says, so that a door need not know the store.
+pub use crate::store::{Aborted, Error as StoreError};

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::model::{LaneId, Offset, ShardId, Throughput, Timestamp};
-use crate::store::Block;
+use crate::store::{Aborted, Block};
 
 use super::catalog::Stream;
 use super::tail::LaneCell;
@@ -31,6 +31,18 @@ pub struct Want {
     pub from: Offset,
     /// Bytes at most; the first batch of a whole read is given even if it is larger.
     pub bytes_max: usize,
+    /// Which records are wanted.
+    pub isolation: Isolation,
+}
+
+/// Which records a reader sees, as far as transactions are concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Isolation {
+    /// All of them.
+    #[default]
+    Uncommitted,
+    /// Those before the first record of an open transaction; it is told which of them belong to aborted ones.
+    Committed,
 }
 
 /// What a reader got of one lane.
@@ -42,6 +54,10 @@ pub struct Page {
     pub horizon: Offset,
     /// The offset that will be written next.
     pub tip: Offset,
+    /// The first offset of the oldest open transaction, or the tip: a reader of committed records reads to here.
+    pub stable: Offset,
+    /// For a reader of committed records: the aborted transactions that the batches may have records of.
+    pub aborted: Vec<Aborted>,
     /// The shard that the first offset wanted is in: it is charged for the whole page.
     pub shard: ShardId,
     /// Where to read on: the offset behind the batches, or the one wanted.
@@ -63,6 +79,18 @@ pub struct Reach {
     pub horizon: Offset,
     /// The one that will be written next.
     pub tip: Offset,
+    /// The first of the oldest open transaction; the tip if none is open.
+    pub stable: Offset,
+}
+
+impl Reach {
+    /// The first offset that a reader does not see.
+    pub fn end(&self, isolation: Isolation) -> Offset {
+        match isolation {
+            Isolation::Uncommitted => self.tip,
+            Isolation::Committed => self.stable,
+        }
+    }
 }
 
 /// Whether a reader waits for more.
@@ -156,6 +184,8 @@ impl Log {
             batches: Vec::new(),
             horizon: reach.horizon,
             tip: reach.tip,
+            stable: reach.stable,
+            aborted: Vec::new(),
             shard,
             next: want.from,
             records: 0,
@@ -173,7 +203,7 @@ impl Log {
                 (wait, Reader::Patient(_)) => {
                     let nothing = Want { bytes_max: 0, ..want };
                     let (reach, _) = self.blocks(&stream, &cell, nothing, 0, false).await?;
-                    let is_over = want.from < reach.tip;
+                    let is_over = want.from < reach.end(want.isolation);
                     if is_over {
                         look.free_from(self.turn(turns, at, &cell, wait));
                     }
@@ -186,7 +216,8 @@ impl Log {
             }
         }
         let (reach, blocks) = self.blocks(&stream, &cell, want, left, look.bytes == 0).await?;
-        look.is_cut |= is_cut && blocks.last().is_some_and(|block| block.batch.header().next_offset() < reach.tip);
+        look.is_cut |=
+            is_cut && blocks.last().is_some_and(|block| block.batch.header().next_offset() < reach.end(want.isolation));
         let bytes = blocks.iter().map(|block| block.batch.bytes().len()).sum::<usize>();
         if let Some(toll) = toll.take_if(|_| bytes > 0 || reader == Reader::Refused) {
             match toll.pay(bytes as u64) {
@@ -203,8 +234,12 @@ impl Log {
         let records = blocks.iter().map(|block| u64::try_from(block.batch.header().records).unwrap_or(0)).sum();
         let newest_at = blocks.last().map(|block| block.arrived_at);
         let next = blocks.last().map_or(want.from, |block| block.batch.header().next_offset());
+        let aborted = match want.isolation {
+            Isolation::Uncommitted => Vec::new(),
+            Isolation::Committed => self.aborted(want.lane, want.from, &blocks),
+        };
         let batches = blocks.into_iter().map(|block| block.batch.bytes().clone()).collect();
-        Ok(Page { batches, next, records, newest_at, ..page(reach) })
+        Ok(Page { batches, next, records, newest_at, aborted, ..page(reach) })
     }
 
     /// When a reader that waits has its turn at a shard that is free after `wait`.
@@ -229,18 +264,18 @@ impl Log {
         &self,
         stream: &Stream,
         cell: &Arc<LaneCell>,
-        Want { lane, from, .. }: Want,
+        Want { lane, from, isolation, .. }: Want,
         bytes_max: usize,
         first: bool,
     ) -> Result<(Reach, Vec<Block>), Error> {
         let horizon = self.horizon(stream, cell).await?;
         let (reach, newest) = {
             let state = cell.state.lock();
-            let reach = Reach { horizon, tip: state.tip.max(horizon) };
+            let reach = state.reach(horizon);
             if from < reach.horizon || from > reach.tip {
                 return Err(Error::OutOfRange { asked: from, horizon, tip: reach.tip });
             }
-            if from == reach.tip || (bytes_max == 0 && !first) {
+            if from >= reach.end(isolation) || (bytes_max == 0 && !first) {
                 return Ok((reach, Vec::new()));
             }
             (reach, state.newest_from(from, bytes_max))
@@ -252,7 +287,21 @@ impl Log {
         if !first && blocks.first().is_some_and(|block| block.batch.bytes().len() > bytes_max) {
             blocks.clear();
         }
+        let end = reach.end(isolation);
+        if isolation == Isolation::Committed && end < reach.tip {
+            blocks.truncate(blocks.partition_point(|block| block.batch.header().base_offset < end));
+        }
         Ok((reach, blocks))
+    }
+
+    /// The aborted transactions that `blocks`, read from `from` on, may have records of.
+    pub(super) fn aborted(&self, lane: LaneId, from: Offset, blocks: &[Block]) -> Vec<Aborted> {
+        let mut found = Vec::new();
+        if let Some(last) = blocks.last().filter(|_| blocks.iter().any(|block| block.batch.header().transactional)) {
+            let end = last.batch.header().next_offset();
+            self.inner.journal.look(lane, &mut |head| found = head.transactions().aborted(from, end));
+        }
+        found
     }
 }
 

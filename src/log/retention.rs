@@ -51,6 +51,7 @@ impl Log {
                 }
             }
         }
+        self.count_aborted();
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reading one shard: where its records begin and end, what they cost, and waiting for them.
 //!
 //! A shard is a piece of a lane, so this is [`Log::read`] with ends: what lies below the horizon is jumped over, and what follows
-//! the shard in its lane belongs to its children. Reading comes in steps, because only the caller knows which records of a batch
+//! the shard in its lane belongs to its children. Only committed records are read, and nothing from the first record of an open
+//! transaction on. Reading comes in steps, because only the caller knows which records of a batch
 //! it gives to its client: [`may_read`](ShardReader::may_read), [`blocks`](ShardReader::blocks), [`pay`](ShardReader::pay).
 
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use crate::model::{Offset, Shard, ShardId, StreamId, Timestamp};
 use crate::store::Search;
 
 use super::catalog::Stream;
-use super::read::{Reader, Toll, Want};
+use super::read::{Isolation, Reader, Toll, Want};
 use super::tail::LaneCell;
-use super::{Error, Log};
+use super::{Aborted, Error, Log};
 
 /// Somebody who reads one shard.
 pub struct ShardReader<'a> {
@@ -35,7 +36,9 @@ pub struct ShardPage {
     pub from: Offset,
     /// Whole batches of the shard in order, with their arrivals; the first may begin before `from`.
     pub blocks: Vec<(Batch, Timestamp)>,
-    /// The first offset that cannot be read: it is still to be written, or a child's.
+    /// The aborted transactions whose batches may be among them.
+    pub aborted: Vec<Aborted>,
+    /// The first offset that cannot be read: it is still to be written, or in an open transaction, or a child's.
     pub end: Offset,
     /// Whether the shard ends there, because it is closed.
     pub is_closed: bool,
@@ -60,6 +63,18 @@ impl Log {
     pub fn shard_reader<'a>(&self, stream: StreamId, shard: ShardId, reader: Reader<'a>) -> Result<ShardReader<'a>, Error> {
         let (stream, cell, shard) = self.shard_cell(stream, shard)?;
         Ok(ShardReader { log: self.clone(), stream, shard, cell, reader })
+    }
+}
+
+impl ShardPage {
+    /// Whether a reader sees the records of `batch`, which is one of these: they are a client's, and were not aborted.
+    pub fn is_seen(&self, batch: &Batch) -> bool {
+        let header = batch.header();
+        let covers = |one: &Aborted| {
+            header.producer.is_some_and(|stamp| stamp.id == one.producer) && (one.first..=one.last).contains(&header.base_offset)
+        };
+        let is_aborted = header.transactional && self.aborted.iter().any(covers);
+        !header.control && !is_aborted
     }
 }
 
@@ -96,21 +111,21 @@ impl ShardReader<'_> {
     /// [`Error::UnknownStream`] if it was deleted; what the store says.
     pub async fn blocks(&mut self, from: Offset, bytes_max: usize) -> Result<ShardPage, Error> {
         let (horizon, end) = self.reach().await?;
-        let is_closed = !self.shard.is_open();
         let from = from.max(horizon);
-        let nothing = ShardPage { from, blocks: Vec::new(), end, is_closed };
+        let nothing = ShardPage { from, blocks: Vec::new(), aborted: Vec::new(), end, is_closed: self.is_closed_at(end) };
         if from >= end {
             return Ok(nothing);
         }
-        let want = Want { lane: self.cell.id, from, bytes_max };
+        let want = Want { lane: self.cell.id, from, bytes_max, isolation: Isolation::Committed };
         let blocks = match self.log.blocks(&self.stream, &self.cell, want, bytes_max, true).await {
             Ok((_, blocks)) => blocks,
             // What was there has expired meanwhile; the next read jumps.
             Err(Error::OutOfRange { .. }) => return Ok(nothing),
             Err(error) => return Err(error),
         };
+        let aborted = self.log.aborted(self.cell.id, from, &blocks);
         let own = blocks.into_iter().take_while(|block| block.batch.header().base_offset < end);
-        Ok(ShardPage { blocks: own.map(|block| (block.batch, block.arrived_at)).collect(), ..nothing })
+        Ok(ShardPage { blocks: own.map(|block| (block.batch, block.arrived_at)).collect(), aborted, ..nothing })
     }
 
     /// Meters a read that gave `bytes` bytes of records.
@@ -140,7 +155,7 @@ impl ShardReader<'_> {
             // Listening first, so that what comes between the look and the wait rings.
             self.cell.state.lock().listen(&bell);
             let (horizon, end) = self.reach().await?;
-            if from.max(horizon) < end || !self.shard.is_open() {
+            if from.max(horizon) < end || self.is_closed_at(end) {
                 return Ok(());
             }
             bell.notified().await;
@@ -189,8 +204,13 @@ impl ShardReader<'_> {
         let (stream, cell, shard) = self.log.shard_cell(self.stream.id(), self.shard.id)?;
         (self.stream, self.cell, self.shard) = (stream, cell, shard);
         let horizon = self.log.horizon(&self.stream, &self.cell).await?.max(self.shard.first);
-        let tip = self.cell.state.lock().tip;
-        Ok((horizon, self.shard.end.unwrap_or(tip)))
+        let stable = self.cell.state.lock().reach(horizon).stable;
+        Ok((horizon, self.shard.end.map_or(stable, |end| end.min(stable))))
+    }
+
+    /// Whether the shard is closed and ends at `end`, the first offset that cannot be read.
+    fn is_closed_at(&self, end: Offset) -> bool {
+        self.shard.end == Some(end)
     }
 
     fn toll(&self) -> Option<Toll<'_>> {

@@ -9,9 +9,10 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::batch::{ProducerStamp, ProducerWindow};
 use crate::model::{Lane, LaneId, Offset, ShardId, Timestamp};
-use crate::store::{self, Block};
+use crate::store::{self, Block, Journal};
 
 use super::append::Parked;
+use super::read::Reach;
 use super::route::Takes;
 use super::throughput::{Reads, Writes};
 
@@ -53,6 +54,8 @@ pub(super) struct LaneState {
     /// The next offset that is durable: readers see what is below.
     pub(super) tip: Offset,
     pub(super) horizon: Offset,
+    /// Where the oldest open transaction begins, as far as it is durable; `None` if none is open.
+    pub(super) unstable: Option<Offset>,
     /// Arrival of the first block at the horizon; `None` until somebody looked.
     pub(super) oldest: Option<Timestamp>,
     /// Arrival of the last batch numbered: arrivals never go back.
@@ -97,6 +100,7 @@ impl LaneCell {
             next,
             tip: next,
             horizon,
+            unstable: None,
             oldest: None,
             last_arrived: Timestamp::default(),
             producers: HashMap::new(),
@@ -119,12 +123,7 @@ impl LaneCell {
     }
 
     /// What the journal says of an append that was numbered in `generation`: called in the order of the log.
-    pub(super) fn settle(
-        self: &Arc<Self>,
-        generation: u64,
-        result: &Result<(), store::Error>,
-        durable_next: impl FnOnce() -> Offset,
-    ) {
+    pub(super) fn settle(self: &Arc<Self>, generation: u64, result: &Result<(), store::Error>, journal: &dyn Journal) {
         let mut state = self.state.lock();
         if state.generation != generation {
             return;
@@ -133,8 +132,11 @@ impl LaneCell {
             Ok(()) => {
                 let Some(UnderWay { block, followers }) = state.under_way.pop_front() else { return };
                 state.tip = block.batch.header().next_offset();
+                if block.batch.header().transactional {
+                    state.note_unstable(self.id, journal);
+                }
                 let origin = block.origin_in(self.id).lane;
-                if let Some(stamp) = block.batch.header().producer
+                if let Some(stamp) = block.batch.header().producer.filter(|_| !block.batch.header().control)
                     && let Some(busy) = state.producers.get_mut(&(origin, stamp.id))
                 {
                     busy.appends -= 1;
@@ -155,7 +157,7 @@ impl LaneCell {
             Err(_) => {
                 state.generation += 1;
                 state.producers.clear();
-                state.next = durable_next();
+                state.next = journal.extent(self.id).next;
                 let failed = std::mem::take(&mut state.under_way);
                 drop(state);
                 failed.into_iter().for_each(|append| answer(append.followers, result));
@@ -188,6 +190,26 @@ impl LaneState {
         self.last_arrived = block.arrived_at;
         self.under_way.push_back(UnderWay { block, followers: Vec::new() });
         self.generation
+    }
+
+    /// The offsets that can be read, if the first of them is `horizon`.
+    pub(super) fn reach(&self, horizon: Offset) -> Reach {
+        let tip = self.tip.max(horizon);
+        Reach { horizon, tip, stable: self.unstable.map_or(tip, |first| first.clamp(horizon, tip)) }
+    }
+
+    /// Looks up where the oldest open transaction of `lane` begins. What the journal says may be newer than the tip, never older.
+    pub(super) fn note_unstable(&mut self, lane: LaneId, journal: &dyn Journal) {
+        journal.look(lane, &mut |head| self.unstable = head.transactions().first_unstable());
+    }
+
+    /// Whether something that `producer` wrote in a transaction is under way.
+    pub(super) fn has_transactional(&self, producer: i64) -> bool {
+        let is_meant = |append: &UnderWay| {
+            let header = append.block.batch.header();
+            header.transactional && !header.control && header.producer.is_some_and(|stamp| stamp.id == producer)
+        };
+        self.under_way.iter().any(is_meant)
     }
 
     /// Waits with the append under way that has the stamp and was written to `origin`, `None` for the lane itself; `None` if
@@ -313,6 +335,7 @@ mod tests {
     use super::*;
     use crate::batch::{Builder, Draft};
     use crate::model::{Lane, StreamId};
+    use crate::store::MemoryStore;
 
     fn cell(tails: &Arc<Tails>) -> Arc<LaneCell> {
         let id = LaneId { stream: StreamId(uuid::Uuid::nil()), lane: Lane(0) };
@@ -323,7 +346,7 @@ mod tests {
         let batch = Builder::default().record(Draft { value: Some(&[0; 1_000]), ..Draft::default() }).build().unwrap();
         let next = cell.state.lock().next;
         let generation = cell.state.lock().start(Block { batch: batch.placed_at(next), arrived_at: Timestamp(0), origin: None });
-        cell.settle(generation, &Ok(()), || unreachable!());
+        cell.settle(generation, &Ok(()), &MemoryStore::default());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use shardgate::batch::{Header, Record};
-use shardgate::log::{Reader, Wait, Want};
+use shardgate::log::{Isolation, Reader, Wait, Want};
 use shardgate::model::{HashKey, Limits, Offset, SequenceNumber, Settings};
 use tokio::time::advance;
 
@@ -248,7 +248,12 @@ async fn what_opens_into_more_than_a_batch_is_several() {
     let (key, data) = ("k".repeat(256), [0; 40]);
     let sent = aggregate(&vec![(key.as_str(), None, &data[..]); 40_000]);
     assert_eq!(put(&gateway.kinesis(), 0, &sent).await.offset(), Some(Offset(0)));
-    let want = Want { lane: gateway.log.stream("orders").unwrap().lane(0), from: Offset(0), bytes_max: usize::MAX };
+    let want = Want {
+        lane: gateway.log.stream("orders").unwrap().lane(0),
+        from: Offset(0),
+        bytes_max: usize::MAX,
+        isolation: Isolation::Uncommitted,
+    };
     let reader = Reader::Patient("test");
     let page = gateway.log.read(&[want], Wait::No, usize::MAX, reader).await.remove(0).unwrap();
     let records: Vec<_> = page.batches.iter().map(|batch| Header::parse(batch).unwrap().records).collect();

@@ -1,7 +1,7 @@
 //! PutRecord and PutRecords.
 
 use serde_json::{Value, json};
-use shardgate::log::{Options, Reader, Wait, Want};
+use shardgate::log::{Isolation, Options, Reader, Wait, Want};
 use shardgate::model::{Limits, Offset, SequenceNumber, Settings};
 use tokio::time::advance;
 
@@ -124,7 +124,7 @@ async fn entries_are_answered_in_their_order_and_those_of_a_shard_are_one_batch(
     assert_eq!(answer["FailedRecordCount"], 0);
     let placed: Vec<_> = answer["Records"].as_array().unwrap().iter().map(place).collect();
     assert_eq!(placed, [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]);
-    let want = Want { lane: stream.lane(0), from: Offset(0), bytes_max: usize::MAX };
+    let want = Want { lane: stream.lane(0), from: Offset(0), bytes_max: usize::MAX, isolation: Isolation::Uncommitted };
     let page = gateway.log.read(&[want], Wait::No, usize::MAX, Reader::Patient("test")).await.remove(0).unwrap();
     assert_eq!(page.batches.len(), 1);
     for (shard, expected) in [("0", vec!["0", "2", "4"]), ("1", vec!["1", "3"])] {

@@ -14,6 +14,7 @@ mod retention;
 mod shard_reader;
 mod states;
 mod streams;
+mod transactions;
 
 use std::future::Future;
 use std::pin::pin;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use shardgate::batch::{Batch, Builder, Draft, ProducerStamp};
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
-use shardgate::log::{Appended, Error, Log, Options, Page, Patience, Reader, Stream, Wait, Want};
+use shardgate::log::{Appended, Error, Isolation, Log, Options, Page, Patience, Reader, Stream, Wait, Want};
 use shardgate::model::{LaneId, Limits, Offset, Settings, StreamName, Timestamp};
 use shardgate::store::{Faults, FaultyStore, Journal, Ledger, MemoryStore, SegmentStore};
 use tempfile::TempDir;
@@ -129,7 +130,7 @@ impl House {
     }
 
     pub(crate) async fn page_of(&self, lane: LaneId, from: i64, bytes_max: usize) -> Result<Page, Error> {
-        let want = Want { lane, from: Offset(from), bytes_max };
+        let want = Want { lane, from: Offset(from), bytes_max, isolation: Isolation::Uncommitted };
         still(self.log.read(&[want], Wait::No, usize::MAX, READER)).await.remove(0)
     }
 

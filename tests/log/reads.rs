@@ -19,7 +19,7 @@ cases! {
 }
 
 fn want(lane: LaneId, from: i64) -> Want {
-    Want { lane, from: Offset(from), bytes_max: usize::MAX }
+    Want { lane, from: Offset(from), bytes_max: usize::MAX, isolation: Isolation::Uncommitted }
 }
 
 async fn what_memory_does_not_hold_is_read_from_the_store(mut house: House) {

@@ -9,11 +9,14 @@
 //! The bytes of an answer are bounded by the memory that other answers leave, not by Kafka's `fetch.max.bytes`; the first batch
 //! is always given.
 //!
+//! A reader of committed records gets what lies before the first record of an open transaction, aborted records too, and the list of
+//! the aborted transactions that they belong to, from which clients work out what to leave out.
+//!
 //! A shard that is over its read throughput gives nothing until it may, which is waited for like records; nothing is an error. A
 //! `client.id` that is a fan-out consumer of the stream has throughput of its own.
 //!
 //! Left out on purpose: followers and their epochs (`replica_id`, `last_fetched_epoch`: the epoch is constant, so nothing
-//! diverges), reading from the nearest replica, aborted transactions (there are none yet, so everything is stable).
+//! diverges), reading from the nearest replica.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -21,13 +24,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse, ProducerId};
 
 use super::contract::{Api, Context, Reply, name};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
-use crate::log::{Error, Page, Reader, Stream, Wait, Want};
+use crate::log::{Aborted, Error, Isolation, Page, Reader, Stream, Wait, Want};
 use crate::metrics::{Got, Measure};
 use crate::model::Offset;
 
@@ -54,13 +57,15 @@ impl Api for Fetch {
         if cx.version >= SESSIONS && request.session_epoch > 0 {
             return Reply::Send(FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code()));
         }
+        let committed = request.isolation_level == READ_COMMITTED;
+        let isolation = if committed { Isolation::Committed } else { Isolation::Uncommitted };
         let mut wants = Vec::new();
         let mut refused = false;
         let topics: Vec<_> = request
             .topics
             .iter()
             .map(|topic| {
-                let asked = ask(cx, topic);
+                let asked = ask(cx, topic, isolation);
                 refused |= asked.iter().any(Result::is_err);
                 wants.extend(asked.iter().filter_map(|want| want.as_ref().ok()));
                 (topic, asked)
@@ -70,7 +75,6 @@ impl Api for Fetch {
         let pages = read(cx, &wants, size(request.max_bytes), patience).await;
         let gave = pages.iter().flatten().any(|page| !page.batches.is_empty());
         let mut pages = pages.into_iter();
-        let committed = request.isolation_level == READ_COMMITTED;
         let responses = topics.into_iter().map(|(topic, asked)| {
             let stream = named(cx, topic).stream(&cx.door.log).ok();
             let partitions = topic.partitions.iter().zip(asked).map(|(partition, asked)| {
@@ -98,12 +102,12 @@ impl Api for Fetch {
 }
 
 /// What is wanted of a topic, partition by partition.
-fn ask(cx: &Context, topic: &FetchTopic) -> Vec<Result<Want, ResponseError>> {
+fn ask(cx: &Context, topic: &FetchTopic, isolation: Isolation) -> Vec<Result<Want, ResponseError>> {
     let stream = named(cx, topic).stream(&cx.door.log);
     let want = |partition: &FetchPartition| {
         let lane = lane(stream.as_ref().map_err(|error| *error)?, partition.partition)?;
         check_epoch(partition.current_leader_epoch)?;
-        Ok(Want { lane, from: Offset(partition.fetch_offset), bytes_max: size(partition.partition_max_bytes) })
+        Ok(Want { lane, from: Offset(partition.fetch_offset), bytes_max: size(partition.partition_max_bytes), isolation })
     };
     topic.partitions.iter().map(want).collect()
 }
@@ -178,12 +182,16 @@ fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) ->
     match page {
         Ok(page) => data
             .with_high_watermark(page.tip.0)
-            .with_last_stable_offset(page.tip.0)
+            .with_last_stable_offset(page.stable.0)
             .with_log_start_offset(page.horizon.0)
-            .with_aborted_transactions(committed.then(Vec::new))
+            .with_aborted_transactions(committed.then(|| page.aborted.iter().map(aborted).collect()))
             .with_records(Some(joined(page.batches))),
         Err(error) => data.with_error_code(error.code()).with_high_watermark(-1).with_aborted_transactions(None),
     }
+}
+
+fn aborted(one: &Aborted) -> AbortedTransaction {
+    AbortedTransaction::default().with_producer_id(ProducerId(one.producer)).with_first_offset(one.first.0)
 }
 
 /// The batches in one piece; a single one is not copied.

@@ -3,7 +3,7 @@
 //! Served: 1 to 10. Version 4 brought leader epochs, 6 tagged fields, 7 the record with the latest timestamp (KIP-734), 8 the
 //! earliest local offset and 9 the latest tiered one (KIP-405), 10 a timeout for asking another tier.
 //!
-//! Differs from Kafka: an isolation level changes nothing, since without transactions everything is stable.
+//! For readers of committed records the latest offset is the last stable one, and nothing behind it is found by its time.
 //!
 //! Left out on purpose: tiered storage: everything is local, and no offset is tiered. Version 11 (KIP-1023), which asks for
 //! the first offset not yet tiered, is not in the codec.
@@ -19,7 +19,7 @@ use kafka_protocol::messages::{ApiKey, ListOffsetsRequest, ListOffsetsResponse};
 use super::contract::{Api, Context, Reply};
 use crate::kafka::code;
 use crate::kafka::partition::{LEADER_EPOCH, Topic, check_epoch, lane};
-use crate::log::{Error, Found, Position};
+use crate::log::{Error, Found, Isolation, Position};
 use crate::model::{LaneId, Offset, Timestamp};
 
 pub(crate) struct ListOffsets;
@@ -28,6 +28,7 @@ pub(crate) struct ListOffsets;
 const EPOCHS: i16 = 4;
 /// "No offset" and "no timestamp".
 const NONE: i64 = -1;
+const READ_COMMITTED: i8 = 1;
 
 impl Api for ListOffsets {
     type Request = ListOffsetsRequest;
@@ -38,13 +39,14 @@ impl Api for ListOffsets {
 
     async fn handle(cx: &Context, request: ListOffsetsRequest) -> Reply<ListOffsetsResponse> {
         let repeated = repeated(&request.topics);
+        let isolation = if request.isolation_level == READ_COMMITTED { Isolation::Committed } else { Isolation::Uncommitted };
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
                 let outcome = match repeated.contains(&(topic.name.as_str(), partition.partition_index)) {
                     true => Err(ResponseError::InvalidRequest),
-                    false => look_up(cx, topic, partition).await,
+                    false => look_up(cx, topic, partition, isolation).await,
                 };
                 partitions.push(answer(cx, partition.partition_index, outcome));
             }
@@ -92,24 +94,27 @@ async fn look_up(
     cx: &Context,
     topic: &ListOffsetsTopic,
     partition: &ListOffsetsPartition,
+    isolation: Isolation,
 ) -> Result<Option<Found>, ResponseError> {
     let asked = Asked::of(partition.timestamp, cx.version)?;
     let stream = Topic::Named(&topic.name).stream(&cx.door.log)?;
     let lane = lane(&stream, partition.partition_index)?;
     check_epoch(partition.current_leader_epoch)?;
-    find(cx, lane, asked).await.map_err(|error| code::of(&error))
+    find(cx, lane, asked, isolation).await.map_err(|error| code::of(&error))
 }
 
-async fn find(cx: &Context, lane: LaneId, asked: Asked) -> Result<Option<Found>, Error> {
+async fn find(cx: &Context, lane: LaneId, asked: Asked, isolation: Isolation) -> Result<Option<Found>, Error> {
     let log = &cx.door.log;
     let untimed = |offset: Offset| Some(Found { offset, created_at: None });
-    match asked {
-        Asked::Earliest => Ok(untimed(log.reach(lane).await?.horizon)),
-        Asked::Latest => Ok(untimed(log.reach(lane).await?.tip)),
-        Asked::LatestTiered => Ok(None),
-        Asked::LatestTimestamp => log.find(lane, Position::LatestTime).await,
-        Asked::From(timestamp) => log.find(lane, Position::AtTime(timestamp)).await,
-    }
+    let found = match asked {
+        Asked::Earliest => return Ok(untimed(log.reach(lane).await?.horizon)),
+        Asked::Latest => return Ok(untimed(log.reach(lane).await?.end(isolation))),
+        Asked::LatestTiered => return Ok(None),
+        Asked::LatestTimestamp => log.find(lane, Position::LatestTime).await?,
+        Asked::From(timestamp) => log.find(lane, Position::AtTime(timestamp)).await?,
+    };
+    let end = log.reach(lane).await?.end(isolation);
+    Ok(found.filter(|found| found.offset < end))
 }
 
 fn answer(cx: &Context, partition: i32, outcome: Result<Option<Found>, ResponseError>) -> ListOffsetsPartitionResponse {
