@@ -35,6 +35,10 @@ pub struct Config {
     pub insecure_listener: bool,
     /// Who may log in with a password at the Kafka listeners that ask for one.
     pub users: Vec<User>,
+    /// Whether Kafka clients may do only what access rules allow.
+    pub authorizer: bool,
+    /// Who may do everything, as `User:NAME`.
+    pub super_users: Vec<String>,
     /// How long such a login holds; `None`: as long as its connection.
     pub login_lifetime: Option<Duration>,
     /// Where AWS clients connect; port 0 is a free one.
@@ -91,6 +95,8 @@ impl Default for Config {
             kafka_listeners: Vec::new(),
             insecure_listener: false,
             users: Vec::new(),
+            authorizer: false,
+            super_users: Vec::new(),
             login_lifetime: None,
             kinesis_listener: Address::new("127.0.0.1", 4567),
             tls_self_signed: false,
@@ -404,6 +410,30 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
         show: |config| config.users.iter().map(|user| user.name.clone()).collect(),
+    },
+    Setting {
+        key: "authorizer",
+        env: "SHARDGATE_AUTHORIZER",
+        value_name: "BOOL",
+        help: "Let Kafka clients do only what access rules (ACLs) allow, and super users everything",
+        kind: Kind::Switch,
+        set: |config, text| switch(text).map(|on| config.authorizer = on),
+        show: |config| vec![config.authorizer.to_string()],
+    },
+    Setting {
+        key: "super-user",
+        env: "SHARDGATE_SUPER_USER",
+        value_name: "User:NAME",
+        help: "Who may do everything; may be repeated (a name with commas can only be given in the file)",
+        kind: Kind::List,
+        set: |config, text| match text.strip_prefix("User:") {
+            Some(name) if !name.is_empty() => {
+                config.super_users.push(text.to_owned());
+                Ok(())
+            }
+            _ => Err("User:NAME is accepted, such as User:admin".to_owned()),
+        },
+        show: |config| config.super_users.clone(),
     },
     Setting {
         key: "login-lifetime",

@@ -503,6 +503,9 @@ fn door_config(config: &Config, cluster_id: String, secret: [u8; 32]) -> kafka::
         offsets_retention: config.offsets_retention,
         security: kafka::Security {
             users: config.users.iter().cloned().map(|user| (user.name, user.password)).collect(),
+            authorizer: config.authorizer,
+            // The config has checked them.
+            super_users: config.super_users.iter().filter_map(|principal| principal.parse().ok()).collect(),
             login_lifetime: config.login_lifetime,
             secret,
         },

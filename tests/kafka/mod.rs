@@ -26,6 +26,7 @@
 //! | 19 | compacted topics | `create_topics`: kept for a year; `describe_configs`: says so and nothing more |
 //! | 20 | which node answers (KIP-1242) | `api_versions`: version 5 steps down; `describe_cluster`: the same in every answer |
 
+mod access;
 mod alter_configs;
 mod alter_user_scram_credentials;
 mod api_versions;

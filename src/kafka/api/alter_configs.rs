@@ -15,7 +15,7 @@ use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceRespon
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse, ApiKey};
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::Door;
+use crate::kafka::auth::Operation;
 use crate::kafka::translate::{self, BrokerChange, Refusal};
 
 /// AlterConfigs.
@@ -35,7 +35,7 @@ impl Api for AlterConfigs {
         for resource in &request.resources {
             let outcome = match repeated.contains(&(resource.resource_type, resource.resource_name.as_str())) {
                 true => Err(Refusal::request("the resource is named twice in the request")),
-                false => alter(&cx.door, resource, request.validate_only).await,
+                false => alter(cx, resource, request.validate_only).await,
             };
             responses.push(response(resource, outcome));
         }
@@ -43,11 +43,12 @@ impl Api for AlterConfigs {
     }
 }
 
-async fn alter(door: &Door, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+async fn alter(cx: &Context, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+    cx.check_configs(Operation::AlterConfigs, resource.resource_type, resource.resource_name.as_str())?;
     let configs = configs(resource)?;
     let named: Vec<_> = configs.iter().map(|(name, value)| (*name, BrokerChange::Set(Some(*value)))).collect();
     let change = |settings: &_| translate::replaced(settings, configs.iter().copied());
-    translate::alter(door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await
+    translate::alter(&cx.door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await
 }
 
 /// The configs of the request; INVALID_REQUEST if one has no value or is there twice.

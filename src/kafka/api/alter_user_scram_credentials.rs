@@ -17,7 +17,7 @@ use kafka_protocol::messages::{AlterUserScramCredentialsRequest, AlterUserScramC
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::auth::{ITERATIONS_MAX, ITERATIONS_MIN, Scram, ScramChange, ScramCredential, Users};
+use crate::kafka::auth::{ITERATIONS_MAX, ITERATIONS_MIN, Kind, Operation, Scram, ScramChange, ScramCredential, Users};
 use crate::kafka::translate::{Refusal, repeated};
 
 /// Bytes of a user's name.
@@ -55,6 +55,9 @@ impl Api for AlterUserScramCredentials {
                 Ok(change) => changes.push(change),
                 Err(refusal) => *verdict = Err(refusal),
             }
+        }
+        if !cx.allows_cluster(Operation::Alter) {
+            verdicts.values_mut().for_each(|verdict| *verdict = Err(Refusal::denied(Kind::Cluster)));
         }
         // A user is changed as asked or not at all.
         changes.retain(|change| verdicts.get(&change.name).is_some_and(Result::is_ok));

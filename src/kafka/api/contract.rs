@@ -8,19 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::kafka::auth::{Auth, Security, Session};
+use crate::kafka::auth::{Auth, CLUSTER, Kind, Operation, Security, Session};
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::listener::Shutdown;
 use crate::kafka::memory::{Hold, Pool};
+use crate::kafka::partition::Topic;
+use crate::kafka::translate::{Refusal, ResourceType};
 use crate::kafka::turn::Turn;
-use crate::log::Log;
+use crate::log::{Log, Stream};
 use crate::metrics::Meter;
 use crate::notebook::Notebook;
 
@@ -114,6 +117,52 @@ impl Context {
         let (share, hold) = self.door.answers.share(bytes.saturating_mul(ANSWER_COPIES));
         *self.answer_memory.lock() = hold;
         share / ANSWER_COPIES
+    }
+
+    /// Whether this client may do `operation` with the resource.
+    pub(crate) fn allows(&self, operation: Operation, kind: Kind, name: &str) -> bool {
+        let authorizer = &self.door.auth.authorizer;
+        !authorizer.is_on() || authorizer.allows(&self.session.principal(), self.peer.ip(), operation, kind, name)
+    }
+
+    /// Whether this client may do `operation` with the cluster.
+    pub(crate) fn allows_cluster(&self, operation: Operation) -> bool {
+        self.allows(operation, Kind::Cluster, CLUSTER)
+    }
+
+    /// Whether this client may do `operation` with some topic, whichever.
+    pub(crate) fn allows_any_topic(&self, operation: Operation) -> bool {
+        let authorizer = &self.door.auth.authorizer;
+        !authorizer.is_on() || authorizer.allows_any(&self.session.principal(), self.peer.ip(), operation, Kind::Topic)
+    }
+
+    /// What this client may do with the resource: a bit for the number of each operation.
+    pub(crate) fn operations(&self, kind: Kind, name: &str) -> i32 {
+        self.door.auth.authorizer.operations(&self.session.principal(), self.peer.ip(), kind, name)
+    }
+
+    /// The stream of a topic with which this client may do `operation`. Who may not learns nothing from a name; an id says
+    /// whether there is such a topic, and not which (Kafka, `KafkaApis`: ids are not secret).
+    pub(crate) fn topic(&self, topic: Topic<'_>, operation: Operation) -> Result<Arc<Stream>, ResponseError> {
+        match topic {
+            Topic::Named(name) if !self.allows(operation, Kind::Topic, name) => Err(Kind::Topic.denied()),
+            Topic::Named(_) => topic.stream(&self.door.log),
+            Topic::Identified(_) => {
+                let stream = topic.stream(&self.door.log)?;
+                let is_allowed = self.allows(operation, Kind::Topic, stream.name().as_str());
+                if is_allowed { Ok(stream) } else { Err(Kind::Topic.denied()) }
+            }
+        }
+    }
+
+    /// Whether this client may see (`DescribeConfigs`) or change (`AlterConfigs`) the configs of a resource.
+    pub(crate) fn check_configs(&self, operation: Operation, code: i8, name: &str) -> Result<(), Refusal> {
+        let (kind, name) = match ResourceType::of(code)? {
+            ResourceType::Topic => (Kind::Topic, name),
+            ResourceType::Group => (Kind::Group, name),
+            ResourceType::Broker | ResourceType::BrokerLogger | ResourceType::ClientMetrics => (Kind::Cluster, CLUSTER),
+        };
+        if self.allows(operation, kind, name) { Ok(()) } else { Err(Refusal::denied(kind)) }
     }
 
     /// Host and port at which this client reaches the broker: the advertised ones, or those its connection arrived at.

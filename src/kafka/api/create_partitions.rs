@@ -16,6 +16,7 @@ use kafka_protocol::messages::{ApiKey, CreatePartitionsRequest, CreatePartitions
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Door;
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::translate::{self, Refusal};
 
 /// CreatePartitions.
@@ -34,7 +35,10 @@ impl Api for CreatePartitions {
             repeated.iter().map(|name| result((*name).clone(), Err(Refusal::request("the topic is named twice in the request"))));
         let mut results: Vec<CreatePartitionsTopicResult> = twice.collect();
         for topic in request.topics.iter().filter(|topic| !repeated.contains(&topic.name)) {
-            let outcome = open(&cx.door, topic, request.validate_only).await;
+            let outcome = match cx.allows(Operation::Alter, Kind::Topic, &topic.name) {
+                true => open(&cx.door, topic, request.validate_only).await,
+                false => Err(Refusal::denied(Kind::Topic)),
+            };
             results.push(result(topic.name.clone(), outcome));
         }
         Reply::Send(CreatePartitionsResponse::default().with_results(results))

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Config;
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::translate::{self, Refusal, Shown};
 use crate::model::{Limits, Mode, Settings, StreamName, limits};
 
@@ -63,9 +64,18 @@ struct Plan {
 }
 
 async fn create(cx: &Context, topic: &CreatableTopic, validate_only: bool) -> Result<CreatableTopicResult, Refusal> {
-    let exists = cx.door.log.stream(topic.name.as_str()).is_some();
+    let name = topic.name.as_str();
+    if !cx.allows_cluster(Operation::Create) && !cx.allows(Operation::Create, Kind::Topic, name) {
+        return Err(Refusal::denied(Kind::Topic));
+    }
+    let exists = cx.door.log.stream(name).is_some();
     let plan = plan(topic, &cx.door.config, exists)?;
-    let result = created(&plan, &cx.door.config, cx.door.log.env().limits.get());
+    let mut result = created(&plan, &cx.door.config, cx.door.log.env().limits.get());
+    if !cx.allows(Operation::DescribeConfigs, Kind::Topic, name) {
+        // As Kafka hides them.
+        result = result.with_topic_config_error_code(Kind::Topic.denied().code()).with_configs(Some(Vec::new()));
+        result = result.with_num_partitions(-1).with_replication_factor(-1);
+    }
     if validate_only {
         cx.door.log.check_stream(plan.settings.mode, plan.lanes)?;
         return Ok(result);

@@ -6,6 +6,7 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{ApiKey, DeleteGroupsRequest, DeleteGroupsResponse};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 
 pub(crate) struct DeleteGroups;
@@ -20,8 +21,11 @@ impl Api for DeleteGroups {
     async fn handle(cx: &Context, request: DeleteGroupsRequest) -> Reply<DeleteGroupsResponse> {
         let mut results = Vec::new();
         for id in request.groups_names {
-            let result = cx.door.groups.delete(&id).await;
-            results.push(DeletableGroupResult::default().with_error_code(code::of_result(&result)).with_group_id(id));
+            let code = match cx.allows(Operation::Delete, Kind::Group, &id) {
+                true => code::of_result(&cx.door.groups.delete(&id).await),
+                false => Kind::Group.denied().code(),
+            };
+            results.push(DeletableGroupResult::default().with_error_code(code).with_group_id(id));
         }
         Reply::Send(DeleteGroupsResponse::default().with_results(results))
     }

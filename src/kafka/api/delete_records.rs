@@ -13,7 +13,8 @@ use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use kafka_protocol::messages::{ApiKey, DeleteRecordsRequest, DeleteRecordsResponse};
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::partition;
+use crate::kafka::auth::Operation;
+use crate::kafka::partition::Topic;
 
 /// What a low watermark is if there is none (Apache Kafka, `DeleteRecordsResponse.INVALID_LOW_WATERMARK`).
 const NO_LOW_WATERMARK: i64 = -1;
@@ -33,22 +34,23 @@ impl Api for DeleteRecords {
             client = %cx.client_id,
             "DeleteRecords refused with POLICY_VIOLATION: records cannot be deleted, they go when the topic's retention.ms ends"
         );
-        let lanes = |name: &str| partition::topic(&cx.door.log, name).map(|stream| stream.lanes());
         let topics = request.topics.into_iter().map(|topic| {
-            let lanes = lanes(topic.name.as_str());
+            let lanes = cx.topic(Topic::Named(&topic.name), Operation::Delete).map(|stream| stream.lanes());
             refused(topic, lanes)
         });
         Reply::Send(DeleteRecordsResponse::default().with_topics(topics.collect()))
     }
 }
 
-/// The answer for a topic of `lanes` lanes; `None` if there is no such topic.
-fn refused(topic: DeleteRecordsTopic, lanes: Option<u32>) -> DeleteRecordsTopicResult {
-    let is_known = |index: i32| u32::try_from(index).is_ok_and(|lane| lanes.is_some_and(|lanes| lane < lanes));
+/// The answer for a topic of `lanes` lanes, or with the error of one that is not there or not for this client.
+fn refused(topic: DeleteRecordsTopic, lanes: Result<u32, ResponseError>) -> DeleteRecordsTopicResult {
     let partitions = topic.partitions.iter().map(|partition| {
-        let error = match is_known(partition.partition_index) {
-            true => ResponseError::PolicyViolation,
-            false => ResponseError::UnknownTopicOrPartition,
+        let error = match &lanes {
+            Err(error) => *error,
+            Ok(lanes) if u32::try_from(partition.partition_index).is_ok_and(|lane| lane < *lanes) => {
+                ResponseError::PolicyViolation
+            }
+            Ok(_) => ResponseError::UnknownTopicOrPartition,
         };
         DeleteRecordsPartitionResult::default()
             .with_partition_index(partition.partition_index)
@@ -68,7 +70,8 @@ mod tests {
     fn no_record_is_deleted_and_unknown_partitions_are_said_to_be_unknown() {
         let partitions = [0, 1, 2, -1].map(|index| DeleteRecordsPartition::default().with_partition_index(index).with_offset(5));
         let topic = DeleteRecordsTopic::default().with_name(TopicName("orders".into())).with_partitions(partitions.to_vec());
-        for (lanes, codes) in [(Some(2), [44, 44, 3, 3]), (None, [3, 3, 3, 3])] {
+        let unknown = ResponseError::UnknownTopicOrPartition;
+        for (lanes, codes) in [(Ok(2), [44, 44, 3, 3]), (Err(unknown), [3, 3, 3, 3])] {
             let result = refused(topic.clone(), lanes);
             assert_eq!(result.name, topic.name);
             assert_eq!(result.partitions.iter().map(|partition| partition.error_code).collect::<Vec<_>>(), codes);

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Door;
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::partition;
 use crate::kafka::translate::{self, Refusal};
 use crate::log::Stream;
@@ -40,7 +41,7 @@ impl Api for DeleteTopics {
             .map(|(name, id)| refused((*name).clone(), *id, Refusal::request("the topic is named twice in the request")));
         let mut responses: Vec<DeletableTopicResult> = twice.collect();
         for topic in asked.iter().filter(|topic| !repeated.contains(&(&topic.name, topic.topic_id))) {
-            let deleted = delete(&cx.door, topic).await;
+            let deleted = delete(cx, topic).await;
             responses.push(deleted.unwrap_or_else(|refusal| refused(topic.name.clone(), topic.topic_id, refusal)));
         }
         Reply::Send(DeleteTopicsResponse::default().with_responses(responses))
@@ -53,11 +54,19 @@ fn asked(request: DeleteTopicsRequest) -> Vec<DeleteTopicState> {
     by_name.chain(request.topics).collect()
 }
 
-async fn delete(door: &Door, topic: &DeleteTopicState) -> Result<DeletableTopicResult, Refusal> {
+async fn delete(cx: &Context, topic: &DeleteTopicState) -> Result<DeletableTopicResult, Refusal> {
+    let (door, may) = (&cx.door, |operation, name: &str| match cx.allows(operation, Kind::Topic, name) {
+        true => Ok(()),
+        false => Err(Refusal::denied(Kind::Topic)),
+    });
     let stream = match named(topic)? {
-        Named::Name(name) => translate::topic(door, name)?,
+        Named::Name(name) => {
+            may(Operation::Describe, name)?;
+            translate::topic(door, name)?
+        }
         Named::Id(id) => by_id(door, id)?,
     };
+    may(Operation::Delete, stream.name().as_str())?;
     door.log.delete_stream(stream.id()).await?;
     door.groups.topic_deleted(stream.name().as_str()).await;
     Ok(DeletableTopicResult::default()

@@ -1,7 +1,7 @@
 //! **DescribeCluster** (60): the one broker, which is also the controller (KIP-700).
 //!
-//! How we differ from Kafka: nothing a client can see. There is no authorizer, so whoever asks for authorized operations is told
-//! all of them, as Kafka does without one.
+//! How we differ from Kafka: nothing a client can see. Without an authorizer, whoever asks for authorized operations is told all
+//! of them, as Kafka does.
 //!
 //! Versions: 1 tells brokers from controllers (KIP-919) · 2 shows fenced brokers, of which there are none.
 
@@ -13,16 +13,13 @@ use kafka_protocol::messages::{ApiKey, BrokerId, DescribeClusterRequest, Describ
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Config;
+use crate::kafka::auth::{CLUSTER, Kind};
 use crate::kafka::translate::Refusal;
 
 /// An endpoint type of KIP-919.
 const BROKERS: i8 = 1;
 /// The other one.
 const CONTROLLERS: i8 = 2;
-
-/// What can be done with a cluster, as bits by the numbers of `AclOperation`: create 5, alter 7, describe 8, cluster action 9,
-/// describe configs 10, alter configs 11, idempotent write 12 (Apache Kafka, `AclEntry.supportedOperations`, 4.4).
-const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
 /// DescribeCluster.
 pub(crate) struct DescribeCluster;
@@ -36,7 +33,11 @@ impl Api for DescribeCluster {
 
     async fn handle(cx: &Context, request: DescribeClusterRequest) -> Reply<DescribeClusterResponse> {
         Reply::Send(match check(&request, cx.version) {
-            Ok(()) => describe(&cx.door.config, cx.endpoint(), request.include_cluster_authorized_operations),
+            Ok(()) => {
+                let is_asked = request.include_cluster_authorized_operations;
+                let operations = is_asked.then(|| cx.operations(Kind::Cluster, CLUSTER));
+                describe(&cx.door.config, cx.endpoint(), operations)
+            }
             Err(refusal) => refused(refusal),
         })
     }
@@ -58,7 +59,7 @@ fn check(request: &DescribeClusterRequest, version: i16) -> Result<(), Refusal> 
     }
 }
 
-fn describe(config: &Config, (host, port): (String, u16), with_operations: bool) -> DescribeClusterResponse {
+fn describe(config: &Config, (host, port): (String, u16), operations: Option<i32>) -> DescribeClusterResponse {
     let broker = DescribeClusterBroker::default()
         .with_broker_id(BrokerId(config.node_id))
         .with_host(host.into())
@@ -70,7 +71,7 @@ fn describe(config: &Config, (host, port): (String, u16), with_operations: bool)
         .with_cluster_id(config.cluster_id.clone().into())
         .with_controller_id(BrokerId(config.node_id))
         .with_brokers(vec![broker])
-        .with_cluster_authorized_operations(if with_operations { CLUSTER_OPERATIONS } else { i32::MIN })
+        .with_cluster_authorized_operations(operations.unwrap_or(i32::MIN))
 }
 
 fn refused(refusal: Refusal) -> DescribeClusterResponse {
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn the_cluster_is_one_broker() {
         for version in DescribeCluster::VERSIONS {
-            let response = describe(&config(), ("localhost".to_owned(), 9092), true);
+            let response = describe(&config(), ("localhost".to_owned(), 9092), Some(8096));
             let mut bytes = BytesMut::new();
             response.encode(&mut bytes, version).unwrap();
             let read = DescribeClusterResponse::decode(&mut bytes.freeze(), version).unwrap();
@@ -102,7 +103,7 @@ mod tests {
             assert_eq!((&*read.brokers[0].host, read.brokers[0].port), ("localhost", 9092));
             assert_eq!((read.brokers[0].broker_id, read.brokers[0].rack.clone()), (BrokerId(7), None));
         }
-        let response = describe(&config(), ("localhost".to_owned(), 9092), false);
+        let response = describe(&config(), ("localhost".to_owned(), 9092), None);
         assert_eq!(response.cluster_authorized_operations, i32::MIN);
     }
 

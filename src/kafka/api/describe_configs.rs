@@ -16,6 +16,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::{ApiKey, DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::Operation;
 use crate::kafka::translate::{self, Refusal, ResourceType, Shown, Synonym};
 use crate::model::StreamName;
 
@@ -61,6 +62,7 @@ struct Detail {
 
 fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Shown>, Refusal> {
     let (config, name) = (&cx.door.config, resource.resource_name.as_str());
+    cx.check_configs(Operation::DescribeConfigs, resource.resource_type, name)?;
     match ResourceType::of(resource.resource_type)? {
         ResourceType::Topic => {
             StreamName::new(name)?;

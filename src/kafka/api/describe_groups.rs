@@ -2,7 +2,6 @@
 //!
 //! As Kafka does it: metadata and assignments are shown of stable groups only. v3 brought the allowed operations, v4 instance
 //! ids, v6 the error for a group that does not exist (KIP-1043), which before is shown as Dead without one.
-//! There are no access rules yet, so every operation is allowed to everybody.
 
 use std::collections::HashSet;
 
@@ -11,11 +10,9 @@ use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResp
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::{Described, Refusal, State};
-
-/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, each the bit of its number (`AclOperation`, Kafka 4.4).
-const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(crate) struct DescribeGroups;
 
@@ -31,13 +28,17 @@ impl Api for DescribeGroups {
         let (mut groups, mut answered) = (Vec::new(), HashSet::new());
         // A group may be large and its name short, so each is answered once.
         for id in request.groups.into_iter().filter(|id| answered.insert(id.clone())) {
+            if !cx.allows(Operation::Describe, Kind::Group, &id) {
+                groups.push(DescribedGroup::default().with_error_code(Kind::Group.denied().code()).with_group_id(id));
+                continue;
+            }
             let mut group = match cx.door.groups.describe(&id).await {
                 Ok(Some(described)) => shown(described),
                 Ok(None) => missing(cx, &id),
                 Err(refusal) => DescribedGroup::default().with_error_code(code::of_group(refusal).code()),
             };
             if request.include_authorized_operations && group.error_code == 0 {
-                group.authorized_operations = ALL_OPERATIONS;
+                group.authorized_operations = cx.operations(Kind::Group, &id);
             }
             groups.push(group.with_group_id(id));
         }

@@ -18,6 +18,7 @@ use kafka_protocol::messages::describe_log_dirs_response::{
 use kafka_protocol::messages::{ApiKey, DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::partition;
 use crate::log::{Error, Log, Stream};
@@ -37,6 +38,10 @@ impl Api for DescribeLogDirs {
     const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
+        if !cx.allows_cluster(Operation::Describe) {
+            // Before version 3 only each directory can say so, and there is none to name.
+            return Reply::Send(DescribeLogDirsResponse::default().with_error_code(Kind::Cluster.denied().code()));
+        }
         let log = &cx.door.log;
         let wanted: Vec<(Arc<Stream>, Vec<u32>)> = match &request.topics {
             None => partition::topics(log).into_iter().map(all_lanes).collect(),

@@ -12,8 +12,8 @@ use kafka_protocol::messages::{ApiKey, DescribeUserScramCredentialsRequest, Desc
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::auth::Scram;
-use crate::kafka::translate::repeated;
+use crate::kafka::auth::{Kind, Operation, Scram};
+use crate::kafka::translate::{Refusal, repeated};
 
 /// DescribeUserScramCredentials.
 pub(crate) struct DescribeUserScramCredentials;
@@ -27,6 +27,11 @@ impl Api for DescribeUserScramCredentials {
     const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: DescribeUserScramCredentialsRequest) -> Reply<DescribeUserScramCredentialsResponse> {
+        if !cx.allows_cluster(Operation::Describe) {
+            let refusal = Refusal::denied(Kind::Cluster);
+            let answer = DescribeUserScramCredentialsResponse::default().with_error_code(refusal.error.code());
+            return Reply::Send(answer.with_error_message(Some(StrBytes::from_string(refusal.words))));
+        }
         let made = cx.door.auth.users.made();
         let results = match request.users.filter(|users| !users.is_empty()) {
             None => made.iter().map(|(name, kinds)| shown(StrBytes::from_string(name.clone()), kinds)).collect(),

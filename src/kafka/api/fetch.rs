@@ -28,6 +28,7 @@ use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopi
 use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse, ProducerId};
 
 use super::contract::{Api, Context, Reply, name};
+use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
 use crate::log::{Aborted, Error, Isolation, Page, Reader, Stream, Wait, Want};
@@ -103,7 +104,7 @@ impl Api for Fetch {
 
 /// What is wanted of a topic, partition by partition.
 fn ask(cx: &Context, topic: &FetchTopic, isolation: Isolation) -> Vec<Result<Want, ResponseError>> {
-    let stream = named(cx, topic).stream(&cx.door.log);
+    let stream = cx.topic(named(cx, topic), Operation::Read);
     let want = |partition: &FetchPartition| {
         let lane = lane(stream.as_ref().map_err(|error| *error)?, partition.partition)?;
         check_epoch(partition.current_leader_epoch)?;

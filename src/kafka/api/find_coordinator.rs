@@ -16,6 +16,7 @@ use kafka_protocol::messages::{ApiKey, BrokerId, FindCoordinatorRequest, FindCoo
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 
 pub(crate) struct FindCoordinator;
 
@@ -33,12 +34,13 @@ impl Api for FindCoordinator {
     const VERSIONS: RangeInclusive<i16> = 0..=6;
 
     async fn handle(cx: &Context, request: FindCoordinatorRequest) -> Reply<FindCoordinatorResponse> {
-        let coordinator = coordinator(cx, request.key_type);
         if cx.version >= BATCHED {
-            let coordinators = request.coordinator_keys.into_iter().map(|key| coordinator.clone().with_key(key)).collect();
+            let found = |key: StrBytes| coordinator(cx, request.key_type, &key).with_key(key);
+            let coordinators = request.coordinator_keys.into_iter().map(found).collect();
             return Reply::Send(FindCoordinatorResponse::default().with_error_message(None).with_coordinators(coordinators));
         }
-        let Coordinator { error_code, error_message, node_id, host, port, .. } = coordinator;
+        let found = coordinator(cx, request.key_type, &request.key);
+        let Coordinator { error_code, error_message, node_id, host, port, .. } = found;
         Reply::Send(
             FindCoordinatorResponse::default()
                 .with_error_code(error_code)
@@ -50,8 +52,8 @@ impl Api for FindCoordinator {
     }
 }
 
-/// The coordinator of every key of this type.
-fn coordinator(cx: &Context, key_type: i8) -> Coordinator {
+/// The coordinator of a key of this type.
+fn coordinator(cx: &Context, key_type: i8, key: &str) -> Coordinator {
     let refuse = |error: ResponseError, words: &'static str| {
         Coordinator::default()
             .with_error_code(error.code())
@@ -60,6 +62,9 @@ fn coordinator(cx: &Context, key_type: i8) -> Coordinator {
             .with_port(-1)
     };
     match key_type {
+        GROUP if !cx.allows(Operation::Describe, Kind::Group, key) => {
+            refuse(Kind::Group.denied(), "the access rules do not allow it")
+        }
         GROUP => {
             let (host, port) = cx.endpoint();
             Coordinator::default()

@@ -5,6 +5,7 @@
 use kafka_protocol::messages::{ApiKey, HeartbeatRequest, HeartbeatResponse};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::Membership;
 
@@ -18,6 +19,9 @@ impl Api for Heartbeat {
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=4;
 
     async fn handle(cx: &Context, request: HeartbeatRequest) -> Reply<HeartbeatResponse> {
+        if !cx.allows(Operation::Read, Kind::Group, &request.group_id) {
+            return Reply::Send(HeartbeatResponse::default().with_error_code(Kind::Group.denied().code()));
+        }
         let who = Membership {
             member: request.member_id.to_string(),
             instance: request.group_instance_id.map(|id| id.to_string()),

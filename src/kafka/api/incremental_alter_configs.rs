@@ -14,7 +14,7 @@ use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsRe
 use kafka_protocol::messages::{ApiKey, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::Door;
+use crate::kafka::auth::Operation;
 use crate::kafka::translate::{self, BrokerChange, Change, Refusal, quoted};
 
 /// IncrementalAlterConfigs.
@@ -34,7 +34,7 @@ impl Api for IncrementalAlterConfigs {
         for resource in &request.resources {
             let outcome = match repeated.contains(&(resource.resource_type, resource.resource_name.as_str())) {
                 true => Err(Refusal::request("the resource is named twice in the request")),
-                false => alter(&cx.door, resource, request.validate_only).await,
+                false => alter(cx, resource, request.validate_only).await,
             };
             responses.push(response(resource, outcome));
         }
@@ -42,11 +42,12 @@ impl Api for IncrementalAlterConfigs {
     }
 }
 
-async fn alter(door: &Door, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+async fn alter(cx: &Context, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+    cx.check_configs(Operation::AlterConfigs, resource.resource_type, resource.resource_name.as_str())?;
     let changes = changes(resource)?;
     let named: Vec<_> = changes.iter().map(of_broker).collect();
     let change = |settings: &_| translate::changed(settings, &changes);
-    translate::alter(door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await
+    translate::alter(&cx.door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await
 }
 
 /// What a change is if the resource is a broker.

@@ -15,6 +15,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 
 pub(crate) struct InitProducerId;
@@ -38,6 +39,10 @@ impl Api for InitProducerId {
 async fn new_id(cx: &Context, request: &InitProducerIdRequest) -> Result<ProducerId, ResponseError> {
     if request.transactional_id.is_some() {
         return Err(ResponseError::TransactionalIdAuthorizationFailed);
+    }
+    // As in Kafka: who may write to some topic may also do it without repeats.
+    if !cx.allows_any_topic(Operation::Write) && !cx.allows_cluster(Operation::IdempotentWrite) {
+        return Err(Kind::Cluster.denied());
     }
     // An id without an epoch, or the other way round.
     if (*request.producer_id == -1) != (request.producer_epoch == -1) {

@@ -8,12 +8,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{ApiKey, JoinGroupRequest, JoinGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::{Join, JoinRefused, Joined, Protocol};
 
@@ -31,10 +33,14 @@ impl Api for JoinGroup {
 
     async fn handle(cx: &Context, request: JoinGroupRequest) -> Reply<JoinGroupResponse> {
         let group = request.group_id.to_string();
+        if !cx.allows(Operation::Read, Kind::Group, &group) {
+            let refused = refusal(cx, Kind::Group.denied(), request.member_id);
+            return Reply::Send(refused);
+        }
         tracing::debug!(group, member = &*request.member_id, reason = request.reason.as_deref(), "JoinGroup");
         Reply::Send(match cx.door.groups.join(&group, join(cx, request)).await {
             Ok(joined) => accepted(joined),
-            Err(refused) => refusal(cx, refused),
+            Err(JoinRefused { refusal: why, member }) => refusal(cx, code::of_group(why), StrBytes::from_string(member)),
         })
     }
 }
@@ -82,11 +88,11 @@ fn accepted(joined: Joined) -> JoinGroupResponse {
         .with_members(members.collect())
 }
 
-fn refusal(cx: &Context, refused: JoinRefused) -> JoinGroupResponse {
+fn refusal(cx: &Context, error: ResponseError, member: StrBytes) -> JoinGroupResponse {
     JoinGroupResponse::default()
-        .with_error_code(code::of_group(refused.refusal).code())
+        .with_error_code(error.code())
         .with_generation_id(-1)
         // No protocol is null from v7 on, and empty before, when null could not be said.
         .with_protocol_name((cx.version < 7).then(StrBytes::new))
-        .with_member_id(StrBytes::from_string(refused.member))
+        .with_member_id(member)
 }

@@ -9,6 +9,7 @@ use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{ApiKey, LeaveGroupRequest, LeaveGroupResponse};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::{Leaver, Refusal};
 
@@ -22,6 +23,9 @@ impl Api for LeaveGroup {
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: LeaveGroupRequest) -> Reply<LeaveGroupResponse> {
+        if !cx.allows(Operation::Read, Kind::Group, &request.group_id) {
+            return Reply::Send(LeaveGroupResponse::default().with_error_code(Kind::Group.denied().code()));
+        }
         let LeaveGroupRequest { group_id, member_id, members, .. } = request;
         let members = if cx.version < 3 { vec![MemberIdentity::default().with_member_id(member_id)] } else { members };
         for member in &members {

@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ApiKey, GroupId, ListGroupsRequest, ListGroupsRes
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::Listed;
 
@@ -32,7 +33,9 @@ impl Api for ListGroups {
             }
         };
         let wanted = |group: &Listed| passes(&request.states_filter, group.state.name()) && passes(&request.types_filter, TYPE);
-        let groups = listed.into_iter().filter(wanted).map(line).collect();
+        let sees_all = cx.allows_cluster(Operation::Describe);
+        let seen = |group: &Listed| sees_all || cx.allows(Operation::Describe, Kind::Group, &group.group);
+        let groups = listed.into_iter().filter(wanted).filter(seen).map(line).collect();
         Reply::Send(ListGroupsResponse::default().with_groups(groups))
     }
 }

@@ -17,6 +17,7 @@ use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionRespon
 use kafka_protocol::messages::{ApiKey, ListOffsetsRequest, ListOffsetsResponse};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::partition::{LEADER_EPOCH, Topic, check_epoch, lane};
 use crate::log::{Error, Found, Isolation, Position};
@@ -97,7 +98,7 @@ async fn look_up(
     isolation: Isolation,
 ) -> Result<Option<Found>, ResponseError> {
     let asked = Asked::of(partition.timestamp, cx.version)?;
-    let stream = Topic::Named(&topic.name).stream(&cx.door.log)?;
+    let stream = cx.topic(Topic::Named(&topic.name), Operation::Describe)?;
     let lane = lane(&stream, partition.partition_index)?;
     check_epoch(partition.current_leader_epoch)?;
     find(cx, lane, asked, isolation).await.map_err(|error| code::of(&error))

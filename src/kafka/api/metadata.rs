@@ -23,6 +23,7 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{CLUSTER, Kind, Operation};
 use crate::kafka::partition::{LEADER_EPOCH, Topic, topic, topics};
 use crate::kafka::translate::create_default;
 use crate::log::Stream;
@@ -40,11 +41,6 @@ const CLUSTER_OPERATIONS: RangeInclusive<i16> = 8..=10;
 const NAMELESS: i16 = 12;
 /// Topics that one request creates by asking; whoever asks again gets the next ones. *Ours*: each waits for the disk.
 const CREATED_MAX: usize = 100;
-/// What may be done to a topic where nothing is forbidden: a bit for each of READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE,
-/// DESCRIBE_CONFIGS and ALTER_CONFIGS (Kafka, `AclEntry.supportedOperations` and `AclOperation`).
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
-/// And to the cluster: CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS and IDEMPOTENT_WRITE.
-const CLUSTER_OPERATIONS_ALLOWED: i32 = 0b1_1111_1010_0000;
 
 impl Api for Metadata {
     type Request = MetadataRequest;
@@ -54,10 +50,13 @@ impl Api for Metadata {
     const VERSIONS: RangeInclusive<i16> = 0..=13;
 
     async fn handle(cx: &Context, request: MetadataRequest) -> Reply<MetadataResponse> {
-        let operations = request.include_topic_authorized_operations.then_some(TOPIC_OPERATIONS);
+        let operations = request.include_topic_authorized_operations;
         let asked = request.topics.filter(|topics| cx.version >= ABSENT_IS_ALL || !topics.is_empty());
         let topics = match asked {
-            None => topics(&cx.door.log).iter().map(|stream| describe(cx, stream, operations)).collect(),
+            None => {
+                let seen = |stream: &&Arc<Stream>| cx.allows(Operation::Describe, Kind::Topic, stream.name().as_str());
+                topics(&cx.door.log).iter().filter(seen).map(|stream| describe(cx, stream, operations)).collect()
+            }
             Some(asked) => {
                 let create =
                     cx.door.config.auto_create_topics && (cx.version < CREATION_CHOICE || request.allow_auto_topic_creation);
@@ -77,7 +76,7 @@ impl Api for Metadata {
             .with_topics(topics);
         let cluster_operations = request.include_cluster_authorized_operations && CLUSTER_OPERATIONS.contains(&cx.version);
         Reply::Send(if cluster_operations {
-            response.with_cluster_authorized_operations(CLUSTER_OPERATIONS_ALLOWED)
+            response.with_cluster_authorized_operations(cx.operations(Kind::Cluster, CLUSTER))
         } else {
             response
         })
@@ -85,12 +84,7 @@ impl Api for Metadata {
 }
 
 /// The topics asked for, each once: a repeat would cost a client a few bytes and us all the topic's partitions.
-async fn some(
-    cx: &Context,
-    asked: Vec<MetadataRequestTopic>,
-    create: bool,
-    operations: Option<i32>,
-) -> Vec<MetadataResponseTopic> {
+async fn some(cx: &Context, asked: Vec<MetadataRequestTopic>, create: bool, operations: bool) -> Vec<MetadataResponseTopic> {
     let (mut seen, mut topics) = (HashSet::new(), Vec::new());
     let mut left = CREATED_MAX;
     for asked in asked {
@@ -99,13 +93,14 @@ async fn some(
             continue;
         }
         let found = match named {
+            Some(name) if !cx.allows(Operation::Describe, Kind::Topic, name.as_str()) => Err(Kind::Topic.denied()),
             Some(name) => {
                 let is_missing = topic(&cx.door.log, name.as_str()).is_none();
                 let found = by_name(cx, &name, create && left > 0).await;
                 left -= usize::from(create && left > 0 && is_missing);
                 found
             }
-            None => Topic::Identified(asked.topic_id).stream(&cx.door.log),
+            None => cx.topic(Topic::Identified(asked.topic_id), Operation::Describe),
         };
         topics.push(match found {
             Ok(stream) => describe(cx, &stream, operations),
@@ -118,13 +113,18 @@ async fn some(
 async fn by_name(cx: &Context, name: &TopicName, create: bool) -> Result<Arc<Stream>, ResponseError> {
     let valid = StreamName::new(name).map_err(|_| ResponseError::InvalidTopicException)?;
     match Topic::Named(name).stream(&cx.door.log) {
+        Err(ResponseError::UnknownTopicOrPartition)
+            if create && !cx.allows_cluster(Operation::Create) && !cx.allows(Operation::Create, Kind::Topic, name) =>
+        {
+            return Err(Kind::Topic.denied());
+        }
         Err(ResponseError::UnknownTopicOrPartition) if create => {}
         found => return found,
     }
     create_default(&cx.door, valid.as_str()).await
 }
 
-fn describe(cx: &Context, stream: &Stream, operations: Option<i32>) -> MetadataResponseTopic {
+fn describe(cx: &Context, stream: &Stream, operations: bool) -> MetadataResponseTopic {
     let nodes = vec![BrokerId(cx.door.config.node_id)];
     let partition = |index: u32| {
         MetadataResponsePartition::default()
@@ -139,8 +139,8 @@ fn describe(cx: &Context, stream: &Stream, operations: Option<i32>) -> MetadataR
         .with_topic_id(stream.id().0)
         .with_partitions((0..stream.lanes()).map(partition).collect());
     match operations {
-        Some(operations) => topic.with_topic_authorized_operations(operations),
-        None => topic,
+        true => topic.with_topic_authorized_operations(cx.operations(Kind::Topic, stream.name().as_str())),
+        false => topic,
     }
 }
 

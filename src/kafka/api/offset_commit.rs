@@ -13,9 +13,10 @@ use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponseParti
 use kafka_protocol::messages::{ApiKey, OffsetCommitRequest, OffsetCommitResponse, TopicName};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::{Commit, Membership, NewOffset, Refusal};
-use crate::kafka::partition;
+use crate::kafka::partition::Topic;
 
 pub(crate) struct OffsetCommit;
 
@@ -28,9 +29,11 @@ impl Api for OffsetCommit {
 
     async fn handle(cx: &Context, request: OffsetCommitRequest) -> Reply<OffsetCommitResponse> {
         let (mut offsets, mut topics) = (Vec::new(), Vec::new());
+        let is_allowed = cx.allows(Operation::Read, Kind::Group, &request.group_id);
         for OffsetCommitRequestTopic { name, partitions, .. } in request.topics {
-            let lanes = partition::topic(&cx.door.log, &name).map_or(0, |stream| stream.lanes());
-            let answers = partitions.iter().map(|partition| answer(partition, lanes)).collect::<Vec<_>>();
+            let lanes = if is_allowed { cx.topic(Topic::Named(&name), Operation::Read) } else { Err(Kind::Group.denied()) };
+            let lanes = lanes.map(|stream| stream.lanes());
+            let answers = partitions.iter().map(|partition| answer(partition, &lanes)).collect::<Vec<_>>();
             let known = partitions.into_iter().zip(&answers).filter(|(_, answer)| answer.error_code == 0);
             offsets.extend(known.map(|(partition, _)| new_offset(&name, partition)));
             topics.push(OffsetCommitResponseTopic::default().with_name(name).with_partitions(answers));
@@ -56,11 +59,14 @@ impl Api for OffsetCommit {
     }
 }
 
-/// The answer for a partition, before the group is asked: whether the topic has it.
-fn answer(partition: &OffsetCommitRequestPartition, lanes: u32) -> OffsetCommitResponsePartition {
+/// The answer for a partition, before the group is asked: whether the topic has it, and the client may use it.
+fn answer(partition: &OffsetCommitRequestPartition, lanes: &Result<u32, ResponseError>) -> OffsetCommitResponsePartition {
     let index = partition.partition_index;
-    let exists = u32::try_from(index).is_ok_and(|index| index < lanes);
-    let code = if exists { 0 } else { ResponseError::UnknownTopicOrPartition.code() };
+    let code = match lanes {
+        Ok(lanes) if u32::try_from(index).is_ok_and(|index| index < *lanes) => 0,
+        Ok(_) => ResponseError::UnknownTopicOrPartition.code(),
+        Err(error) => error.code(),
+    };
     OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
 }
 

@@ -18,8 +18,9 @@ use kafka_protocol::messages::{ApiKey, OffsetFetchRequest, OffsetFetchResponse, 
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
-use crate::kafka::group::{Committed, Partitions, Refusal, TopicOffsets};
+use crate::kafka::group::{Committed, Partitions, TopicOffsets};
 
 pub(crate) struct OffsetFetch;
 
@@ -60,17 +61,34 @@ async fn of_group(cx: &Context, request: OffsetFetchRequestGroup) -> OffsetFetch
     let partitions = |topic: OffsetFetchRequestTopics| (topic.name.to_string(), topic.partition_indexes);
     let wanted = request.topics.map(|topics| once(topics.into_iter().map(partitions)));
     let answer = OffsetFetchResponseGroup::default();
+    if !cx.allows(Operation::Describe, Kind::Group, &request.group_id) {
+        return answer.with_error_code(Kind::Group.denied().code()).with_group_id(request.group_id);
+    }
+    let is_all = wanted.is_none();
     let answer = match cx.door.groups.fetch(&request.group_id, wanted).await {
         Err(refusal) => answer.with_error_code(code::of_group(refusal).code()),
-        Ok(offsets) => answer.with_topics(offsets.into_iter().map(topic_of_group).collect()),
+        Ok(offsets) => answer.with_topics(shown(cx, is_all, offsets, topic_of_group)),
     };
     answer.with_group_id(request.group_id)
 }
 
-fn topic_of_group((name, partitions): TopicOffsets) -> OffsetFetchResponseTopics {
+/// What a client may see of the offsets: of all topics those it may describe, of those it names the others with an error.
+fn shown<T>(cx: &Context, is_all: bool, offsets: Vec<TopicOffsets>, show: fn(TopicOffsets, i16) -> T) -> Vec<T> {
+    let topics = offsets.into_iter().filter_map(|(name, partitions)| {
+        if cx.allows(Operation::Describe, Kind::Topic, &name) {
+            return Some(show((name, partitions), 0));
+        }
+        let hidden = partitions.into_iter().map(|(index, _)| (index, None)).collect();
+        (!is_all).then(|| show((name, hidden), Kind::Topic.denied().code()))
+    });
+    topics.collect()
+}
+
+fn topic_of_group((name, partitions): TopicOffsets, error: i16) -> OffsetFetchResponseTopics {
     let partition = |(index, committed)| {
         let shown = Shown::from(committed);
         OffsetFetchResponsePartitions::default()
+            .with_error_code(error)
             .with_partition_index(index)
             .with_committed_offset(shown.offset)
             .with_committed_leader_epoch(shown.leader_epoch)
@@ -86,19 +104,24 @@ async fn one_group(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchResp
     let partitions = |topic: OffsetFetchRequestTopic| (topic.name.to_string(), topic.partition_indexes);
     let wanted = request.topics.map(|topics| once(topics.into_iter().map(partitions)));
     let answer = OffsetFetchResponse::default();
-    match cx.door.groups.fetch(&request.group_id, wanted.clone()).await {
-        Ok(offsets) => answer.with_topics(offsets.into_iter().map(|topic| topic_of_one(topic, None)).collect()),
+    let is_allowed = cx.allows(Operation::Describe, Kind::Group, &request.group_id);
+    let fetched = match is_allowed {
+        true => cx.door.groups.fetch(&request.group_id, wanted.clone()).await.map_err(code::of_group),
+        false => Err(Kind::Group.denied()),
+    };
+    match fetched {
+        Ok(offsets) => answer.with_topics(shown(cx, wanted.is_none(), offsets, topic_of_one)),
         // v1 has no error for the whole, so each partition says it.
-        Err(refusal) if cx.version < 2 => {
+        Err(error) if cx.version < 2 => {
             let nothing = |partitions: Vec<i32>| partitions.into_iter().map(|partition| (partition, None)).collect();
             let topics = wanted.into_iter().flatten().map(|(name, partitions)| (name, nothing(partitions)));
-            answer.with_topics(topics.map(|topic| topic_of_one(topic, Some(refusal))).collect())
+            answer.with_topics(topics.map(|topic| topic_of_one(topic, error.code())).collect())
         }
-        Err(refusal) => answer.with_error_code(code::of_group(refusal).code()),
+        Err(error) => answer.with_error_code(error.code()),
     }
 }
 
-fn topic_of_one((name, partitions): TopicOffsets, refusal: Option<Refusal>) -> OffsetFetchResponseTopic {
+fn topic_of_one((name, partitions): TopicOffsets, error: i16) -> OffsetFetchResponseTopic {
     let partition = |(index, committed)| {
         let shown = Shown::from(committed);
         OffsetFetchResponsePartition::default()
@@ -106,7 +129,7 @@ fn topic_of_one((name, partitions): TopicOffsets, refusal: Option<Refusal>) -> O
             .with_committed_offset(shown.offset)
             .with_committed_leader_epoch(shown.leader_epoch)
             .with_metadata(Some(shown.metadata))
-            .with_error_code(refusal.map_or(0, |refusal| code::of_group(refusal).code()))
+            .with_error_code(error)
     };
     OffsetFetchResponseTopic::default()
         .with_name(TopicName(StrBytes::from_string(name)))

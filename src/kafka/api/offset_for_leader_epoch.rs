@@ -13,6 +13,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset,
 use kafka_protocol::messages::{ApiKey, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::partition::{LEADER_EPOCH, NO_EPOCH, Topic, check_epoch, lane};
 
@@ -46,7 +47,7 @@ impl Api for OffsetForLeaderEpoch {
 
 /// The epoch asked for and the offset behind its last record.
 async fn end(cx: &Context, topic: &OffsetForLeaderTopic, asked: &OffsetForLeaderPartition) -> Result<(i32, i64), ResponseError> {
-    let stream = Topic::Named(&topic.topic).stream(&cx.door.log)?;
+    let stream = cx.topic(Topic::Named(&topic.topic), Operation::Describe)?;
     let lane = lane(&stream, asked.partition)?;
     check_epoch(asked.current_leader_epoch)?;
     match asked.leader_epoch {

@@ -28,6 +28,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::contract::{Api, Context, Reply, name};
 use crate::batch::{Batch, Codec};
+use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::listener::stopped;
 use crate::kafka::partition::{Topic, lane};
@@ -165,7 +166,7 @@ fn named<'a>(cx: &Context, topic: &'a TopicProduceData) -> Topic<'a> {
 
 /// Begins the appends of a topic in the order of its partitions.
 fn start(cx: &Context, acks: i16, topic: TopicProduceData, until: Instant) -> (TopicProduceResponse, Started) {
-    let stream = named(cx, &topic).stream(&cx.door.log);
+    let stream = cx.topic(named(cx, &topic), Operation::Write);
     let begin = |partition: PartitionProduceData| (partition.index, begin(cx, acks, &stream, partition, until));
     let started = topic.partition_data.into_iter().map(begin).collect();
     (TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id), started)

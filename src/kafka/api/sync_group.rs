@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ApiKey, SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::{Membership, Refusal, Sync};
 
@@ -26,6 +27,9 @@ impl Api for SyncGroup {
     async fn handle(cx: &Context, request: SyncGroupRequest) -> Reply<SyncGroupResponse> {
         if cx.version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
             return Reply::Send(refused(Refusal::InconsistentProtocol));
+        }
+        if !cx.allows(Operation::Read, Kind::Group, &request.group_id) {
+            return Reply::Send(SyncGroupResponse::default().with_error_code(Kind::Group.denied().code()));
         }
         let group = request.group_id.to_string();
         Reply::Send(match cx.door.groups.sync(&group, sync(request)).await {

@@ -289,9 +289,7 @@ impl Rules {
     /// `Authorizer.authorizeByResourceType`).
     pub(crate) fn allow_any(&self, asker: Asker<'_>, operation: Operation, kind: Kind) -> bool {
         let is_meant = |rule: &&Rule, verdict| {
-            rule.verdict == verdict
-                && rule.is_about(asker)
-                && (rule.operation == operation || rule.operation == Operation::All)
+            rule.verdict == verdict && rule.is_about(asker) && (rule.operation == operation || rule.operation == Operation::All)
         };
         let denies = |found: Option<&Vec<Arc<Rule>>>| {
             found.is_some_and(|rules| rules.iter().map(AsRef::as_ref).any(|rule| is_meant(&rule, Verdict::Deny)))

@@ -112,15 +112,22 @@ impl Authorizer {
         Ok(Ok(()))
     }
 
-    /// Removes the rules that each filter means; they are gone for good when it returns. Which they were.
+    /// Removes the rules that filters mean; they are gone for good when it returns. Which they were, each with the first filter that
+    /// means it.
     pub(crate) async fn remove(&self, filters: &[Filter]) -> Result<Vec<Vec<Arc<Rule>>>, StoreError> {
         let notebook = self.changing.lock().await;
-        let found: Vec<_> = filters.iter().map(|filter| self.find(filter)).collect();
+        let mut seen = HashSet::new();
+        let mut find = |filter| {
+            let mut found = self.find(filter);
+            found.retain(|rule| seen.insert(rule.clone()));
+            found
+        };
+        let found: Vec<_> = filters.iter().map(&mut find).collect();
         let mut page = Page::default();
         {
             let kept = self.kept.read();
-            let gone: HashSet<_> = found.iter().flatten().filter_map(|rule| kept.numbers.get(rule)).collect();
-            gone.into_iter().for_each(|number| page.remove(key(*number)));
+            let gone = found.iter().flatten().filter_map(|rule| kept.numbers.get(rule));
+            gone.for_each(|number| page.remove(key(*number)));
         }
         if !page.is_empty() {
             notebook.commit(page).await?;

@@ -3,6 +3,8 @@
 //! A connection's [`Session`] knows how far its login is; the door's [`Auth`] knows whom it may believe. Nothing here reads or
 //! writes a frame: `api` hands over the bytes of a login, `connection` asks which requests may be read.
 
+mod acl;
+mod authorizer;
 mod certificate;
 mod mechanism;
 mod plain;
@@ -12,6 +14,8 @@ mod session;
 mod tls;
 mod users;
 
+pub(crate) use acl::{CLUSTER, Filter, Kind, Operation, Pattern, PatternFilter, Rule, Verdict};
+pub(crate) use authorizer::{Authorizer, RULES_MAX, TooMany};
 pub use mechanism::Mechanism;
 pub(crate) use mechanism::{Failed, Progress};
 pub use principal::Principal;
@@ -31,6 +35,11 @@ use crate::notebook::Notebook;
 pub struct Security {
     /// Names and passwords of PLAIN and SCRAM.
     pub users: Vec<(String, String)>,
+    /// Whether only what access rules allow is allowed (Kafka: `authorizer.class.name`, with
+    /// `allow.everyone.if.no.acl.found=false`).
+    pub authorizer: bool,
+    /// Who may do everything (Kafka: `super.users`).
+    pub super_users: Vec<Principal>,
     /// How long a login holds (Kafka: `connections.max.reauth.ms`); `None`: as long as its connection.
     pub login_lifetime: Option<Duration>,
     /// A secret of these data, from which what is told to strangers is made.
@@ -40,6 +49,7 @@ pub struct Security {
 /// What all connections share of it.
 pub(crate) struct Auth {
     pub(crate) users: Users,
+    pub(crate) authorizer: Authorizer,
     env: Env,
     login_lifetime: Option<Duration>,
 }
@@ -47,7 +57,8 @@ pub(crate) struct Auth {
 impl Auth {
     /// With what `notebook` keeps of it.
     pub(crate) fn open(notebook: Notebook, env: Env, security: &Security) -> Result<Self, StoreError> {
+        let authorizer = Authorizer::open(notebook.clone(), security.authorizer, &security.super_users)?;
         let users = Users::open(notebook, &security.users, security.secret)?;
-        Ok(Self { users, env, login_lifetime: security.login_lifetime })
+        Ok(Self { users, authorizer, env, login_lifetime: security.login_lifetime })
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 
+use crate::kafka::auth::Kind;
 use crate::kafka::{Door, code, partition};
 use crate::log::{self, Stream};
 use crate::model::{InvalidName, Settings, StreamName, limits};
@@ -41,6 +42,11 @@ impl Refusal {
     /// A refusal with `error`, said in `words`.
     pub(crate) fn new(error: ResponseError, words: impl Into<String>) -> Self {
         Self { error, words: words.into() }
+    }
+
+    /// What who may not do something with a resource of this kind is told; not whether there is one.
+    pub(crate) fn denied(kind: Kind) -> Self {
+        Self::new(kind.denied(), "the access rules do not allow it")
     }
 
     /// INVALID_CONFIG.

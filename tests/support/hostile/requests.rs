@@ -121,11 +121,48 @@ impl Requests<'_> {
             ApiKey::OffsetDelete => self.offset_delete(),
             ApiKey::SaslHandshake => sent(self.version, &SaslHandshakeRequest::default().with_mechanism("PLAIN".into())),
             ApiKey::SaslAuthenticate => sent(self.version, &SaslAuthenticateRequest::default().with_auth_bytes("\0a\0b".into())),
+            ApiKey::DescribeAcls => self.describe_acls(),
+            ApiKey::CreateAcls => self.create_acls(),
+            ApiKey::DeleteAcls => self.delete_acls(),
+            ApiKey::CreateDelegationToken => sent(self.version, &CreateDelegationTokenRequest::default()),
+            ApiKey::RenewDelegationToken => sent(self.version, &RenewDelegationTokenRequest::default()),
+            ApiKey::ExpireDelegationToken => sent(self.version, &ExpireDelegationTokenRequest::default()),
+            ApiKey::DescribeDelegationToken => sent(self.version, &DescribeDelegationTokenRequest::default()),
             ApiKey::DescribeUserScramCredentials => self.describe_scram(),
             ApiKey::AlterUserScramCredentials => self.alter_scram(),
             ApiKey::DescribeCluster => sent(self.version, &DescribeClusterRequest::default()),
             _ => None,
         }
+    }
+
+    fn describe_acls(&mut self) -> Option<Bytes> {
+        let request = DescribeAclsRequest::default()
+            .with_resource_type_filter(self.dice.below(8) as i8)
+            .with_pattern_type_filter(self.dice.below(5) as i8)
+            .with_operation(self.dice.below(16) as i8)
+            .with_permission_type(self.dice.below(4) as i8);
+        sent(self.version, &request)
+    }
+
+    fn create_acls(&mut self) -> Option<Bytes> {
+        let creation = create_acls_request::AclCreation::default()
+            .with_resource_type(self.dice.below(8) as i8)
+            .with_resource_name(text(&format!("name-{}", self.dice.below(20))))
+            .with_resource_pattern_type(3 + self.dice.one_in(2) as i8)
+            .with_principal(text(&format!("User:user-{}", self.dice.below(20))))
+            .with_host("*".into())
+            .with_operation(self.dice.below(16) as i8)
+            .with_permission_type(2 + self.dice.one_in(2) as i8);
+        sent(self.version, &CreateAclsRequest::default().with_creations(vec![creation]))
+    }
+
+    fn delete_acls(&mut self) -> Option<Bytes> {
+        let filter = delete_acls_request::DeleteAclsFilter::default()
+            .with_resource_type_filter(self.dice.below(8) as i8)
+            .with_pattern_type_filter(self.dice.below(5) as i8)
+            .with_operation(self.dice.below(16) as i8)
+            .with_permission_type(self.dice.below(4) as i8);
+        sent(self.version, &DeleteAclsRequest::default().with_filters(vec![filter]))
     }
 
     fn describe_scram(&mut self) -> Option<Bytes> {

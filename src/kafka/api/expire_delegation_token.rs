@@ -1,0 +1,27 @@
+//! **ExpireDelegationToken** (40): refused, as by a broker without `delegation.token.secret.key`: there is no token that could be
+//! expired (see CreateDelegationToken).
+//!
+//! Versions: 2 is flexible.
+
+use std::ops::RangeInclusive;
+
+use kafka_protocol::messages::{ApiKey, ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
+
+use super::contract::{Api, Context, Reply};
+use super::create_delegation_token::{NEVER, refusal};
+
+/// ExpireDelegationToken.
+pub(crate) struct ExpireDelegationToken;
+
+impl Api for ExpireDelegationToken {
+    type Request = ExpireDelegationTokenRequest;
+    type Response = ExpireDelegationTokenResponse;
+
+    const KEY: ApiKey = ApiKey::ExpireDelegationToken;
+    const VERSIONS: RangeInclusive<i16> = 1..=2;
+
+    async fn handle(cx: &Context, _request: ExpireDelegationTokenRequest) -> Reply<ExpireDelegationTokenResponse> {
+        let answer = ExpireDelegationTokenResponse::default().with_error_code(refusal(cx).code());
+        Reply::Send(answer.with_expiry_timestamp_ms(NEVER))
+    }
+}
