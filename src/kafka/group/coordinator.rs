@@ -10,7 +10,7 @@
 //!
 //! Dropping the last handle ends all tasks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -194,6 +194,38 @@ impl Coordinator {
         }
     }
 
+    /// Keeps offsets for the case that the transaction of `producer` is committed; one result for each, in order; durable when it
+    /// returns.
+    pub(crate) async fn commit_in_transaction(&self, group: &str, producer: i64, commit: Commit) -> Results {
+        let make = if commit.who.generation < 0 { Make::Group } else { Make::Nothing };
+        if !self.shared.has_room(false) {
+            return Err(Refusal::TooManyGroups);
+        }
+        match self.ask(group, Request::CommitInTransaction(producer, commit), make).await? {
+            Some(Answer::Each(results)) => results,
+            Some(_) => Err(Refusal::Unavailable),
+            None => Err(Refusal::UnknownGroup),
+        }
+    }
+
+    /// Keeps what the transaction of `producer` has pending, or drops it; durable when it returns. A group that is gone has nothing.
+    pub(crate) async fn end_transaction(&self, group: &str, producer: i64, commit: bool) -> Result<(), Refusal> {
+        match self.ask(group, Request::EndTransaction(producer, commit), Make::Nothing).await? {
+            Some(Answer::Done(result)) => result,
+            Some(_) => Err(Refusal::Unavailable),
+            None => Ok(()),
+        }
+    }
+
+    /// The partitions for which transactions have offsets pending.
+    pub(crate) async fn unstable(&self, group: &str) -> Result<HashSet<(String, i32)>, Refusal> {
+        match self.ask(group, Request::Unstable, Make::Nothing).await? {
+            Some(Answer::Unstable(unstable)) => Ok(unstable.into_iter().collect()),
+            Some(_) => Err(Refusal::Unavailable),
+            None => Ok(HashSet::new()),
+        }
+    }
+
     /// The durable offsets of the partitions `wanted`, or all. A group that does not exist has none.
     pub(crate) async fn fetch(&self, group: &str, wanted: Option<Partitions>) -> Result<Vec<TopicOffsets>, Refusal> {
         let nothing = |partitions: Vec<i32>| partitions.into_iter().map(|partition| (partition, None)).collect();
@@ -253,7 +285,10 @@ impl Coordinator {
     /// Forgets the offsets of all topics that `keep` does not know. Called once at start-up, it makes good a crash between the
     /// deletion of a topic and that of its offsets.
     pub(crate) async fn retain_topics(&self, keep: TopicFilter) {
-        let concerned = self.shared.names(|group| group.offsets.keys().any(|topic| !keep(topic)));
+        let concerned = self.shared.names(|group| {
+            let pending = group.uncommitted.values().flat_map(|pending| pending.keys().map(|(topic, _)| topic));
+            group.offsets.keys().chain(pending).any(|topic| !keep(topic))
+        });
         for name in concerned {
             let answer = self.ask(&name, Request::RetainTopics(Arc::clone(&keep)), Make::Nothing).await;
             if let Err(refusal) | Ok(Some(Answer::Done(Err(refusal)))) = answer {
@@ -438,7 +473,10 @@ impl Resident {
         self.next_ticket += 1;
         self.waiting.insert(ticket, answer);
         // These only move deadlines away: waking up once for nothing is cheaper than looking at all members each time.
-        let moves_deadlines = !matches!(request, Request::Heartbeat(_) | Request::Commit(_) | Request::Fetch(_));
+        let moves_deadlines = !matches!(
+            request,
+            Request::Heartbeat(_) | Request::Commit(_) | Request::CommitInTransaction(..) | Request::Unstable | Request::Fetch(_)
+        );
         let exclusive = request.is_exclusive();
         if exclusive {
             self.settle().await;
@@ -511,7 +549,7 @@ impl Resident {
                 let decision = decide::stored(&mut self.group, &self.tools.config, now, generation);
                 self.perform(decision);
             }
-            Change::Offsets(_) | Change::Deleted => self.group.apply(change, now),
+            Change::Offsets(_) | Change::Pending(..) | Change::Deleted => self.group.apply(change, now),
         }
     }
 

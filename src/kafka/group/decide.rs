@@ -40,6 +40,9 @@ pub(super) fn decide(group: &mut Group, config: &GroupConfig, now: Now, ticket: 
         Request::Heartbeat(who) => desk.heartbeat(&who, ticket),
         Request::Leave(leavers) => desk.leave(leavers, ticket),
         Request::Commit(commit) => desk.commit(commit, ticket),
+        Request::CommitInTransaction(producer, commit) => desk.commit_in_transaction(producer, commit, ticket),
+        Request::EndTransaction(producer, commit) => desk.end_transaction(producer, commit, ticket),
+        Request::Unstable => desk.unstable(ticket),
         Request::Fetch(wanted) => desk.fetch(wanted, ticket),
         Request::Describe => desk.describe(ticket),
         Request::Summarize => desk.summarize(ticket),
@@ -584,6 +587,9 @@ impl Desk<'_> {
     }
 }
 
+/// Topics, partitions, and what is kept of them from now on; `None`: nothing.
+type Offsets = Vec<(String, i32, Option<Committed>)>;
+
 /// Offsets.
 impl Desk<'_> {
     fn commit(&mut self, commit: Commit, ticket: Ticket) {
@@ -592,6 +598,13 @@ impl Desk<'_> {
         }
         // A commit is a sign of life.
         self.renew(&commit.who.member);
+        let (offsets, results) = self.accepted(commit);
+        self.change_offsets(offsets);
+        self.reply(ticket, Answer::Each(Ok(results)));
+    }
+
+    /// What is kept of a commit, and what is said of each offset.
+    fn accepted(&self, commit: Commit) -> (Offsets, Vec<Result<(), Refusal>>) {
         let (longest, time) = (self.config.offset_metadata_bytes_max, self.now.time);
         let fits = |new: &NewOffset| if new.metadata.len() > longest { Err(Refusal::MetadataTooLarge) } else { Ok(()) };
         let results = commit.offsets.iter().map(fits).collect::<Vec<_>>();
@@ -601,11 +614,57 @@ impl Desk<'_> {
             (topic, partition, Some(Committed { offset, leader_epoch, metadata, committed_at: time, expires_at }))
         };
         let offsets = commit.offsets.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
-        self.change_offsets(offsets.map(|(new, _)| committed(new)).collect());
+        (offsets.map(|(new, _)| committed(new)).collect(), results)
+    }
+
+    fn commit_in_transaction(&mut self, producer: i64, commit: Commit, ticket: Ticket) {
+        if let Err(refusal) = self.may_commit_in_transaction(&commit.who) {
+            return self.reply(ticket, Answer::Each(Err(refusal)));
+        }
+        let (offsets, results) = self.accepted(commit);
+        if !offsets.is_empty() {
+            self.decision.changes.push(Change::Pending(producer, offsets));
+        }
         self.reply(ticket, Answer::Each(Ok(results)));
     }
 
-    fn change_offsets(&mut self, offsets: Vec<(String, i32, Option<Committed>)>) {
+    /// Who says that he is a member has to be one; anybody else may, whatever the group does (the same with `isTransactional`).
+    fn may_commit_in_transaction(&self, who: &Membership) -> Result<(), Refusal> {
+        match who.generation < 0 && who.member.is_empty() && who.instance.is_none() {
+            true => Ok(()),
+            false if who.generation < 0 && self.group.state == State::Empty => Ok(()),
+            false if !self.group.exists() => Err(Refusal::UnknownGroup),
+            false => self.in_generation(who),
+        }
+    }
+
+    /// As in Kafka, an offset that was committed after the one in the transaction stays.
+    fn end_transaction(&mut self, producer: i64, commit: bool, ticket: Ticket) {
+        let pending = self.group.uncommitted.get(&producer).cloned().unwrap_or_default();
+        let kept = |topic: &str, partition: &i32| self.group.offsets.get(topic).and_then(|kept| kept.get(partition));
+        let is_newer = |((topic, partition), new): &(&(String, i32), &Committed)| {
+            kept(topic, partition).is_none_or(|kept| kept.committed_at <= new.committed_at)
+        };
+        let newer = pending.iter().filter(|offset| commit && is_newer(offset));
+        let offsets = newer.map(|((topic, partition), new)| (topic.clone(), *partition, Some(new.clone()))).collect();
+        self.change_offsets(offsets);
+        self.drop_pending(producer, pending.into_keys().collect());
+        self.reply(ticket, Answer::Done(Ok(())));
+    }
+
+    fn drop_pending(&mut self, producer: i64, offsets: Vec<(String, i32)>) {
+        if !offsets.is_empty() {
+            let offsets = offsets.into_iter().map(|(topic, partition)| (topic, partition, None)).collect();
+            self.decision.changes.push(Change::Pending(producer, offsets));
+        }
+    }
+
+    fn unstable(&mut self, ticket: Ticket) {
+        let unstable = self.group.uncommitted.values().flat_map(|pending| pending.keys().cloned()).collect();
+        self.reply(ticket, Answer::Unstable(unstable));
+    }
+
+    fn change_offsets(&mut self, offsets: Offsets) {
         if !offsets.is_empty() {
             self.decision.changes.push(Change::Offsets(offsets));
         }
@@ -683,13 +742,16 @@ impl Desk<'_> {
         };
         let gone = gone.flat_map(each).collect();
         self.change_offsets(gone);
+        for (producer, pending) in self.group.uncommitted.clone() {
+            self.drop_pending(producer, pending.into_keys().filter(|(topic, _)| !keep(topic)).collect());
+        }
         self.reply(ticket, Answer::Done(Ok(())));
     }
 
     fn sweep(&mut self, ticket: Ticket) {
         let gone = expired(self.group, self.config, self.now);
         let kept = self.group.offsets.values().map(|partitions| partitions.len()).sum::<usize>();
-        if self.group.is_idle() && gone.len() == kept && self.group.is_worth_keeping() {
+        if self.group.is_idle() && self.group.uncommitted.is_empty() && gone.len() == kept && self.group.is_worth_keeping() {
             self.decision.changes.push(Change::Deleted);
         } else {
             self.change_offsets(gone.into_iter().map(|(topic, partition)| (topic, partition, None)).collect());

@@ -5,6 +5,7 @@
 //! | `name/ID` | the group's name |
 //! | `generation/ID` | the last completed [`Generation`] |
 //! | `offset/ID/TOPIC/PARTITION` | a [`Committed`] |
+//! | `pending/ID/PRODUCER/TOPIC/PARTITION` | a [`Committed`] of a transaction that has not ended |
 //!
 //! `ID` is a number given to the group by this gateway, because a group name may be any text of any length and a key of the
 //! ledger may not. An id is never given out twice while a key with it exists, so leftovers cannot join a new group.
@@ -37,7 +38,19 @@ fn write(page: &mut Page, group: &Group, change: &Change) {
                 }
             }
         }
+        Change::Pending(producer, offsets) => {
+            for (topic, partition, committed) in offsets {
+                let key = pending_key(group.id, *producer, topic, *partition);
+                match committed {
+                    Some(committed) => page.put(key, committed),
+                    None => page.remove(key),
+                }
+            }
+        }
         Change::Deleted => {
+            for (producer, pending) in &group.uncommitted {
+                pending.keys().for_each(|(topic, partition)| page.remove(pending_key(group.id, *producer, topic, *partition)));
+            }
             page.remove(name_key(group.id));
             page.remove(generation_key(group.id));
             for (topic, partitions) in &group.offsets {
@@ -70,6 +83,14 @@ pub(super) fn load(notebook: &Notebook, now: Now) -> Result<(Vec<Group>, u64), S
         let partition = partition.parse().map_err(|_| wrong(&key))?;
         restore(&mut groups, id, Change::Offsets(vec![(topic.to_owned(), partition, Some(committed))]), now);
     }
+    for (key, committed) in read::<Committed>(notebook, "pending/")? {
+        let (id, place) = parse(&key)?;
+        last_id = last_id.max(id);
+        let (producer, place) = place.split_once('/').ok_or_else(|| wrong(&key))?;
+        let (topic, partition) = place.rsplit_once('/').ok_or_else(|| wrong(&key))?;
+        let (Ok(producer), Ok(partition)) = (producer.parse(), partition.parse()) else { return Err(wrong(&key)) };
+        restore(&mut groups, id, Change::Pending(producer, vec![(topic.to_owned(), partition, Some(committed))]), now);
+    }
     Ok((groups.into_values().collect(), last_id + 1))
 }
 
@@ -94,6 +115,10 @@ fn generation_key(id: u64) -> String {
 
 fn offset_key(id: u64, topic: &str, partition: i32) -> String {
     format!("offset/{id:016x}/{topic}/{partition}")
+}
+
+fn pending_key(id: u64, producer: i64, topic: &str, partition: i32) -> String {
+    format!("pending/{id:016x}/{producer}/{topic}/{partition}")
 }
 
 /// The id in a key, and what follows it.

@@ -10,7 +10,8 @@
 //!
 //! How we differ from Kafka: an unfinished group is a value, not a state (`Dead` is only what is shown of a group that does
 //! not exist); a group nobody waits for has no task; several members whose sessions end together cause one rebalance.
-//! Left out on purpose: KIP-848 groups, offsets inside transactions.
+//! What a transaction commits is durable at once, and seen when the transaction's coordinator says that it is committed.
+//! Left out on purpose: KIP-848 groups.
 //!
 //! Knows no message of the wire, no log and no store: `kafka::code` has the numbers of its [`Refusal`]s, and the API files
 //! translate its plain structs.

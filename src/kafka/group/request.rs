@@ -259,6 +259,12 @@ pub(super) enum Request {
     Leave(Vec<Leaver>),
     /// Keep offsets.
     Commit(Commit),
+    /// Keep offsets, if the transaction of this producer is committed.
+    CommitInTransaction(i64, Commit),
+    /// Keep, or drop, what this producer's transaction has pending.
+    EndTransaction(i64, bool),
+    /// Tell what transactions have pending.
+    Unstable,
     /// Read offsets; `None`: all.
     Fetch(Option<Partitions>),
     /// Show the group with its members.
@@ -279,7 +285,7 @@ impl Request {
     /// Whether it must see every offset that was ever promised, so that earlier writes have to land first and later requests
     /// have to wait for its own.
     pub(super) fn is_exclusive(&self) -> bool {
-        matches!(self, Self::Delete | Self::DeleteOffsets(_) | Self::RetainTopics(_) | Self::Sweep)
+        matches!(self, Self::EndTransaction(..) | Self::Delete | Self::DeleteOffsets(_) | Self::RetainTopics(_) | Self::Sweep)
     }
 }
 
@@ -290,12 +296,15 @@ pub(super) enum Answer {
     Join(Result<Joined, JoinRefused>),
     /// To [`Request::Sync`].
     Sync(Result<Synced, Refusal>),
-    /// To [`Request::Heartbeat`], [`Request::Delete`], [`Request::RetainTopics`] and [`Request::Sweep`].
+    /// To [`Request::Heartbeat`], [`Request::EndTransaction`], [`Request::Delete`], [`Request::RetainTopics`] and
+    /// [`Request::Sweep`].
     Done(Result<(), Refusal>),
-    /// To [`Request::Leave`], [`Request::Commit`] and [`Request::DeleteOffsets`]: one result for each thing asked, in order.
+    /// To [`Request::Leave`], [`Request::Commit`], [`Request::CommitInTransaction`] and [`Request::DeleteOffsets`]: one result for each thing asked, in order.
     Each(Results),
     /// To [`Request::Fetch`].
     Offsets(Vec<TopicOffsets>),
+    /// To [`Request::Unstable`]: topics and partitions.
+    Unstable(Vec<(String, i32)>),
     /// To [`Request::Describe`]; `None` if there is no such group.
     Described(Option<Described>),
     /// To [`Request::Summarize`]: state and kind; `None` if there is no such group.
@@ -310,7 +319,7 @@ impl Answer {
             Self::Sync(_) => Self::Sync(Err(refusal)),
             Self::Done(_) => Self::Done(Err(refusal)),
             Self::Each(_) => Self::Each(Err(refusal)),
-            Self::Offsets(_) | Self::Described(_) | Self::Summary(_) => self,
+            Self::Offsets(_) | Self::Unstable(_) | Self::Described(_) | Self::Summary(_) => self,
         }
     }
 }

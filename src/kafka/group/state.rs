@@ -142,6 +142,8 @@ pub(super) enum Change {
     Generation(Generation),
     /// Offsets are kept, or (`None`) forgotten.
     Offsets(Vec<(String, i32, Option<Committed>)>),
+    /// Offsets are kept for the case that the transaction of a producer is committed, or (`None`) no more.
+    Pending(i64, Vec<(String, i32, Option<Committed>)>),
     /// The group and all its offsets are forgotten.
     Deleted,
 }
@@ -242,6 +244,8 @@ pub(super) struct Group {
     pub(super) assigning: bool,
     /// Durable offsets by topic and partition.
     pub(super) offsets: BTreeMap<String, BTreeMap<i32, Committed>>,
+    /// Durable offsets of transactions that have not ended, by producer, topic and partition.
+    pub(super) uncommitted: BTreeMap<i64, BTreeMap<(String, i32), Committed>>,
     /// How many members support each protocol.
     support: HashMap<String, usize>,
     /// Bytes of the offsets, and of the members as they were weighed last.
@@ -269,6 +273,7 @@ impl Group {
             opening: None,
             assigning: false,
             offsets: BTreeMap::new(),
+            uncommitted: BTreeMap::new(),
             support: HashMap::new(),
             offsets_bytes: 0,
             members_bytes: 0,
@@ -297,9 +302,13 @@ impl Group {
         self.charge.set(RESTING_BYTES + 2 * self.name.len() + self.offsets_bytes + self.members_bytes);
     }
 
-    /// Whether the group exists: it has had a member, or it keeps an offset.
+    /// Whether the group exists: it has had a member, or it keeps an offset, or a transaction has one for it.
     pub(super) fn exists(&self) -> bool {
-        self.generation > 0 || !self.members.is_empty() || !self.pending.is_empty() || !self.offsets.is_empty()
+        !self.uncommitted.is_empty()
+            || self.generation > 0
+            || !self.members.is_empty()
+            || !self.pending.is_empty()
+            || !self.offsets.is_empty()
     }
 
     /// Whether there is anything to keep of it, if only its name in the notebook until the next sweep.
@@ -469,6 +478,11 @@ impl Group {
                     self.apply_offset(topic, partition, committed);
                 }
             }
+            Change::Pending(producer, offsets) => {
+                for (topic, partition, committed) in offsets {
+                    self.apply_pending(producer, (topic, partition), committed);
+                }
+            }
             Change::Deleted => {
                 let charge = std::mem::take(&mut self.charge);
                 *self = Self::new(self.id, Arc::clone(&self.name)).charged(charge);
@@ -507,6 +521,20 @@ impl Group {
             unsynced: false,
         };
         self.insert(stored.id, member);
+    }
+
+    fn apply_pending(&mut self, producer: i64, at: (String, i32), committed: Option<Committed>) {
+        let bytes = |topic: &str, committed: &Committed| 2 * ENTRY_BYTES + topic.len() + committed.metadata.len();
+        let pending = self.uncommitted.entry(producer).or_default();
+        if let Some(before) = pending.remove(&at) {
+            self.offsets_bytes -= bytes(&at.0, &before);
+        }
+        if let Some(committed) = committed {
+            self.offsets_bytes += bytes(&at.0, &committed);
+            pending.insert(at, committed);
+        } else if pending.is_empty() {
+            self.uncommitted.remove(&producer);
+        }
     }
 
     fn apply_offset(&mut self, topic: String, partition: i32, committed: Option<Committed>) {
