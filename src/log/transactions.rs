@@ -29,8 +29,9 @@ pub struct Producer {
 }
 
 impl Log {
-    /// Ends a producer's transaction in `lanes` of a stream: the marker is written to each of them, and to every other lane of
-    /// the stream that has records of the transaction. Durable when it returns; calling it again does no harm.
+    /// Ends a producer's transaction in `lanes` of a stream: the marker is written to each of them. If shards of the stream were
+    /// ever split or merged, also to every other lane that has records of the transaction, since those may have been written to
+    /// one of `lanes`. Durable when it returns; calling it again does no harm.
     ///
     /// A lane that forwards what is written to it, and has nothing of the transaction, gets no marker.
     ///
@@ -47,8 +48,12 @@ impl Log {
                 let (_, cell) = self.lane(stream.lane(lane.0))?;
                 self.check_marker(&cell, marker)?;
             }
+            let was_changed = stream.shards().iter().any(|shard| !shard.is_open());
             for cell in stream.cells() {
                 let is_named = lanes.contains(&cell.id.lane);
+                if !is_named && !was_changed {
+                    continue;
+                }
                 ends.extend(self.place_marker(&stream, &cell, is_named, marker)?);
             }
         }
