@@ -4,6 +4,7 @@ use kafka_protocol::ResponseError;
 
 use crate::batch;
 use crate::kafka::group::Refusal;
+use crate::kafka::transaction;
 use crate::log::{Error, StoreError};
 
 /// The Kafka error for a refusal of the log.
@@ -62,6 +63,24 @@ pub(crate) fn of_group(refusal: Refusal) -> ResponseError {
         Refusal::MetadataTooLarge => ResponseError::OffsetMetadataTooLarge,
         Refusal::NonEmpty => ResponseError::NonEmptyGroup,
         Refusal::Subscribed => ResponseError::GroupSubscribedToTopic,
+    }
+}
+
+/// The Kafka error for a refusal of a transactional id. Clients of the first versions do not know PRODUCER_FENCED.
+pub(crate) fn of_transaction(refusal: transaction::Refusal, knows_fenced: bool) -> ResponseError {
+    match refusal {
+        // Retriable everywhere: the client finds the coordinator again and repeats.
+        transaction::Refusal::Unavailable => ResponseError::CoordinatorNotAvailable,
+        transaction::Refusal::TooMany => ResponseError::PolicyViolation,
+        transaction::Refusal::InvalidRequest => ResponseError::InvalidRequest,
+        transaction::Refusal::InvalidTimeout => ResponseError::InvalidTransactionTimeout,
+        transaction::Refusal::UnknownId => ResponseError::TransactionalIdNotFound,
+        transaction::Refusal::UnknownProducer => ResponseError::InvalidProducerIdMapping,
+        transaction::Refusal::Fenced if knows_fenced => ResponseError::ProducerFenced,
+        transaction::Refusal::Fenced => ResponseError::InvalidProducerEpoch,
+        transaction::Refusal::Concurrent => ResponseError::ConcurrentTransactions,
+        transaction::Refusal::InvalidState => ResponseError::InvalidTxnState,
+        transaction::Refusal::NotPart => ResponseError::TransactionAbortable,
     }
 }
 

@@ -13,6 +13,7 @@ mod listener;
 mod memory;
 mod partition;
 mod started;
+mod transaction;
 mod translate;
 mod turn;
 

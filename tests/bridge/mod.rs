@@ -5,6 +5,7 @@ mod history;
 mod realms;
 mod records;
 mod streams;
+mod transactions;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};

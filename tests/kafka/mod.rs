@@ -12,7 +12,7 @@
 //! | 5 | old and new versions | `everything`: clients find the versions they need; every version answers |
 //! | 6 | telemetry (KIP-714) | not served. `everything`: not advertised, closes the connection |
 //! | 7 | new group protocol (KIP-848) | not served. `everything`: not advertised, closes the connection |
-//! | 8 | transactions (KIP-890) | not served. `find_coordinator`, `init_producer_id`, `produce`: 53; `rdkafka`: fails at once |
+//! | 8 | transactions (KIP-890) | `end_txn`: both generations; `add_partitions_to_txn`, `txn_offset_commit`; `rdkafka::transactions` |
 //! | 9 | idempotence by default | `init_producer_id`: an id of its own; `rdkafka`: a thousand records once each |
 //! | 10 | producer sequences | `produce`: once and in order, wrap around, known after a restart; `rdkafka::restart` |
 //! | 11 | leader epochs | `metadata`: a restart changes no epoch; `fetch`, `offset_for_leader_epoch`: 74 and 75 |
@@ -27,6 +27,7 @@
 //! | 20 | which node answers (KIP-1242) | `api_versions`: version 5 steps down; `describe_cluster`: the same in every answer |
 
 mod access;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_user_scram_credentials;
 mod api_versions;
@@ -40,6 +41,8 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_transactions;
+mod end_txn;
 mod everything;
 mod fetch;
 mod find_coordinator;
@@ -66,3 +69,5 @@ mod shards;
 mod sync_group;
 mod throughput;
 mod tls;
+mod txn_offset_commit;
+mod write_txn_markers;

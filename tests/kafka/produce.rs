@@ -3,11 +3,11 @@
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, ProduceRequest};
-use shardgate::batch::{Batch, Builder, Codec, Header};
+use shardgate::batch::{Batch, Builder, Codec, Header, ProducerStamp};
 use shardgate::model::Settings;
 use uuid::Uuid;
 
-use crate::support::{Gateway, Kafka, START, batch, build, name, produce, records, stamped};
+use crate::support::{Gateway, Generation, Kafka, START, Transactional, batch, build, name, produce, records, stamped};
 
 const VERSIONS: std::ops::RangeInclusive<i16> = 3..=13;
 
@@ -50,7 +50,7 @@ async fn each_partition_has_its_own_answer_in_the_order_of_the_request() {
     assert_eq!(codes(1), [(0, 3, -1)]);
 }
 
-/// Traps 8, 12, 14: what is no batch, control batches, transactional batches (53: final for every client), too large ones (10:
+/// Traps 8, 12, 14: what is no batch, control batches, transactional batches without a transactional id, too large ones (10:
 /// Java splits them).
 #[tokio::test(start_paused = true)]
 async fn batches_that_break_a_rule_are_refused_with_words() {
@@ -61,13 +61,14 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
     *corrupt.last_mut().unwrap() ^= 1;
     let large = "x".repeat(300);
     let control = build(Builder::default().control(), &["a"]);
-    let transactional = build(Builder::default().transactional(), &["a"]);
+    let stamp = ProducerStamp { id: 1, epoch: 0, first_sequence: 0 };
+    let transactional = build(Builder::default().producer(stamp).transactional(), &["a"]);
     for (what, records, code, meant) in [
         ("null records", None, 87, "one is needed"),
         ("no records", Some(bytes::Bytes::new()), 87, "one is needed"),
         ("a wrong checksum", Some(corrupt.into()), 2, "its bytes have 0x"),
         ("a control batch", Some(control), 87, "clients cannot write control batches"),
-        ("a transactional batch", Some(transactional), 53, "transactions are not served"),
+        ("a transactional batch", Some(transactional), 53, "the request has no transactional id"),
         (
             "a batch that is too large",
             Some(batch(&[&large])),
@@ -280,4 +281,24 @@ async fn fetch_from(kafka: &mut Kafka, offset: i64) -> bytes::Bytes {
     let topic = FetchTopic::default().with_topic(name("orders")).with_partitions(vec![partition]);
     let mut response = kafka.call(11, FetchRequest::default().with_topics(vec![topic])).await;
     response.responses.remove(0).partitions.remove(0).records.unwrap()
+}
+
+/// Trap 8: before version 12 a partition has to be named before; the codes are those that Kafka gives each version.
+#[tokio::test(start_paused = true)]
+async fn a_transaction_writes_only_to_partitions_that_are_part_of_it() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 2).await;
+    let mut producer = Transactional::begin(&gateway, "t", Generation::First).await;
+    for (version, code) in [(3, 48), (10, 48), (11, 120)] {
+        assert_eq!(producer.send_in(version, 0, &["a"]).await, code, "{version}");
+    }
+    assert_eq!((producer.add(0).await, producer.send_in(10, 0, &["a"]).await), (0, 0));
+    assert_eq!(producer.send_in(12, 1, &["a"]).await, 0, "writing is enough");
+    let (id, epoch) = (producer.id, producer.epoch);
+    (producer.id, producer.epoch) = (id + 1, epoch);
+    assert_eq!(producer.send_in(11, 0, &["a"]).await, 49);
+    (producer.id, producer.epoch) = (id, epoch + 1);
+    assert_eq!(producer.send_in(12, 0, &["a"]).await, 47);
+    (producer.id, producer.epoch, producer.name) = (id, epoch, "unknown");
+    assert_eq!(producer.send_in(12, 0, &["a"]).await, 49);
 }

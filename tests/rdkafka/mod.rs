@@ -8,6 +8,7 @@ mod metrics;
 mod produce;
 mod reshard;
 mod restart;
+mod transactions;
 
 use std::net::SocketAddr;
 use std::path::Path;

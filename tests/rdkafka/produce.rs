@@ -1,14 +1,12 @@
 //! Writing.
 
-use std::time::Instant;
-
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::protocol::StrBytes;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
-use rdkafka::producer::{FutureRecord, Producer};
+use rdkafka::producer::FutureRecord;
 use rdkafka::{ClientConfig, Message};
 use shardgate::batch::{Codec, Header as BatchHeader};
 use tokio::net::TcpStream;
@@ -129,17 +127,4 @@ async fn a_topic_is_there_as_soon_as_somebody_writes_to_it() {
     let gateway = gateway().await;
     let producer = gateway.producer(&[]);
     assert_eq!(write(&producer, "new", 0, ["a".to_owned()]).await, [0]);
-}
-
-/// Trap 8: until transactions are served, who wants them is told so at once.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transactional_producer_fails_at_once_and_for_good() {
-    let gateway = gateway().await;
-    let producer = gateway.producer(&[("transactional.id", "t"), ("message.timeout.ms", "10000")]);
-    let begun = Instant::now();
-    let error = producer.init_transactions(patience()).unwrap_err();
-    assert!(begun.elapsed().as_secs() < 5, "{error} after {:?}", begun.elapsed());
-    assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed), "{error}");
-    let (fatal, _) = producer.client().fatal_error().expect("a fatal error");
-    assert_eq!(fatal, RDKafkaErrorCode::TransactionalIdAuthorizationFailed);
 }

@@ -6,6 +6,7 @@ pub(crate) mod hostile;
 mod kafka;
 mod kinesis;
 mod members;
+mod transactions;
 mod words;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub(crate) use batches::{batch, build, records, stamped};
 pub(crate) use kafka::{Kafka, name, produce, text};
 pub(crate) use kinesis::{AUTHORIZATION, Answered, EventStream, Kinesis};
 pub(crate) use members::{Member, commit, committed, join_request, subscription};
+pub(crate) use transactions::{Generation, Transactional, init_request};
 pub(crate) use words::Words;
 
 /// What the clock shows when a gateway starts.

@@ -4,14 +4,15 @@
 //! minimum of 0. The answer's header is always version 0, so that a client can read it whatever it knows.
 //!
 //! A version that is not served is answered with UNSUPPORTED_VERSION in version 0 and all APIs, so that the client can step
-//! down (Java 4.4 opens with version 5). Features are not mentioned: none is true here that a client would look for, and
-//! `transaction.version` would promise what is not served.
+//! down (Java 4.4 opens with version 5). The feature `transaction.version` tells clients that they may write in a transaction
+//! without naming partitions before (KIP-890).
 
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
 
@@ -19,6 +20,11 @@ pub(crate) struct ApiVersions;
 
 /// The first version in which clients name their software.
 const SOFTWARE: i16 = 3;
+/// The first version with features, and the first whose clients know features with a minimum of 0.
+const FEATURES: i16 = 3;
+const MINIMUM_0: i16 = 4;
+/// The second generation of transactions (KIP-890).
+const TRANSACTION_VERSION: i16 = 2;
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
@@ -35,13 +41,30 @@ impl Api for ApiVersions {
         if cx.version >= SOFTWARE {
             tracing::debug!(peer = %cx.peer, client_id = %cx.client_id, name = %**name, version = %**version, "client software");
         }
-        Reply::Send(ApiVersionsResponse::default().with_api_keys(all()))
+        Reply::Send(with_features(ApiVersionsResponse::default().with_api_keys(all()), cx.version))
     }
 
     fn refuse_version() -> Option<(ApiVersionsResponse, i16)> {
         let error = ResponseError::UnsupportedVersion.code();
         Some((ApiVersionsResponse::default().with_error_code(error).with_api_keys(all()), 0))
     }
+}
+
+/// The features that are finalized. As in Kafka, a version whose clients cannot take a minimum of 0 is not told what is supported.
+fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
+    if version < FEATURES {
+        return response;
+    }
+    let name = || StrBytes::from_static_str("transaction.version");
+    let supported = SupportedFeatureKey::default().with_name(name()).with_min_version(0).with_max_version(TRANSACTION_VERSION);
+    let finalized = FinalizedFeatureKey::default()
+        .with_name(name())
+        .with_max_version_level(TRANSACTION_VERSION)
+        .with_min_version_level(TRANSACTION_VERSION);
+    response
+        .with_supported_features(if version >= MINIMUM_0 { vec![supported] } else { Vec::new() })
+        .with_finalized_features_epoch(0)
+        .with_finalized_features(vec![finalized])
 }
 
 fn all() -> Vec<ApiVersion> {

@@ -21,6 +21,7 @@ use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::listener::Shutdown;
 use crate::kafka::memory::{Hold, Pool};
 use crate::kafka::partition::Topic;
+use crate::kafka::transaction;
 use crate::kafka::translate::{Refusal, ResourceType};
 use crate::kafka::turn::Turn;
 use crate::log::{Log, Stream};
@@ -176,6 +177,7 @@ impl Context {
 pub struct Door {
     pub(crate) log: Log,
     pub(crate) groups: Coordinator,
+    pub(crate) transactions: transaction::Coordinator,
     pub(crate) auth: Auth,
     pub(crate) meter: Meter,
     pub(crate) config: Config,
@@ -193,23 +195,26 @@ pub struct Door {
     pub(crate) connections: Arc<Semaphore>,
 }
 
-/// What was kept of consumer groups or of users cannot be read.
+/// What was kept of consumer groups, transactions or users cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
 
 impl Door {
-    /// The door to `log`, with nobody in it. Consumer groups and users are kept in `notebook`; `meter` counts.
+    /// The door to `log`, with nobody in it. Consumer groups, transactions and users are kept in
+    /// `notebook`; `meter` counts.
     pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
         let groups = Coordinator::open(notebook.clone(), log.env().clone(), groups);
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
+        let transactions = transaction::Coordinator::open(log.clone(), groups.clone(), notebook.clone());
+        let transactions = transactions.map_err(|error| Unreadable(format!("the transactions cannot be read: {error}")))?;
         let auth = Auth::open(notebook, log.env().clone(), &config.security).map_err(|error| Unreadable(error.to_string()))?;
         let bytes = config.frames_in_flight_bytes_max;
         let (records, requests, owing) = (Pool::of(bytes / 2), Pool::of(bytes / 6), Pool::of(bytes / 3));
         let (answers, bulky) = (Pool::of(ANSWERS_BYTES), Semaphore::new(BULKY_MAX));
         let connections = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { log, groups, auth, meter, config, records, requests, owing, bulky, answers, connections })
+        Ok(Self { log, groups, transactions, auth, meter, config, records, requests, owing, bulky, answers, connections })
     }
 }
 

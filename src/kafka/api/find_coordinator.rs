@@ -1,12 +1,10 @@
-//! FindCoordinator (key 10): which broker looks after a group.
+//! FindCoordinator (key 10): which broker looks after a group or a transactional id.
 //!
 //! Served: 0 to 6. Version 1 brought key types and error messages, 3 tagged fields, 4 several keys at once (KIP-699), 6 the
 //! key type of share groups (KIP-932).
 //!
-//! Differs from Kafka: the answer for groups is always this broker. Transactions are not served yet, and the answer to
-//! their key type is TRANSACTIONAL_ID_AUTHORIZATION_FAILED: the only code that both the Java client and librdkafka take for
-//! final, where others make them ask again every half second. Share groups are not served: INVALID_REQUEST, as from a Kafka
-//! that has them switched off.
+//! Differs from Kafka: the answer is always this broker. Share groups are not served: INVALID_REQUEST, as from a Kafka that has
+//! them switched off.
 
 use std::ops::RangeInclusive;
 
@@ -65,7 +63,10 @@ fn coordinator(cx: &Context, key_type: i8, key: &str) -> Coordinator {
         GROUP if !cx.allows(Operation::Describe, Kind::Group, key) => {
             refuse(Kind::Group.denied(), "the access rules do not allow it")
         }
-        GROUP => {
+        TRANSACTION if !cx.allows(Operation::Describe, Kind::TransactionalId, key) => {
+            refuse(Kind::TransactionalId.denied(), "the access rules do not allow it")
+        }
+        GROUP | TRANSACTION => {
             let (host, port) = cx.endpoint();
             Coordinator::default()
                 .with_error_message(None)
@@ -73,7 +74,6 @@ fn coordinator(cx: &Context, key_type: i8, key: &str) -> Coordinator {
                 .with_host(StrBytes::from_string(host))
                 .with_port(i32::from(port))
         }
-        TRANSACTION => refuse(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not served"),
-        _ => refuse(ResponseError::InvalidRequest, "only consumer groups have a coordinator here"),
+        _ => refuse(ResponseError::InvalidRequest, "only consumer groups and transactional ids have a coordinator here"),
     }
 }

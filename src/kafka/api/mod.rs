@@ -2,6 +2,8 @@
 //!
 //! ApiVersions, the connections' dispatch and the README's table all read [`TABLE`].
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_user_scram_credentials;
 mod api_versions;
@@ -20,7 +22,10 @@ mod describe_configs;
 mod describe_delegation_token;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
+mod describe_transactions;
 mod describe_user_scram_credentials;
+mod end_txn;
 mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
@@ -31,6 +36,7 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -41,6 +47,8 @@ mod renew_delegation_token;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod sync_group;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 use std::ops::RangeInclusive;
 
@@ -69,6 +77,11 @@ const TABLE: &[Entry] = &[
     entry::<delete_records::DeleteRecords>(),
     entry::<init_producer_id::InitProducerId>(),
     entry::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    entry::<add_partitions_to_txn::AddPartitionsToTxn>(),
+    entry::<add_offsets_to_txn::AddOffsetsToTxn>(),
+    entry::<end_txn::EndTxn>(),
+    entry::<write_txn_markers::WriteTxnMarkers>(),
+    entry::<txn_offset_commit::TxnOffsetCommit>(),
     entry::<describe_acls::DescribeAcls>(),
     entry::<create_acls::CreateAcls>(),
     entry::<delete_acls::DeleteAcls>(),
@@ -87,6 +100,9 @@ const TABLE: &[Entry] = &[
     entry::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
     entry::<alter_user_scram_credentials::AlterUserScramCredentials>(),
     entry::<describe_cluster::DescribeCluster>(),
+    entry::<describe_producers::DescribeProducers>(),
+    entry::<describe_transactions::DescribeTransactions>(),
+    entry::<list_transactions::ListTransactions>(),
 ];
 
 /// The line of the API with this key.

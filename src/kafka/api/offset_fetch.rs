@@ -1,12 +1,13 @@
 //! **OffsetFetch** (9), v1 to v9: where groups have read to.
 //!
 //! As Kafka does it: what was never committed is offset -1 without an error, of an unknown group too. v2 can ask for
-//! everything (no topics) and has an error for the whole; v5 brought leader epochs; v7 `require_stable`, which changes nothing
-//! while there are no transactions; v8 several groups in one request (KIP-709); v9 member epochs, which classic groups ignore.
+//! everything (no topics) and has an error for the whole; v5 brought leader epochs; v7 `require_stable` (KIP-447): where a
+//! transaction has offsets pending, UNSTABLE_OFFSET_COMMIT; v8 several groups in one request (KIP-709); v9 member epochs, which classic groups ignore.
 //! Left out: v10, which names topics by id only, until the message crate can decode it.
 
 use std::collections::{HashMap, HashSet};
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
@@ -20,7 +21,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
-use crate::kafka::group::{Committed, Partitions, TopicOffsets};
+use crate::kafka::group::{Committed, Partitions, Refusal, TopicOffsets};
 
 pub(crate) struct OffsetFetch;
 
@@ -39,7 +40,7 @@ impl Api for OffsetFetch {
         let (mut groups, mut answered) = (Vec::new(), HashSet::new());
         // What a group keeps may be much and its name short, so each is answered once.
         for group in request.groups.into_iter().filter(|group| answered.insert(group.group_id.clone())) {
-            groups.push(of_group(cx, group).await);
+            groups.push(of_group(cx, group, request.require_stable).await);
         }
         Reply::Send(OffsetFetchResponse::default().with_groups(groups))
     }
@@ -56,8 +57,23 @@ fn once(topics: impl Iterator<Item = (String, Vec<i32>)>) -> Partitions {
     topics.map(&mut fresh).collect()
 }
 
+/// Partitions whose offsets a transaction may change.
+type Unstable = HashSet<(String, i32)>;
+
+/// What a group keeps of `wanted`, and, for who asks for what is `stable`, where that is not certain. Looked for first, so that an
+/// end that comes between the two questions is seen in the second.
+async fn fetch(
+    cx: &Context,
+    group: &str,
+    wanted: Option<Partitions>,
+    stable: bool,
+) -> Result<(Vec<TopicOffsets>, Unstable), Refusal> {
+    let unstable = if stable { cx.door.groups.unstable(group).await? } else { Unstable::new() };
+    Ok((cx.door.groups.fetch(group, wanted).await?, unstable))
+}
+
 /// v8 and later.
-async fn of_group(cx: &Context, request: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+async fn of_group(cx: &Context, request: OffsetFetchRequestGroup, stable: bool) -> OffsetFetchResponseGroup {
     let partitions = |topic: OffsetFetchRequestTopics| (topic.name.to_string(), topic.partition_indexes);
     let wanted = request.topics.map(|topics| once(topics.into_iter().map(partitions)));
     let answer = OffsetFetchResponseGroup::default();
@@ -65,38 +81,42 @@ async fn of_group(cx: &Context, request: OffsetFetchRequestGroup) -> OffsetFetch
         return answer.with_error_code(Kind::Group.denied().code()).with_group_id(request.group_id);
     }
     let is_all = wanted.is_none();
-    let answer = match cx.door.groups.fetch(&request.group_id, wanted).await {
+    let answer = match fetch(cx, &request.group_id, wanted, stable).await {
         Err(refusal) => answer.with_error_code(code::of_group(refusal).code()),
-        Ok(offsets) => answer.with_topics(shown(cx, is_all, offsets, topic_of_group)),
+        Ok(found) => answer.with_topics(shown(cx, is_all, found, topic_of_group)),
     };
     answer.with_group_id(request.group_id)
 }
 
 /// What a client may see of the offsets: of all topics those it may describe, of those it names the others with an error.
-fn shown<T>(cx: &Context, is_all: bool, offsets: Vec<TopicOffsets>, show: fn(TopicOffsets, i16) -> T) -> Vec<T> {
+fn shown<T>(
+    cx: &Context,
+    is_all: bool,
+    (offsets, unstable): (Vec<TopicOffsets>, Unstable),
+    show: fn(TopicOffsets, i16, &Unstable) -> T,
+) -> Vec<T> {
     let topics = offsets.into_iter().filter_map(|(name, partitions)| {
         if cx.allows(Operation::Describe, Kind::Topic, &name) {
-            return Some(show((name, partitions), 0));
+            return Some(show((name, partitions), 0, &unstable));
         }
         let hidden = partitions.into_iter().map(|(index, _)| (index, None)).collect();
-        (!is_all).then(|| show((name, hidden), Kind::Topic.denied().code()))
+        (!is_all).then(|| show((name, hidden), Kind::Topic.denied().code(), &Unstable::new()))
     });
     topics.collect()
 }
 
-fn topic_of_group((name, partitions): TopicOffsets, error: i16) -> OffsetFetchResponseTopics {
+fn topic_of_group((name, partitions): TopicOffsets, error: i16, unstable: &Unstable) -> OffsetFetchResponseTopics {
     let partition = |(index, committed)| {
-        let shown = Shown::from(committed);
+        let shown = Shown::of(committed, unstable.contains(&(name.clone(), index)));
         OffsetFetchResponsePartitions::default()
-            .with_error_code(error)
             .with_partition_index(index)
             .with_committed_offset(shown.offset)
             .with_committed_leader_epoch(shown.leader_epoch)
             .with_metadata(Some(shown.metadata))
+            .with_error_code(if error == 0 { shown.error_code } else { error })
     };
-    OffsetFetchResponseTopics::default()
-        .with_name(TopicName(StrBytes::from_string(name)))
-        .with_partitions(partitions.into_iter().map(partition).collect())
+    let partitions = partitions.into_iter().map(partition).collect();
+    OffsetFetchResponseTopics::default().with_name(TopicName(StrBytes::from_string(name))).with_partitions(partitions)
 }
 
 /// v1 to v7.
@@ -106,34 +126,33 @@ async fn one_group(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchResp
     let answer = OffsetFetchResponse::default();
     let is_allowed = cx.allows(Operation::Describe, Kind::Group, &request.group_id);
     let fetched = match is_allowed {
-        true => cx.door.groups.fetch(&request.group_id, wanted.clone()).await.map_err(code::of_group),
+        true => fetch(cx, &request.group_id, wanted.clone(), request.require_stable).await.map_err(code::of_group),
         false => Err(Kind::Group.denied()),
     };
     match fetched {
-        Ok(offsets) => answer.with_topics(shown(cx, wanted.is_none(), offsets, topic_of_one)),
+        Ok(found) => answer.with_topics(shown(cx, wanted.is_none(), found, topic_of_one)),
         // v1 has no error for the whole, so each partition says it.
         Err(error) if cx.version < 2 => {
             let nothing = |partitions: Vec<i32>| partitions.into_iter().map(|partition| (partition, None)).collect();
             let topics = wanted.into_iter().flatten().map(|(name, partitions)| (name, nothing(partitions)));
-            answer.with_topics(topics.map(|topic| topic_of_one(topic, error.code())).collect())
+            answer.with_topics(topics.map(|topic| topic_of_one(topic, error.code(), &Unstable::new())).collect())
         }
         Err(error) => answer.with_error_code(error.code()),
     }
 }
 
-fn topic_of_one((name, partitions): TopicOffsets, error: i16) -> OffsetFetchResponseTopic {
+fn topic_of_one((name, partitions): TopicOffsets, error: i16, unstable: &Unstable) -> OffsetFetchResponseTopic {
     let partition = |(index, committed)| {
-        let shown = Shown::from(committed);
+        let shown = Shown::of(committed, unstable.contains(&(name.clone(), index)));
         OffsetFetchResponsePartition::default()
             .with_partition_index(index)
             .with_committed_offset(shown.offset)
             .with_committed_leader_epoch(shown.leader_epoch)
             .with_metadata(Some(shown.metadata))
-            .with_error_code(error)
+            .with_error_code(if error == 0 { shown.error_code } else { error })
     };
-    OffsetFetchResponseTopic::default()
-        .with_name(TopicName(StrBytes::from_string(name)))
-        .with_partitions(partitions.into_iter().map(partition).collect())
+    let partitions = partitions.into_iter().map(partition).collect();
+    OffsetFetchResponseTopic::default().with_name(TopicName(StrBytes::from_string(name))).with_partitions(partitions)
 }
 
 /// An offset as the answer shows it, whether there is one or not.
@@ -141,14 +160,17 @@ struct Shown {
     offset: i64,
     leader_epoch: i32,
     metadata: StrBytes,
+    error_code: i16,
 }
 
-impl From<Option<Committed>> for Shown {
-    fn from(committed: Option<Committed>) -> Self {
+impl Shown {
+    fn of(committed: Option<Committed>, is_unstable: bool) -> Self {
+        let nothing = Self { offset: -1, leader_epoch: -1, metadata: StrBytes::new(), error_code: 0 };
         match committed {
-            None => Self { offset: -1, leader_epoch: -1, metadata: StrBytes::new() },
+            _ if is_unstable => Self { error_code: ResponseError::UnstableOffsetCommit.code(), ..nothing },
+            None => nothing,
             Some(Committed { offset, leader_epoch, metadata, .. }) => {
-                Self { offset, leader_epoch, metadata: StrBytes::from_string(metadata) }
+                Self { offset, leader_epoch, metadata: StrBytes::from_string(metadata), ..nothing }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Produce (key 0): appends one record batch to each of some partitions.
 //!
 //! Served: 3 to 13. Version 3 brought batches of format 2, 5 the log start offset, 7 zstd, 8 error messages, 9 tagged fields,
-//! 13 topic ids. Advertised from 0, as Kafka does: released librdkafka sends uncompressed otherwise (KAFKA-18659).
+//! 11 TRANSACTION_ABORTABLE, 12 the second generation of transactions, 13 topic ids. Advertised from 0, as Kafka does: released librdkafka sends uncompressed otherwise (KAFKA-18659).
 //!
 //! Differs from Kafka: acks=1 is as durable as acks=all, since the log has one commit. Requests of one connection are in
 //! flight together. A topic that does not exist is not created here; clients ask Metadata first, which may.
@@ -11,8 +11,10 @@
 //! worse. A wait of more than 10 s is refused with NOT_ENOUGH_REPLICAS before anything is written.
 //! `kafka-console-producer` gives up on an answer that is held for longer than about 6 s.
 //!
-//! Left out on purpose: transactions (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one code that every client takes for final),
-//! `timeout_ms` (a commit is one disk away), `record_errors` (the message says it), other leaders (there is one).
+//! What is written in a transaction is refused unless the partition is part of it; from version 12 on, writing makes it so (KIP-890).
+//! Requests of one transactional id have their turns in their order, so that what they write is before the transaction's end.
+//!
+//! Left out on purpose: `timeout_ms` (a commit is one disk away), `record_errors` (the message says it), other leaders (there is one).
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -27,11 +29,12 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::contract::{Api, Context, Reply, name};
-use crate::batch::{Batch, Codec};
-use crate::kafka::auth::Operation;
+use crate::batch::{Batch, Codec, Header, ProducerStamp};
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::listener::stopped;
 use crate::kafka::partition::{Topic, lane};
+use crate::kafka::transaction::{self, Incarnation, Part, Turn};
 use crate::log::{self, Charge, Patience, Stream};
 use crate::metrics::Put;
 use crate::model::{LaneId, limits};
@@ -44,6 +47,9 @@ const TOPIC_IDS: i16 = 13;
 const ZSTD: i16 = 7;
 /// The first version with error messages.
 const MESSAGES: i16 = 8;
+/// The first version whose clients know TRANSACTION_ABORTABLE, and the first of the second generation of transactions.
+const ABORTABLE: i16 = 11;
+const SECOND: i16 = 12;
 /// The first offset of a batch that went to another partition than the one that was named: its own was merged into that one.
 const UNKNOWN_OFFSET: i64 = -1;
 /// How long one request may keep its thread, which serves other connections too, with starting appends. *Ours*: thousands of
@@ -72,8 +78,12 @@ impl Api for Produce {
             cx.turn.comes(&lanes(cx, &request)).await;
         }
         let acks = request.acks;
+        let transaction = enter(cx, &request).await;
         let until = Instant::now() + START_MAX;
-        let started: Vec<_> = request.topic_data.into_iter().map(|topic| start(cx, acks, topic, until)).collect();
+        let start = |topic| start(cx, Terms { acks, transaction: &transaction, until }, topic);
+        let started: Vec<_> = request.topic_data.into_iter().map(start).collect();
+        // What was begun has its place: the transaction may end.
+        drop(transaction);
         let begun = started.iter().flat_map(|(_, batches)| batches).flat_map(|(_, batch)| batch);
         let mut paid_at = None;
         for (lane, until) in begun.filter_map(|batch| batch.appending.owed()) {
@@ -146,6 +156,89 @@ impl From<log::Error> for Refused {
     }
 }
 
+/// How a request's batches are begun.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    acks: i16,
+    transaction: &'a Entered,
+    until: Instant,
+}
+
+/// The transaction that a request writes in.
+enum Entered {
+    /// It names none.
+    Not,
+    /// The client may not use it.
+    Denied,
+    /// It may not.
+    Refused(transaction::Refusal),
+    /// It is its turn.
+    In(Turn),
+}
+
+impl Entered {
+    /// Whether a batch of `producer` may be written to `lane`.
+    fn check(&self, cx: &Context, lane: LaneId, producer: Option<ProducerStamp>) -> Result<(), Refused> {
+        let who = producer.map(incarnation).ok_or(ResponseError::InvalidRecord)?;
+        match self {
+            Self::Not => Err(Refused::new(
+                ResponseError::TransactionalIdAuthorizationFailed,
+                "the batch is part of a transaction, and the request has no transactional id",
+            )),
+            Self::Denied => Err(Kind::TransactionalId.denied().into()),
+            Self::Refused(refusal) => Err(refused(cx, *refusal)),
+            Self::In(turn) => turn.verify(who, Part { lanes: &[lane], group: None }).map_err(|refusal| refused(cx, refusal)),
+        }
+    }
+}
+
+fn incarnation(stamp: ProducerStamp) -> Incarnation {
+    Incarnation { producer: stamp.id, epoch: stamp.epoch }
+}
+
+/// Why a batch cannot be written in a transaction (Kafka, `AddPartitionsToTxnManager` and `ReplicaManager.handleProduceAppend`).
+fn refused(cx: &Context, refusal: transaction::Refusal) -> Refused {
+    let error = match refusal {
+        transaction::Refusal::Fenced => ResponseError::InvalidProducerEpoch,
+        transaction::Refusal::NotPart if cx.version < ABORTABLE => ResponseError::InvalidTxnState,
+        transaction::Refusal::Concurrent if cx.version < SECOND => ResponseError::NotEnoughReplicas,
+        transaction::Refusal::Unavailable => ResponseError::NotEnoughReplicas,
+        refusal => code::of_transaction(refusal, true),
+    };
+    Refused::new(error, refusal.to_string())
+}
+
+/// Has the request's turn at its transaction, of which what it writes to becomes part in the second generation.
+async fn enter(cx: &Context, request: &ProduceRequest) -> Entered {
+    let Some(id) = &request.transactional_id else { return Entered::Not };
+    let parts = parts(cx, request);
+    if !cx.allows(Operation::Write, Kind::TransactionalId, id) {
+        return Entered::Denied;
+    }
+    let Some((_, stamp)) = parts.first() else { return Entered::Not };
+    let lanes: Vec<_> = parts.iter().map(|(lane, _)| *lane).collect();
+    let turn = match cx.door.transactions.turn(id).await {
+        Ok(turn) if cx.version >= SECOND => {
+            cx.door.transactions.add(turn, incarnation(*stamp), Part { lanes: &lanes, group: None }, true).await
+        }
+        turn => turn,
+    };
+    turn.map_or_else(Entered::Refused, Entered::In)
+}
+
+/// The lanes of the batches that are part of a transaction, and who wrote each.
+fn parts(cx: &Context, request: &ProduceRequest) -> Vec<(LaneId, ProducerStamp)> {
+    let of_topic = |topic: &TopicProduceData| {
+        let stream = cx.topic(named(cx, topic), Operation::Write).ok()?;
+        let part = |partition: &PartitionProduceData| {
+            let header = Header::parse(partition.records.as_ref()?).ok().filter(|header| header.transactional)?;
+            Some((lane(&stream, partition.index).ok()?, header.producer?))
+        };
+        Some(topic.partition_data.iter().filter_map(part).collect::<Vec<_>>())
+    };
+    request.topic_data.iter().filter_map(of_topic).flatten().collect()
+}
+
 type Started = Vec<(i32, Result<Begun, Refused>)>;
 
 /// The lanes that a request's batches will lie in.
@@ -165,9 +258,9 @@ fn named<'a>(cx: &Context, topic: &'a TopicProduceData) -> Topic<'a> {
 }
 
 /// Begins the appends of a topic in the order of its partitions.
-fn start(cx: &Context, acks: i16, topic: TopicProduceData, until: Instant) -> (TopicProduceResponse, Started) {
+fn start(cx: &Context, terms: Terms<'_>, topic: TopicProduceData) -> (TopicProduceResponse, Started) {
     let stream = cx.topic(named(cx, &topic), Operation::Write);
-    let begin = |partition: PartitionProduceData| (partition.index, begin(cx, acks, &stream, partition, until));
+    let begin = |partition: PartitionProduceData| (partition.index, begin(cx, terms, &stream, partition));
     let started = topic.partition_data.into_iter().map(begin).collect();
     (TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id), started)
 }
@@ -175,10 +268,9 @@ fn start(cx: &Context, acks: i16, topic: TopicProduceData, until: Instant) -> (T
 /// Begins to append one batch.
 fn begin(
     cx: &Context,
-    acks: i16,
+    Terms { acks, transaction, until }: Terms<'_>,
     stream: &Result<Arc<Stream>, ResponseError>,
     partition: PartitionProduceData,
-    until: Instant,
 ) -> Result<Begun, Refused> {
     if Instant::now() > until {
         // Clients send it again.
@@ -190,6 +282,9 @@ fn begin(
     let stream = stream.as_ref().map_err(|error| *error)?.clone();
     let lane = lane(&stream, partition.index)?;
     let batch = check(cx.version, partition.records)?;
+    if batch.header().transactional {
+        transaction.check(cx, lane, batch.header().producer)?;
+    }
     let (records, bytes) = (u64::try_from(batch.header().records).unwrap_or(0), batch.bytes().len() as u64);
     let appending = cx.door.log.append(lane, &batch, PATIENCE).inspect_err(|error| {
         if let log::Error::WriteThroughput { shard, .. } = error {
@@ -221,9 +316,6 @@ fn check(version: i16, records: Option<Bytes>) -> Result<Batch, Refused> {
     let header = batch.header();
     if header.control {
         return Err(Refused::new(ResponseError::InvalidRecord, "clients cannot write control batches"));
-    }
-    if header.transactional {
-        return Err(Refused::new(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not served"));
     }
     if header.codec == Codec::Zstd && version < ZSTD {
         return Err(Refused::new(

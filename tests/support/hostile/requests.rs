@@ -102,7 +102,7 @@ impl Requests<'_> {
             ApiKey::DeleteTopics => self.delete_topics(),
             ApiKey::DeleteRecords => self.delete_records(),
             ApiKey::InitProducerId => {
-                let transactional = self.dice.one_in(8).then(|| TransactionalId(text("transaction")));
+                let transactional = self.dice.one_in(2).then(|| self.transactional_id());
                 sent(
                     self.version,
                     &InitProducerIdRequest::default().with_transactional_id(transactional).with_transaction_timeout_ms(60_000),
@@ -119,6 +119,17 @@ impl Requests<'_> {
             }
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::OffsetDelete => self.offset_delete(),
+            ApiKey::AddPartitionsToTxn => self.add_partitions_to_txn(),
+            ApiKey::AddOffsetsToTxn => self.add_offsets_to_txn(),
+            ApiKey::EndTxn => self.end_txn(),
+            ApiKey::WriteTxnMarkers => self.write_txn_markers(),
+            ApiKey::TxnOffsetCommit => self.txn_offset_commit(),
+            ApiKey::DescribeProducers => self.describe_producers(),
+            ApiKey::DescribeTransactions => {
+                let ids = (0..3).map(|_| self.transactional_id()).collect();
+                sent(self.version, &DescribeTransactionsRequest::default().with_transactional_ids(ids))
+            }
+            ApiKey::ListTransactions => sent(self.version, &ListTransactionsRequest::default()),
             ApiKey::SaslHandshake => sent(self.version, &SaslHandshakeRequest::default().with_mechanism("PLAIN".into())),
             ApiKey::SaslAuthenticate => sent(self.version, &SaslAuthenticateRequest::default().with_auth_bytes("\0a\0b".into())),
             ApiKey::DescribeAcls => self.describe_acls(),
@@ -163,6 +174,93 @@ impl Requests<'_> {
             .with_operation(self.dice.below(16) as i8)
             .with_permission_type(self.dice.below(4) as i8);
         sent(self.version, &DeleteAclsRequest::default().with_filters(vec![filter]))
+    }
+
+    fn transactional_id(&mut self) -> TransactionalId {
+        TransactionalId(text(&format!("transaction-{}", self.dice.below(4))))
+    }
+
+    /// A producer's id and epoch, as they may have been given.
+    fn incarnation(&mut self) -> (ProducerId, i16) {
+        let id = if self.dice.one_in(6) { self.edge() } else { self.dice.below(12) as i64 };
+        (ProducerId(id), if self.dice.one_in(6) { self.edge() as i16 } else { self.dice.below(3) as i16 })
+    }
+
+    fn add_partitions_to_txn(&mut self) -> Option<Bytes> {
+        use add_partitions_to_txn_request::{AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction};
+        let (id, (producer, epoch), (name, _)) = (self.transactional_id(), self.incarnation(), self.topic());
+        let partitions = (0..3).map(|_| self.partition()).collect();
+        let topics = vec![AddPartitionsToTxnTopic::default().with_name(name).with_partitions(partitions)];
+        let request = AddPartitionsToTxnRequest::default();
+        if self.version < 4 {
+            let request = request.with_v3_and_below_transactional_id(id).with_v3_and_below_producer_id(producer);
+            let request = request.with_v3_and_below_producer_epoch(epoch).with_v3_and_below_topics(topics);
+            return sent(self.version, &request);
+        }
+        let transaction = AddPartitionsToTxnTransaction::default()
+            .with_transactional_id(id)
+            .with_producer_id(producer)
+            .with_producer_epoch(epoch)
+            .with_verify_only(self.dice.one_in(2))
+            .with_topics(topics);
+        sent(self.version, &request.with_transactions(vec![transaction]))
+    }
+
+    fn add_offsets_to_txn(&mut self) -> Option<Bytes> {
+        let (producer, epoch) = self.incarnation();
+        let request = AddOffsetsToTxnRequest::default()
+            .with_transactional_id(self.transactional_id())
+            .with_producer_id(producer)
+            .with_producer_epoch(epoch)
+            .with_group_id(self.group());
+        sent(self.version, &request)
+    }
+
+    fn end_txn(&mut self) -> Option<Bytes> {
+        let (producer, epoch) = self.incarnation();
+        let request = EndTxnRequest::default()
+            .with_transactional_id(self.transactional_id())
+            .with_producer_id(producer)
+            .with_producer_epoch(epoch)
+            .with_committed(self.dice.one_in(2));
+        sent(self.version, &request)
+    }
+
+    fn write_txn_markers(&mut self) -> Option<Bytes> {
+        use write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
+        let ((producer, epoch), (name, _)) = (self.incarnation(), self.topic());
+        let topic = WritableTxnMarkerTopic::default().with_name(name).with_partition_indexes(vec![self.partition()]);
+        let marker = WritableTxnMarker::default()
+            .with_producer_id(producer)
+            .with_producer_epoch(epoch)
+            .with_transaction_result(self.dice.one_in(2))
+            .with_coordinator_epoch(self.edge32())
+            .with_topics(vec![topic]);
+        sent(self.version, &WriteTxnMarkersRequest::default().with_markers(vec![marker]))
+    }
+
+    fn txn_offset_commit(&mut self) -> Option<Bytes> {
+        use txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
+        let ((producer, epoch), (name, _)) = (self.incarnation(), self.topic());
+        let partition = TxnOffsetCommitRequestPartition::default()
+            .with_partition_index(self.partition())
+            .with_committed_offset(self.edge())
+            .with_committed_metadata(Some(text("m")));
+        let topic = TxnOffsetCommitRequestTopic::default().with_name(name).with_partitions(vec![partition]);
+        let request = TxnOffsetCommitRequest::default()
+            .with_transactional_id(self.transactional_id())
+            .with_group_id(self.group())
+            .with_producer_id(producer)
+            .with_producer_epoch(epoch)
+            .with_topics(vec![topic]);
+        sent(self.version, &request)
+    }
+
+    fn describe_producers(&mut self) -> Option<Bytes> {
+        use describe_producers_request::TopicRequest;
+        let (name, _) = self.topic();
+        let topic = TopicRequest::default().with_name(name).with_partition_indexes((0..3).map(|_| self.partition()).collect());
+        sent(self.version, &DescribeProducersRequest::default().with_topics(vec![topic]))
     }
 
     fn describe_scram(&mut self) -> Option<Bytes> {
