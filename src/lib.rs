@@ -23,7 +23,7 @@
 //!      kafka      kinesis      cloudwatch   http   doors: never see each other
 //!         └──────────┴─ log ───────┘              the Kinesis-model log: rules and verbs
 //!                        │
-//!       aws (envelope)   │   metrics   notebook    tools without opinions
+//!       aws (envelope)   │   metrics   notebook   sigv4   tools without opinions
 //!                             │
 //!         env (clock, chance)     store           what a test replaces
 //!                        │
@@ -39,6 +39,7 @@
 //! | [`env`](mod@env) | time and chance, handed in |
 //! | [`store`] | two contracts, journal and ledger, and their engines |
 //! | [`notebook`] | a room's own durable scraps |
+//! | [`sigv4`] | AWS's signatures, which both doors verify |
 //! | [`metrics`] | what is counted, under the names that dashboards know |
 //! | [`log`] | what is true of streams, whoever asks |
 //! | [`kafka`] | the Kafka wire protocol, one file per API |
@@ -69,6 +70,7 @@ pub mod metrics;
 pub mod model;
 pub mod notebook;
 pub mod rules;
+pub mod sigv4;
 pub mod store;
 
 pub use gateway::{Builder, Gateway, StartError};

@@ -23,6 +23,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout};
 
 use crate::env::{Entropy, Env};
+use crate::sigv4::Credentials;
 
 use super::body::AnswerBody;
 use super::codec::Codec;
@@ -33,7 +34,7 @@ use super::operation::{Found, Outcome, Service};
 use super::query::{self, Form};
 use super::refusal::Refusal;
 use super::rules::{self, Rule};
-use super::signature::{self, Credentials};
+use super::signature;
 use super::value::Input;
 use media::Media;
 use receive::Bodies;

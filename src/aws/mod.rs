@@ -1,6 +1,6 @@
 //! **The AWS envelope**: HTTP, signatures, codecs, rules and refusals, as every AWS service has them.
 //!
-//! Knows no service: what it serves is handed in as a [`Service`]. Imports `model` and `env`; never the log or a door.
+//! Knows no service: what it serves is handed in as a [`Service`]. Imports `model`, `env` and `sigv4`; never the log or a door.
 
 mod body;
 pub mod codec;
@@ -28,6 +28,5 @@ pub use operation::{Caller, Entry, Found, Operation, Outcome, Output, Performing
 pub use query::Dialect;
 pub use refusal::Refusal;
 pub use rules::{Pattern, Rule};
-pub use signature::Credentials;
 pub use tls::{Failed as TlsFailed, Tls};
 pub use value::{Input, Structure, Text, Value};

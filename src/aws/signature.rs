@@ -9,42 +9,22 @@ mod canonical;
 mod tests;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, DATE, HeaderMap};
 use hyper::http::request::Parts;
-use ring::{digest, hmac};
 
 use crate::model::{Civil, Timestamp};
+use crate::sigv4::{self, Credentials, parse};
 
 use super::form;
 use super::operation::Caller;
 use super::refusal::Refusal;
-use canonical::hex;
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far a signature's time may be from ours.
 const SKEW_MAX: Duration = Duration::from_secs(5 * 60);
 /// How long a signed address may be good for.
 const EXPIRES_SECONDS_MAX: u64 = 604_800;
-
-/// Who may ask, if not everybody: secret keys by access key.
-#[derive(Clone, Default)]
-pub struct Credentials(HashMap<String, String>);
-
-impl FromIterator<(String, String)> for Credentials {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
-    }
-}
-
-/// Without the secrets.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.keys()).finish()
-    }
-}
 
 /// What a request says about its signature.
 struct Claim {
@@ -67,7 +47,7 @@ struct Claim {
 pub(super) fn caller(request: &Parts, body: &[u8], credentials: &Credentials, now: Timestamp) -> Result<Caller, Refusal> {
     let claim = claim(request)?;
     let scope: Vec<&str> = claim.credential.split('/').collect();
-    if !credentials.0.is_empty() {
+    if !credentials.is_empty() {
         verify(request, body, credentials, now, &claim, &scope)?;
     }
     let is_account = |key: &&&str| key.len() == 12 && key.bytes().all(|b| b.is_ascii_digit());
@@ -185,21 +165,12 @@ fn verify(
         return Err(invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned()));
     }
     let secret = credentials
-        .0
-        .get(key)
+        .secret(key)
         .ok_or_else(|| Refusal::new("UnrecognizedClientException", "The security token included in the request is invalid."))?;
     let canonical = canonical::request(request, &claim.signed_headers, body);
-    let to_sign = format!(
-        "{ALGORITHM}\n{date}\n{day}/{region}/{service}/{end}\n{}",
-        hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref())
-    );
-    let signing_key = [day, region, service, end].iter().fold(format!("AWS4{secret}").into_bytes(), |key, part| {
-        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec()
-    });
-    // Compares in a time that tells nothing of the right signature.
-    let right = canonical::unhex(&claim.signature).is_some_and(|signature| {
-        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &signing_key), to_sign.as_bytes(), &signature).is_ok()
-    });
+    let scope = [day, region, service, end];
+    let to_sign = sigv4::to_sign(&canonical, date, scope);
+    let right = sigv4::is_right(secret, scope, &to_sign, &claim.signature);
     if right {
         return Ok(());
     }
@@ -236,17 +207,6 @@ fn check_time(claim: &Claim, signed_at: Timestamp, now: Timestamp) -> Result<(),
         return invalid(format!("Signature expired: {end} is now earlier than {now}"));
     }
     Ok(())
-}
-
-/// The time in `20150830T123600Z`.
-fn parse(date: &str) -> Option<Timestamp> {
-    let number =
-        |from: usize, to: usize| date.get(from..to).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse().ok();
-    if date.len() != 16 || date.get(8..9) != Some("T") || date.get(15..) != Some("Z") {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-    Civil { year, month, day, hour: number(9, 11)?, minute: number(11, 13)?, second: number(13, 15)? }.timestamp()
 }
 
 fn show(at: Timestamp) -> String {

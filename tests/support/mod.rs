@@ -13,13 +13,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shardgate::aws::{Credentials, Endpoint, Options as Bounds, Tls};
+use shardgate::aws::{Endpoint, Options as Bounds, Tls};
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
 use shardgate::kafka::{Config, Door, Listener, Security, serve, serve_connection};
 use shardgate::log::{Log, Options, Stream};
 use shardgate::metrics::Meter;
 use shardgate::model::{Home, Limits, Settings, StreamName, Timestamp};
 use shardgate::notebook::Notebook;
+use shardgate::sigv4::Credentials;
 use shardgate::store::MemoryStore;
 use tokio::io::{DuplexStream, duplex};
 use tokio::net::TcpListener;

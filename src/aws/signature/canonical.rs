@@ -6,6 +6,7 @@ use hyper::http::request::Parts;
 use ring::digest;
 
 use crate::aws::form;
+use crate::sigv4::{escape, hex};
 
 /// Signed headers that are looked at. *Ours*: names can be said again and again, and each time the value of its header is copied;
 /// requests have no more headers.
@@ -70,31 +71,4 @@ fn query(query: &str) -> String {
     let mut parameters: Vec<_> = parameters.map(|(name, value)| (escaped(&name), escaped(&value))).collect();
     parameters.sort();
     parameters.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
-}
-
-/// Everything but letters, digits and `-_.~` as `%XX` (RFC 3986, section 2.3).
-fn escape(out: &mut String, bytes: &[u8]) {
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-}
-
-/// In lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
-/// The bytes that hexadecimal digits stand for; `None` if they are something else, or too many for a signature.
-pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..32).map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok()).collect()
 }
