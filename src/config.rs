@@ -35,6 +35,12 @@ pub struct Config {
     pub insecure_listener: bool,
     /// Who may log in with a password at the Kafka listeners that ask for one.
     pub users: Vec<User>,
+    /// The JWKS file with the keys of tokens for OAUTHBEARER; `None`: no token is good.
+    pub oauth_jwks: Option<PathBuf>,
+    /// Who has to have made them (`iss`); `None`: anybody.
+    pub oauth_issuer: Option<String>,
+    /// Whom they have to be for (`aud`); `None`: anybody.
+    pub oauth_audience: Option<String>,
     /// Whether Kafka clients may do only what access rules allow.
     pub authorizer: bool,
     /// Who may do everything, as `User:NAME`.
@@ -95,6 +101,9 @@ impl Default for Config {
             kafka_listeners: Vec::new(),
             insecure_listener: false,
             users: Vec::new(),
+            oauth_jwks: None,
+            oauth_issuer: None,
+            oauth_audience: None,
             authorizer: false,
             super_users: Vec::new(),
             login_lifetime: None,
@@ -412,6 +421,39 @@ pub const SETTINGS: &[Setting] = &[
         show: |config| config.users.iter().map(|user| user.name.clone()).collect(),
     },
     Setting {
+        key: "oauth-jwks",
+        env: "SHARDGATE_OAUTH_JWKS",
+        value_name: "FILE",
+        help: "A JWKS file with the keys (RSA, P-256) of tokens for OAUTHBEARER; read again when a token names another",
+        kind: Kind::Text,
+        set: |config, text| path(text).map(|path| config.oauth_jwks = Some(path)),
+        show: |config| config.oauth_jwks.iter().map(|path| path.display().to_string()).collect(),
+    },
+    Setting {
+        key: "oauth-issuer",
+        env: "SHARDGATE_OAUTH_ISSUER",
+        value_name: "TEXT",
+        help: "What such a token has to say of who made it (iss)",
+        kind: Kind::Text,
+        set: |config, text| {
+            config.oauth_issuer = Some(text.to_owned());
+            Ok(())
+        },
+        show: |config| config.oauth_issuer.iter().cloned().collect(),
+    },
+    Setting {
+        key: "oauth-audience",
+        env: "SHARDGATE_OAUTH_AUDIENCE",
+        value_name: "TEXT",
+        help: "Whom such a token has to be for (aud)",
+        kind: Kind::Text,
+        set: |config, text| {
+            config.oauth_audience = Some(text.to_owned());
+            Ok(())
+        },
+        show: |config| config.oauth_audience.iter().cloned().collect(),
+    },
+    Setting {
         key: "authorizer",
         env: "SHARDGATE_AUTHORIZER",
         value_name: "BOOL",
@@ -470,7 +512,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "credentials",
         env: "",
         value_name: "",
-        help: "AWS clients have to sign with one of these keys; without any, signatures are read and not verified",
+        help: "AWS clients have to sign with one of these keys, and Kafka clients for AWS_MSK_IAM; without any, signatures of AWS clients are read and not verified",
         kind: Kind::Tables,
         set: |config, text| {
             let credential = toml::from_str(text).ok().filter(|Credential { access_key, secret_key }| {

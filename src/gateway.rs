@@ -30,6 +30,7 @@ use crate::log::{self, Ages, Log, Stream};
 use crate::metrics::{GROUP_OFFSETS_MAX, GroupOffset, GroupState, LaneState, Meter, Snapshot, StreamState, TopicState};
 use crate::model::{Home, InvalidName, Limits, Offset, Realm, SequenceNumber, Settings, Shard, StreamName, Timestamp};
 use crate::notebook::{Notebook, Page};
+use crate::sigv4::Credentials;
 use crate::store::{self, Journal, Ledger, MemoryStore, SegmentStore};
 
 /// Time between two sweeps of what is past its retention. *Ours*: readers never see such records anyway; this frees their space.
@@ -374,7 +375,7 @@ async fn bind_kafka(config: &Config) -> Result<Vec<(kafka::Listener, SocketAddr,
     }
     for table in &config.kafka_listeners {
         let advertised = table.advertised.as_ref().map(place);
-        let secured = secured(table).map_err(|error| StartError::KafkaListener { name: table.name.clone(), error })?;
+        let secured = secured(config, table).map_err(|error| StartError::KafkaListener { name: table.name.clone(), error })?;
         listeners.push((kafka::Listener { advertised, ..secured }, "kafka-listeners", &table.address));
     }
     let mut bound = Vec::new();
@@ -397,7 +398,7 @@ async fn bind_kafka(config: &Config) -> Result<Vec<(kafka::Listener, SocketAddr,
 }
 
 /// What a listener asks of its clients.
-fn secured(table: &KafkaListener) -> Result<kafka::Listener, String> {
+fn secured(config: &Config, table: &KafkaListener) -> Result<kafka::Listener, String> {
     let tls = table.certificate.clone().zip(table.key.clone()).map(|(certificate, key)| {
         let client_certificate = match table.client_certificate {
             ClientCertificate::Required => kafka::ClientCertificate::Required,
@@ -407,7 +408,16 @@ fn secured(table: &KafkaListener) -> Result<kafka::Listener, String> {
     });
     let tls = tls.transpose().map_err(|failed| failed.to_string())?;
     let mechanism = |name: &String| name.parse().map_err(|accepted| format!("there is no login {name:?}; {accepted}"));
-    let mechanisms = table.login.iter().map(mechanism).collect::<Result<_, String>>()?;
+    let mechanisms = table.login.iter().map(mechanism).collect::<Result<Vec<kafka::Mechanism>, String>>()?;
+    for (mechanism, is_set, setting) in [
+        (kafka::Mechanism::Plain, !config.users.is_empty(), "[[users]] in the config file"),
+        (kafka::Mechanism::OauthBearer, config.oauth_jwks.is_some(), "--oauth-jwks FILE"),
+        (kafka::Mechanism::AwsMskIam, !config.credentials.is_empty(), "[[credentials]] in the config file"),
+    ] {
+        if mechanisms.contains(&mechanism) && !is_set {
+            return Err(format!("nobody could log in with {mechanism}; it needs {setting}"));
+        }
+    }
     Ok(kafka::Listener { name: table.name.clone(), tls, mechanisms, ..kafka::Listener::default() })
 }
 
@@ -441,10 +451,7 @@ impl Parts {
         let (kept, log, ledger) = open_log(config, env.clone()).await?;
         let cluster_id = cluster_id(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let meter = Meter::default();
-        let endpoint = aws::Options {
-            credentials: config.credentials.iter().cloned().map(|one| (one.access_key, one.secret_key)).collect(),
-            bodies_bytes_max: config.frames_in_flight_bytes_max / 2,
-        };
+        let endpoint = aws::Options { credentials: credentials(config), bodies_bytes_max: config.frames_in_flight_bytes_max / 2 };
         let seal_key = seal_key(&Notebook::new(ledger.clone(), ROOM), &*env.entropy).await?;
         let home = Home { region: config.region.clone(), account: config.account_id.clone() };
         let kinesis_config = kinesis::Config { home: home.clone(), seal_key };
@@ -488,6 +495,10 @@ async fn open_log(config: &Config, env: Env) -> Result<(Kept, Log, Arc<dyn Ledge
         .unwrap_or_else(|error| Err(store::Error::Failed(format!("opening the data directory did not end: {error}")).into()))
 }
 
+fn credentials(config: &Config) -> Credentials {
+    config.credentials.iter().cloned().map(|one| (one.access_key, one.secret_key)).collect()
+}
+
 fn door_config(config: &Config, cluster_id: String, secret: [u8; 32]) -> kafka::Config {
     let shown = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     kafka::Config {
@@ -503,6 +514,12 @@ fn door_config(config: &Config, cluster_id: String, secret: [u8; 32]) -> kafka::
         offsets_retention: config.offsets_retention,
         security: kafka::Security {
             users: config.users.iter().cloned().map(|user| (user.name, user.password)).collect(),
+            credentials: credentials(config),
+            oauth: config.oauth_jwks.clone().map(|jwks| kafka::OauthSettings {
+                jwks,
+                issuer: config.oauth_issuer.clone(),
+                audience: config.oauth_audience.clone(),
+            }),
             authorizer: config.authorizer,
             // The config has checked them.
             super_users: config.super_users.iter().filter_map(|principal| principal.parse().ok()).collect(),

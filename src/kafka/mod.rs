@@ -19,5 +19,5 @@ mod turn;
 
 pub use api::contract::{Config, Door, Unreadable};
 pub use api::{Supported, supported};
-pub use auth::{ClientCertificate, Mechanism, Principal, Security, Tls, TlsFailed, TlsFiles};
+pub use auth::{ClientCertificate, Mechanism, OauthSettings, Principal, Security, Tls, TlsFailed, TlsFiles};
 pub use listener::{Listener, Shutdown, serve, serve_connection};

@@ -80,6 +80,22 @@ fn proof(password: &str, bare: &str, challenge: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bad_token_and_a_bad_signature_hear_what_a_bad_password_does() {
+    let gateway = gateway();
+    let mut kafka = gateway.kafka_at(listener());
+    handshake(&mut kafka, "OAUTHBEARER").await;
+    let answer = kafka.call(2, message("n,,\u{1}auth=Bearer e30.e30.AAAA\u{1}\u{1}")).await;
+    assert_eq!((answer.error_code, &answer.auth_bytes[..]), (0, &b"{\"status\":\"invalid_token\"}"[..]));
+    let failed = ResponseError::SaslAuthenticationFailed.code();
+    assert_eq!(kafka.call(2, message("\u{1}")).await.error_code, failed);
+    assert!(kafka.is_closed().await);
+    let mut kafka = gateway.kafka_at(listener());
+    handshake(&mut kafka, "AWS_MSK_IAM").await;
+    assert_eq!(kafka.call(2, message("{\"version\":\"2020_10_22\"}")).await.error_code, failed);
+    assert!(kafka.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn scram_lets_in_who_proves_to_have_the_password() {
     let gateway = gateway();
     let mut kafka = gateway.kafka_at(listener());

@@ -195,7 +195,7 @@ pub struct Door {
     pub(crate) connections: Arc<Semaphore>,
 }
 
-/// What was kept of consumer groups, transactions or users cannot be read.
+/// What was kept of consumer groups, transactions or users cannot be read, or a file with keys for tokens.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
@@ -209,7 +209,7 @@ impl Door {
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
         let transactions = transaction::Coordinator::open(log.clone(), groups.clone(), notebook.clone());
         let transactions = transactions.map_err(|error| Unreadable(format!("the transactions cannot be read: {error}")))?;
-        let auth = Auth::open(notebook, log.env().clone(), &config.security).map_err(|error| Unreadable(error.to_string()))?;
+        let auth = Auth::open(notebook, log.env().clone(), &config.security).map_err(Unreadable)?;
         let bytes = config.frames_in_flight_bytes_max;
         let (records, requests, owing) = (Pool::of(bytes / 2), Pool::of(bytes / 6), Pool::of(bytes / 3));
         let (answers, bulky) = (Pool::of(ANSWERS_BYTES), Semaphore::new(BULKY_MAX));

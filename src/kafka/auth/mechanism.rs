@@ -16,11 +16,15 @@ pub enum Mechanism {
     ScramSha256,
     /// The same with a longer hash.
     ScramSha512,
+    /// A token that somebody trusted has signed (RFC 7628).
+    OauthBearer,
+    /// A signature with an access key of AWS.
+    AwsMskIam,
 }
 
 impl Mechanism {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
+    pub const ALL: [Self; 5] = [Self::Plain, Self::ScramSha256, Self::ScramSha512, Self::OauthBearer, Self::AwsMskIam];
 
     /// Its name in the protocol.
     pub fn name(self) -> &'static str {
@@ -28,6 +32,8 @@ impl Mechanism {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OauthBearer => "OAUTHBEARER",
+            Self::AwsMskIam => "AWS_MSK_IAM",
         }
     }
 }
@@ -64,5 +70,5 @@ pub(crate) enum Progress {
 }
 
 /// Why a login failed, for the log of the gateway: without names and secrets. The client is not told.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Failed(pub(crate) &'static str);

@@ -6,7 +6,9 @@
 mod acl;
 mod authorizer;
 mod certificate;
+mod iam;
 mod mechanism;
+mod oauth;
 mod plain;
 mod principal;
 mod scram;
@@ -18,6 +20,8 @@ pub(crate) use acl::{CLUSTER, Filter, Kind, Operation, Pattern, PatternFilter, R
 pub(crate) use authorizer::{Authorizer, RULES_MAX, TooMany};
 pub use mechanism::Mechanism;
 pub(crate) use mechanism::{Failed, Progress};
+use oauth::Oauth;
+pub use oauth::OauthSettings;
 pub use principal::Principal;
 pub(crate) use scram::{Credential as ScramCredential, ITERATIONS_MAX, ITERATIONS_MIN, Scram};
 pub(crate) use session::{Handshake, LOGIN_TIME, Session, Step};
@@ -29,12 +33,17 @@ use std::time::Duration;
 use crate::env::Env;
 use crate::log::StoreError;
 use crate::notebook::Notebook;
+use crate::sigv4::Credentials;
 
 /// Whom the Kafka door believes, and what for.
 #[derive(Clone, Default)]
 pub struct Security {
     /// Names and passwords of PLAIN and SCRAM.
     pub users: Vec<(String, String)>,
+    /// Access keys of AWS and their secrets, for AWS_MSK_IAM.
+    pub credentials: Credentials,
+    /// Whose tokens OAUTHBEARER believes; `None`: nobody's.
+    pub oauth: Option<OauthSettings>,
     /// Whether only what access rules allow is allowed (Kafka: `authorizer.class.name`, with
     /// `allow.everyone.if.no.acl.found=false`).
     pub authorizer: bool,
@@ -50,15 +59,23 @@ pub struct Security {
 pub(crate) struct Auth {
     pub(crate) users: Users,
     pub(crate) authorizer: Authorizer,
+    credentials: Credentials,
+    oauth: Option<Oauth>,
     env: Env,
     login_lifetime: Option<Duration>,
 }
 
 impl Auth {
     /// With what `notebook` keeps of it.
-    pub(crate) fn open(notebook: Notebook, env: Env, security: &Security) -> Result<Self, StoreError> {
-        let authorizer = Authorizer::open(notebook.clone(), security.authorizer, &security.super_users)?;
-        let users = Users::open(notebook, &security.users, security.secret)?;
-        Ok(Self { users, authorizer, env, login_lifetime: security.login_lifetime })
+    ///
+    /// # Errors
+    /// What cannot be read, and the mend.
+    pub(crate) fn open(notebook: Notebook, env: Env, security: &Security) -> Result<Self, String> {
+        let unreadable = |error: StoreError| error.to_string();
+        let oauth = security.oauth.clone().map(Oauth::open).transpose()?;
+        let authorizer = Authorizer::open(notebook.clone(), security.authorizer, &security.super_users).map_err(unreadable)?;
+        let users = Users::open(notebook, &security.users, security.secret).map_err(unreadable)?;
+        let credentials = security.credentials.clone();
+        Ok(Self { users, authorizer, credentials, oauth, env, login_lifetime: security.login_lifetime })
     }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::{digest, hmac, pbkdf2};
 use serde::{Deserialize, Serialize};
 
-use super::{Failed, Mechanism, Principal, Progress, Users};
+use super::{Failed, Principal, Progress, Users};
 
 /// The fewest iterations (Kafka, `ScramMechanism.minIterations`), which are also those of users in the config file.
 pub(crate) const ITERATIONS_MIN: u32 = 4_096;
@@ -38,15 +38,6 @@ impl Scram {
     /// The one with this number.
     pub(crate) fn numbered(number: i8) -> Option<Self> {
         [Self::Sha256, Self::Sha512].into_iter().find(|scram| scram.number() == number)
-    }
-
-    /// The one of a mechanism, if it is one.
-    pub(super) fn of(mechanism: Mechanism) -> Option<Self> {
-        match mechanism {
-            Mechanism::ScramSha256 => Some(Self::Sha256),
-            Mechanism::ScramSha512 => Some(Self::Sha512),
-            _ => None,
-        }
     }
 
     fn hmac(self) -> hmac::Algorithm {

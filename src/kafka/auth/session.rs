@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::kafka::listener::Listener;
 
 use super::scram::{Exchange as ScramExchange, Scram};
-use super::{Auth, Failed, Mechanism, Principal, Progress, plain};
+use super::{Auth, Failed, Mechanism, Principal, Progress, iam, oauth, plain};
 
 /// For a login to begin and to end. *Ours*: strangers do not keep places of others.
 pub(crate) const LOGIN_TIME: Duration = Duration::from_secs(30);
@@ -60,6 +60,8 @@ struct Known {
 enum Exchange {
     Plain,
     Scram(ScramExchange),
+    Oauth(oauth::Exchange),
+    Iam,
 }
 
 /// What comes of choosing a mechanism.
@@ -158,9 +160,12 @@ impl Session {
             *state = State::Refused;
             return Handshake::Unsupported;
         };
-        let exchange = match Scram::of(mechanism) {
-            Some(scram) => Exchange::Scram(ScramExchange::Begun(scram)),
-            None => Exchange::Plain,
+        let exchange = match mechanism {
+            Mechanism::Plain => Exchange::Plain,
+            Mechanism::ScramSha256 => Exchange::Scram(ScramExchange::Begun(Scram::Sha256)),
+            Mechanism::ScramSha512 => Exchange::Scram(ScramExchange::Begun(Scram::Sha512)),
+            Mechanism::OauthBearer => Exchange::Oauth(oauth::Exchange::Begun),
+            Mechanism::AwsMskIam => Exchange::Iam,
         };
         *state = State::LoggingIn(Login { mechanism, exchange, is_raw, before });
         Handshake::Accepted
@@ -170,12 +175,15 @@ impl Session {
     pub(crate) fn step(&self, auth: &Auth, message: &[u8]) -> Step {
         let mut state = self.state.lock();
         let State::LoggingIn(login) = &mut *state else { return Step::OutOfPlace };
+        let now = auth.env.clock.now();
         let stepped = match &mut login.exchange {
             Exchange::Plain => plain::step(&auth.users, message),
             Exchange::Scram(exchange) => {
                 let nonce = format!("{}{}", auth.env.entropy.uuid().simple(), auth.env.entropy.uuid().simple());
                 exchange.step(&auth.users, &nonce, message)
             }
+            Exchange::Oauth(exchange) => exchange.step(auth.oauth.as_ref(), now, message),
+            Exchange::Iam => iam::step(&auth.credentials, now, message),
         };
         let stepped = stepped.and_then(|progress| match (&progress, &login.before) {
             (Progress::Done { principal, .. }, Some(before))
@@ -188,7 +196,7 @@ impl Session {
         match stepped {
             Ok(Progress::Challenge(challenge)) => Step::Challenge(challenge),
             Ok(Progress::Done { principal, message, until }) => {
-                let until = until.map(|until| until.since(auth.env.clock.now()));
+                let until = until.map(|until| until.since(now));
                 let lifetime = until.into_iter().chain(auth.login_lifetime).min();
                 let mechanism = Some(login.mechanism);
                 let until = lifetime.map(|lifetime| Instant::now() + lifetime);
