@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# The security of the Kafka door, with real clients: mechanism × client × right and wrong credentials, mutual TLS, access rules
+# that leak no names, and the time of a wrong user beside that of a wrong password. README.md has the table.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=$(cd "$here/../../.." && pwd)
+gateway=${SHARDGATE_BIN:-$repo/target/release/shardgate}
+target=$repo/target/clients/security
+
+"$here/../python/run.sh" --install
+mkdir -p "$target"
+# The copy of the pom is the sign that the installation came to its end.
+if ! cmp -s "$here/pom.xml" "$target/pom.xml"; then
+    mvn -B -q -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$target/lib" >&2
+    cp "$here/pom.xml" "$target/pom.xml"
+fi
+go build -C "$here/go" -o "$target/go-login" .
+java_lib=$target/lib
+javac -cp "$java_lib/*" -d "$target/classes" "$here/Login.java"
+
+run=$(mktemp -d "$target/run.XXXXXX")
+pid=
+finish() {
+    local code=$?
+    if [[ $pid ]]; then kill "$pid" 2>/dev/null || true; fi
+    if ((code == 0)); then rm -rf "$run"; else echo "the gateway's log and settings are in $run" >&2; fi
+}
+trap finish EXIT
+
+# An authority, the gateway's certificate, a client's, and one that a stranger has signed.
+authority() { openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -keyout "$run/$1.key" -out "$run/$1.pem" 2>/dev/null; }
+signed() {
+    openssl req -newkey rsa:2048 -nodes -subj "$2" -keyout "$run/$1.key" -out "$run/$1.csr" 2>/dev/null
+    openssl x509 -req -in "$run/$1.csr" -CA "$run/$3.pem" -CAkey "$run/$3.key" -CAcreateserial -days 2 \
+        -extfile <(echo "subjectAltName=IP:127.0.0.1,DNS:localhost") -out "$run/$1.pem" 2>/dev/null
+}
+authority ca
+authority stranger
+signed server /CN=localhost ca
+signed client "/C=US/O=Example/CN=client" ca
+signed impostor "/C=US/O=Example/CN=client" stranger
+openssl genrsa -out "$run/issuer.key" 2048 2>/dev/null
+openssl genrsa -out "$run/other.key" 2048 2>/dev/null
+
+python=$repo/target/clients/python/venv/bin/python
+export PYTHONDONTWRITEBYTECODE=1
+"$python" "$here/tokens.py" jwks "$run/issuer.key" >"$run/jwks.json"
+cat >"$run/shardgate.toml" <<TOML
+authorizer = true
+super-user = ["User:admin", "User:CN=client,O=Example,C=US", "User:token", "User:AKIDEXAMPLE"]
+oauth-jwks = "$run/jwks.json"
+oauth-issuer = "https://issuer.example"
+oauth-audience = "kafka"
+
+[[kafka-listeners]]
+name = "login"
+address = "127.0.0.1:0"
+login = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
+
+[[kafka-listeners]]
+name = "login-tls"
+address = "127.0.0.1:0"
+certificate = "$run/server.pem"
+key = "$run/server.key"
+login = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
+
+[[kafka-listeners]]
+name = "mutual-tls"
+address = "127.0.0.1:0"
+certificate = "$run/server.pem"
+key = "$run/server.key"
+client-ca = "$run/ca.pem"
+
+[[users]]
+name = "admin"
+password = "admin-secret"
+
+[[users]]
+name = "alice"
+password = "alice-secret"
+
+[[credentials]]
+access-key = "AKIDEXAMPLE"
+secret-key = "iam-secret"
+TOML
+"$gateway" serve --ephemeral --config "$run/shardgate.toml" --topic open:1 --topic secret:1 --kinesis-listener 127.0.0.1:0 \
+    --http-listener 127.0.0.1:0 --ports-file "$run/ports.json" >"$run/out" 2>"$run/log" &
+pid=$!
+for _ in $(seq 100); do
+    [[ -e $run/ports.json ]] && break
+    sleep 0.1
+done
+
+"$python" "$here/suite.py" --run "$run" --go "$target/go-login" --java "$target/classes:$java_lib/*"
