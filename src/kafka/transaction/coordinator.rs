@@ -391,3 +391,6 @@ async fn look_now_and_then(home: Weak<Shared>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
