@@ -71,10 +71,12 @@ async fn producers_are_described_with_their_open_transactions() {
     gateway.stream("orders", 1).await;
     let mut producer = Transactional::begin(&gateway, "t", Generation::Second).await;
     let topic = TopicRequest::default().with_name(name("orders")).with_partition_indexes(vec![0, 0, 4]);
-    let request = DescribeProducersRequest::default().with_topics(vec![topic]);
+    // Named twice, answered once.
+    let request = DescribeProducersRequest::default().with_topics(vec![topic.clone(), topic]);
     producer.write(0, &["a", "b"]).await;
     for (epoch, last, since) in [(0, 1, 0), (1, -1, -1)] {
         let response = gateway.kafka().call(0, request.clone()).await;
+        assert_eq!(response.topics.len(), 1);
         let partitions = &response.topics[0].partitions;
         assert_eq!(partitions.iter().map(|found| found.error_code).collect::<Vec<_>>(), [0, 3]);
         let found = &partitions[0].active_producers[0];

@@ -3,6 +3,7 @@
 //! Served: 0. A producer is known for a day after its last batch. Of a partition that was merged into another one, those are told
 //! who wrote to it; where their records are since, the other one tells.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
@@ -28,13 +29,16 @@ impl Api for DescribeProducers {
     const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, request: DescribeProducersRequest) -> Reply<DescribeProducersResponse> {
-        let topics = request.topics.into_iter().map(|topic| describe(cx, topic)).collect();
+        let mut answered = HashSet::new();
+        // A topic's producers may be many and its name is short, so each is answered once.
+        let asked = request.topics.into_iter().filter(|topic| answered.insert(topic.name.clone()));
+        let topics = asked.map(|topic| describe(cx, topic)).collect();
         Reply::Send(DescribeProducersResponse::default().with_topics(topics))
     }
 }
 
 fn describe(cx: &Context, mut topic: TopicRequest) -> TopicResponse {
-    // A partition's producers may be many and its number is short, so each is answered once.
+    // The same is true of its partitions.
     topic.partition_indexes.sort_unstable();
     topic.partition_indexes.dedup();
     let stream = cx.topic(Topic::Named(&topic.name), Operation::Read);
