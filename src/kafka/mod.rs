@@ -16,6 +16,7 @@ mod started;
 mod transaction;
 mod translate;
 mod turn;
+pub mod wire;
 
 pub use api::contract::{Config, Door, Unreadable};
 pub use api::{Supported, supported};

@@ -1,14 +1,17 @@
 //! ApiVersions (key 18).
 
-use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::messages::{ApiVersionsResponse, DescribeClusterRequest};
 use kafka_protocol::protocol::StrBytes;
+use shardgate::kafka::wire::ApiVersionsRequest;
 
-use crate::support::Gateway;
+use crate::support::{Gateway, text};
 
 fn request(name: &'static str, version: &'static str) -> ApiVersionsRequest {
-    ApiVersionsRequest::default()
-        .with_client_software_name(StrBytes::from_static_str(name))
-        .with_client_software_version(StrBytes::from_static_str(version))
+    ApiVersionsRequest {
+        client_software_name: StrBytes::from_static_str(name),
+        client_software_version: StrBytes::from_static_str(version),
+        ..ApiVersionsRequest::default()
+    }
 }
 
 fn range(response: &ApiVersionsResponse, key: i16) -> Option<(i16, i16)> {
@@ -20,7 +23,7 @@ fn range(response: &ApiVersionsResponse, key: i16) -> Option<(i16, i16)> {
 async fn every_version_names_every_api() {
     let gateway = Gateway::start();
     let mut kafka = gateway.kafka();
-    for version in 0..=4 {
+    for version in 0..=5 {
         let request = if version >= 3 { request("librdkafka", "2.16.0") } else { ApiVersionsRequest::default() };
         let response = kafka.call(version, request).await;
         assert_eq!(response.error_code, 0);
@@ -36,18 +39,39 @@ async fn every_version_names_every_api() {
     }
 }
 
-/// Traps 1, 20: the answer is readable whatever the client knows, so Java 4.4, which opens with version 5 and the node it means
-/// (KIP-1242), steps down instead of being sent elsewhere.
+/// Trap 1: the answer is readable whatever the client knows, so it steps down.
 #[tokio::test(start_paused = true)]
 async fn a_version_that_is_not_served_is_answered_in_version_0_with_what_is() {
     let gateway = Gateway::start();
     let mut kafka = gateway.kafka();
-    for version in [5, 99, i16::MAX, -1] {
+    for version in [6, 99, i16::MAX, -1] {
         kafka.send_body(18, version, 2, b"what this version would say").await;
         let response: ApiVersionsResponse = kafka.receive_as(0).await;
-        assert_eq!((response.error_code, range(&response, 18)), (35, Some((0, 4))));
+        assert_eq!((response.error_code, range(&response, 18)), (35, Some((0, 5))));
     }
     assert_eq!(kafka.call(4, request("java", "4.4.0")).await.error_code, 0);
+}
+
+/// Trap 20: what Apache Kafka 4.4.0 answers to each.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_means_another_cluster_or_node_is_told_to_look_for_its_brokers_anew() {
+    let gateway = Gateway::start();
+    let mut kafka = gateway.kafka();
+    let here = kafka.call(2, DescribeClusterRequest::default()).await;
+    let (cluster, node) = (here.cluster_id.to_string(), here.brokers[0].broker_id.0);
+    for (cluster_id, node_id, code) in [
+        (Some(cluster.as_str()), node, 0),
+        (None, -1, 0),
+        (Some(cluster.as_str()), node + 1, 129),
+        (Some("another"), node, 129),
+        (Some("another"), -1, 42),
+        (Some(cluster.as_str()), -1, 42),
+        (None, node, 42),
+    ] {
+        let request = ApiVersionsRequest { cluster_id: cluster_id.map(text), node_id, ..request("java", "4.4.0") };
+        let response = kafka.call(5, request).await;
+        assert_eq!((response.error_code, response.api_keys.is_empty()), (code, code != 0), "{cluster_id:?} {node_id}");
+    }
 }
 
 /// Trap 1: librdkafka then asks again in version 0.

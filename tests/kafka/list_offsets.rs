@@ -3,19 +3,20 @@
 use kafka_protocol::messages::ListOffsetsRequest;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
+use shardgate::kafka::wire::Unchanged;
 
 use crate::support::{Gateway, Kafka, START, batch, name};
 
-fn ask(partitions: &[(i32, i64)]) -> ListOffsetsRequest {
+fn ask(partitions: &[(i32, i64)]) -> Unchanged<ListOffsetsRequest, 11> {
     let partition =
         |&(index, timestamp): &(i32, i64)| ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp);
     let partitions = partitions.iter().map(partition).collect();
-    ListOffsetsRequest::default()
-        .with_topics(vec![ListOffsetsTopic::default().with_name(name("orders")).with_partitions(partitions)])
+    let topic = ListOffsetsTopic::default().with_name(name("orders")).with_partitions(partitions);
+    ListOffsetsRequest::default().with_topics(vec![topic]).into()
 }
 
 async fn one(kafka: &mut Kafka, version: i16, partition: i32, timestamp: i64) -> ListOffsetsPartitionResponse {
-    kafka.call(version, ask(&[(partition, timestamp)])).await.topics.remove(0).partitions.remove(0)
+    kafka.call(version, ask(&[(partition, timestamp)])).await.0.topics.remove(0).partitions.remove(0)
 }
 
 /// Partition 0 has offsets 0 to 4, created 0, 1, 2 and again 0, 1 seconds after the start; partition 1 has none.
@@ -32,7 +33,7 @@ async fn filled() -> Gateway {
 async fn both_ends_are_told_in_every_version() {
     let gateway = filled().await;
     let mut kafka = gateway.kafka();
-    for version in 1..=10 {
+    for version in 1..=11 {
         for (partition, timestamp, offset) in [(0, -1, 5), (0, -2, 0), (1, -1, 0), (1, -2, 0)] {
             let found = one(&mut kafka, version, partition, timestamp).await;
             assert_eq!((found.error_code, found.offset, found.timestamp), (0, offset, -1), "version {version}");
@@ -61,9 +62,15 @@ async fn a_time_finds_the_first_record_that_is_as_late() {
 async fn special_times_have_their_versions() {
     let gateway = filled().await;
     let mut kafka = gateway.kafka();
-    for (version, timestamp, code, offset, time) in
-        [(6, -3, 35, -1, -1), (7, -3, 0, 2, START.0 + 2_000), (8, -4, 0, 0, -1), (9, -5, 0, -1, -1), (10, -6, 35, -1, -1)]
-    {
+    for (version, timestamp, code, offset, time) in [
+        (6, -3, 35, -1, -1),
+        (7, -3, 0, 2, START.0 + 2_000),
+        (8, -4, 0, 0, -1),
+        (9, -5, 0, -1, -1),
+        (10, -6, 35, -1, -1),
+        (11, -6, 0, -1, -1),
+        (11, -7, 35, -1, -1),
+    ] {
         let found = one(&mut kafka, version, 0, timestamp).await;
         assert_eq!((found.error_code, found.offset, found.timestamp), (code, offset, time), "version {version}, {timestamp}");
     }
@@ -75,7 +82,7 @@ async fn special_times_have_their_versions() {
 async fn errors_are_told_per_partition() {
     let gateway = filled().await;
     let mut request = ask(&[(0, -1), (7, -1), (1, -1), (1, -2)]);
-    request.topics[0].partitions[0].current_leader_epoch = 1;
+    request.0.topics[0].partitions[0].current_leader_epoch = 1;
     let response = gateway.kafka().call(5, request).await;
     let codes: Vec<_> = response.topics[0].partitions.iter().map(|p| (p.partition_index, p.error_code)).collect();
     assert_eq!(codes, [(0, 75), (7, 3), (1, 42), (1, 42)]);

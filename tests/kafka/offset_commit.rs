@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use kafka_protocol::messages::OffsetCommitRequest;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_commit_response::OffsetCommitResponseTopic;
+use kafka_protocol::messages::{GroupId, OffsetCommitRequest};
+use shardgate::kafka::wire;
+use uuid::Uuid;
 
 use crate::support::{Gateway, Member, commit, committed, name, text};
 
@@ -23,6 +26,30 @@ async fn anybody_may_commit_for_a_group_without_members_in_every_version() {
         assert_eq!(committed(&mut kafka, &group, "orders", 1).await, 40 + i64::from(version));
         assert_eq!(committed(&mut kafka, &group, "orders", 0).await, -1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn version_10_names_topics_by_id_and_misses_those_that_are_not_there() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 2).await;
+    let (orders, gone) = (gateway.log.stream("orders").unwrap().id().0, Uuid::from_u128(7));
+    let partition =
+        |partition_index: i32| wire::OffsetCommitRequestPartition { partition_index, committed_offset: 40, ..Default::default() };
+    let topic = |topic_id, partitions: &[i32]| wire::OffsetCommitRequestTopic {
+        topic_id,
+        partitions: partitions.iter().map(|index| partition(*index)).collect(),
+        ..Default::default()
+    };
+    let topics = vec![topic(orders, &[1, 7]), topic(gone, &[0]), topic(Uuid::nil(), &[])];
+    let request = wire::OffsetCommitRequest { group_id: GroupId(text("g")), topics, ..Default::default() };
+    let mut kafka = gateway.kafka();
+    let response = kafka.call(10, request).await;
+    let of = |topic: &OffsetCommitResponseTopic| -> Vec<_> {
+        topic.partitions.iter().map(|p| (p.partition_index, p.error_code)).collect()
+    };
+    let answers: Vec<_> = response.topics.iter().map(|topic| (topic.topic_id, of(topic))).collect();
+    assert_eq!(answers, [(orders, vec![(1, 0), (7, 3)]), (gone, vec![(0, 100)]), (Uuid::nil(), vec![])]);
+    assert_eq!(committed(&mut kafka, "g", "orders", 1).await, 40);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,10 @@
 use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
+use kafka_protocol::messages::offset_fetch_response::{OffsetFetchResponsePartitions, OffsetFetchResponseTopics};
 use kafka_protocol::messages::{GroupId, OffsetFetchRequest};
+use shardgate::kafka::wire;
+use uuid::Uuid;
 
 use crate::support::{Gateway, Kafka, commit, name, text};
 
@@ -99,6 +102,45 @@ async fn without_topics_everything_is_told_since_version_2() {
         assert_eq!((code, places.collect::<Vec<_>>()), (0, vec![("a", vec![0]), ("b", vec![0, 1])]));
         assert_eq!(fetch(&mut kafka, version, "g", Some(vec![])).await, (0, vec![]));
     }
+}
+
+/// What Apache Kafka 4.4.0 answers to the same.
+#[tokio::test(start_paused = true)]
+async fn version_10_names_topics_by_id_and_misses_those_that_are_not_there() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 2).await;
+    let (orders, gone) = (gateway.log.stream("orders").unwrap().id().0, Uuid::from_u128(7));
+    let mut kafka = gateway.kafka();
+    kafka.call(8, commit("g", "orders", 1, 42)).await;
+    let topic = |topic_id, partition_indexes: &[i32]| wire::OffsetFetchRequestTopics {
+        topic_id,
+        partition_indexes: partition_indexes.to_vec(),
+        ..Default::default()
+    };
+    let group = |group: &str, topics: Option<&[wire::OffsetFetchRequestTopics]>| wire::OffsetFetchRequestGroup {
+        group_id: GroupId(text(group)),
+        topics: topics.map(<[_]>::to_vec),
+        ..Default::default()
+    };
+    let named = [topic(orders, &[1, 0, 9]), topic(gone, &[0, 0])];
+    let groups =
+        vec![group("g", Some(&named)), group("all", None), group("none", Some(&named[1..])), group("nothing", Some(&[]))];
+    kafka.call(8, commit("all", "orders", 0, 5)).await;
+    let response = kafka.call(10, wire::OffsetFetchRequest { groups, ..Default::default() }).await;
+    let partition = |p: &OffsetFetchResponsePartitions| (p.partition_index, p.committed_offset, p.error_code);
+    let topic = |t: &OffsetFetchResponseTopics| (t.topic_id, t.partitions.iter().map(partition).collect::<Vec<_>>());
+    let found: Vec<Vec<_>> = response.groups.iter().map(|group| group.topics.iter().map(topic).collect()).collect();
+    let missing = (gone, vec![(0, -1, 100)]);
+    assert_eq!(
+        found,
+        [
+            vec![(orders, vec![(1, 42, 0), (0, -1, 0), (9, -1, 0)]), missing.clone()],
+            vec![(orders, vec![(0, 5, 0)])],
+            vec![missing],
+            vec![]
+        ]
+    );
+    assert!(response.groups.iter().all(|group| group.error_code == 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,20 +1,23 @@
 //! ApiVersions (key 18): what is served, asked before anything else.
 //!
-//! Served: 0 to 4. Version 3 brought tagged fields and the client's software name and version (KIP-511), 4 features with a
-//! minimum of 0. The answer's header is always version 0, so that a client can read it whatever it knows.
+//! Served: 0 to 5. Version 3 brought tagged fields and the client's software name and version (KIP-511), 4 features with a
+//! minimum of 0, 5 whom the client takes the broker for (KIP-1242): one that means another cluster or node is told
+//! REBOOTSTRAP_REQUIRED, so that it looks for its brokers anew. The answer's header is always version 0, so that a client can read
+//! it whatever it knows.
 //!
 //! A version that is not served is answered with UNSUPPORTED_VERSION in version 0 and all APIs, so that the client can step
-//! down (Java 4.4 opens with version 5). The feature `transaction.version` tells clients that they may write in a transaction
+//! down. The feature `transaction.version` tells clients that they may write in a transaction
 //! without naming partitions before (KIP-890).
 
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::contract::{Api, Context, Reply};
+use super::contract::{Api, Config, Context, Reply};
+use crate::kafka::wire::{ApiVersionsRequest, Unchanged};
 
 pub(crate) struct ApiVersions;
 
@@ -25,28 +28,47 @@ const FEATURES: i16 = 3;
 const MINIMUM_0: i16 = 4;
 /// The second generation of transactions (KIP-890).
 const TRANSACTION_VERSION: i16 = 2;
+/// The node of a client that does not say whom it means.
+const NO_NODE: i32 = -1;
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
-    type Response = ApiVersionsResponse;
+    type Response = Unchanged<ApiVersionsResponse, 5>;
 
     const KEY: ApiKey = ApiKey::ApiVersions;
-    const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
 
-    async fn handle(cx: &Context, request: ApiVersionsRequest) -> Reply<ApiVersionsResponse> {
+    async fn handle(cx: &Context, request: ApiVersionsRequest) -> Reply<Self::Response> {
         let (name, version) = (&request.client_software_name, &request.client_software_version);
         if cx.version >= SOFTWARE && !(is_software(name) && is_software(version)) {
-            return Reply::Send(ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code()));
+            return refused(ResponseError::InvalidRequest);
+        }
+        if let Err(error) = check_destination(&request, &cx.door.config) {
+            return refused(error);
         }
         if cx.version >= SOFTWARE {
             tracing::debug!(peer = %cx.peer, client_id = %cx.client_id, name = %**name, version = %**version, "client software");
         }
-        Reply::Send(with_features(ApiVersionsResponse::default().with_api_keys(all()), cx.version))
+        Reply::Send(with_features(ApiVersionsResponse::default().with_api_keys(all()), cx.version).into())
     }
 
-    fn refuse_version() -> Option<(ApiVersionsResponse, i16)> {
+    fn refuse_version() -> Option<(Self::Response, i16)> {
         let error = ResponseError::UnsupportedVersion.code();
-        Some((ApiVersionsResponse::default().with_error_code(error).with_api_keys(all()), 0))
+        Some((ApiVersionsResponse::default().with_error_code(error).with_api_keys(all()).into(), 0))
+    }
+}
+
+fn refused(error: ResponseError) -> Reply<Unchanged<ApiVersionsResponse, 5>> {
+    Reply::Send(ApiVersionsResponse::default().with_error_code(error.code()).into())
+}
+
+/// Whether the client means this broker, if it says whom: both cluster and node, or neither. REBOOTSTRAP_REQUIRED if not (KIP-1242).
+fn check_destination(request: &ApiVersionsRequest, config: &Config) -> Result<(), ResponseError> {
+    match (request.cluster_id.as_deref(), request.node_id) {
+        (None, NO_NODE) => Ok(()),
+        (Some(_), NO_NODE) | (None, _) => Err(ResponseError::InvalidRequest),
+        (Some(cluster), node) if cluster == config.cluster_id && node == config.node_id => Ok(()),
+        _ => Err(ResponseError::RebootstrapRequired),
     }
 }
 

@@ -3,7 +3,8 @@
 //! How we differ from Kafka: all partitions share one commit log, so the bytes of a partition are those of its batches and not of
 //! files of its own.
 //!
-//! Versions: 2 is flexible · 3 has an error code for the whole · 4 has the volume's space (KIP-827).
+//! Versions: 2 is flexible · 3 has an error code for the whole · 4 has the volume's space (KIP-827) · 5 says
+//! whether the directory is cordoned (KIP-1066), which it never is.
 //!
 //! Left out on purpose: replicas on their way to another directory.
 
@@ -12,15 +13,15 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
-use kafka_protocol::messages::describe_log_dirs_response::{
-    DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
-};
-use kafka_protocol::messages::{ApiKey, DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
+use kafka_protocol::messages::{ApiKey, DescribeLogDirsRequest, TopicName};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::partition;
+use crate::kafka::wire::{
+    DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic, Unchanged,
+};
 use crate::log::{Error, Log, Stream};
 
 /// Space that is not known (Apache Kafka, `DescribeLogDirsResponse.UNKNOWN_VOLUME_BYTES`).
@@ -30,17 +31,18 @@ const UNKNOWN_VOLUME_BYTES: i64 = -1;
 pub(crate) struct DescribeLogDirs;
 
 impl Api for DescribeLogDirs {
-    type Request = DescribeLogDirsRequest;
+    type Request = Unchanged<DescribeLogDirsRequest, 5>;
     type Response = DescribeLogDirsResponse;
 
     const KEY: ApiKey = ApiKey::DescribeLogDirs;
-    const VERSIONS: RangeInclusive<i16> = 1..=4;
+    const VERSIONS: RangeInclusive<i16> = 1..=5;
     const IS_BULKY: bool = true;
 
-    async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
+    async fn handle(cx: &Context, request: Self::Request) -> Reply<DescribeLogDirsResponse> {
         if !cx.allows_cluster(Operation::Describe) {
             // Before version 3 only each directory can say so, and there is none to name.
-            return Reply::Send(DescribeLogDirsResponse::default().with_error_code(Kind::Cluster.denied().code()));
+            let error_code = Kind::Cluster.denied().code();
+            return Reply::Send(DescribeLogDirsResponse { error_code, ..DescribeLogDirsResponse::default() });
         }
         let log = &cx.door.log;
         let wanted: Vec<(Arc<Stream>, Vec<u32>)> = match &request.topics {
@@ -63,24 +65,21 @@ impl Api for DescribeLogDirs {
         }
         let space = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         let volume = log.volume().map_or((UNKNOWN_VOLUME_BYTES, UNKNOWN_VOLUME_BYTES), |v| (space(v.total), space(v.usable)));
-        let result = DescribeLogDirsResult::default()
-            .with_log_dir(cx.door.config.log_dir.clone().into())
-            .with_topics(topics)
-            .with_total_bytes(volume.0)
-            .with_usable_bytes(volume.1);
-        Reply::Send(DescribeLogDirsResponse::default().with_results(vec![result]))
+        let (log_dir, (total_bytes, usable_bytes)) = (cx.door.config.log_dir.clone().into(), volume);
+        Reply::Send(one(DescribeLogDirsResult { log_dir, topics, total_bytes, usable_bytes, ..DescribeLogDirsResult::default() }))
     }
 }
 
 /// The log directory as one that cannot be read.
 fn unreadable(cx: &Context, error: &Error) -> DescribeLogDirsResponse {
     tracing::warn!(%error, "the sizes of partitions could not be read");
-    let result = DescribeLogDirsResult::default()
-        .with_error_code(code::of(error).code())
-        .with_log_dir(cx.door.config.log_dir.clone().into())
-        .with_total_bytes(UNKNOWN_VOLUME_BYTES)
-        .with_usable_bytes(UNKNOWN_VOLUME_BYTES);
-    DescribeLogDirsResponse::default().with_results(vec![result])
+    let (error_code, log_dir) = (code::of(error).code(), cx.door.config.log_dir.clone().into());
+    one(DescribeLogDirsResult { error_code, log_dir, ..DescribeLogDirsResult::default() })
+}
+
+/// The answer with the only directory.
+fn one(result: DescribeLogDirsResult) -> DescribeLogDirsResponse {
+    DescribeLogDirsResponse { results: vec![result], ..DescribeLogDirsResponse::default() }
 }
 
 /// The partitions asked for, each once, by topic; unknown ones are left out of the answer, as in Kafka.
@@ -103,14 +102,12 @@ fn all_lanes(stream: Arc<Stream>) -> (Arc<Stream>, Vec<u32>) {
 
 async fn topic(log: &Log, stream: &Stream, lanes: Vec<u32>) -> Result<DescribeLogDirsTopic, Error> {
     let bytes = log.bytes(lanes.iter().map(|lane| stream.lane(*lane)).collect()).await?;
-    let partitions = lanes.into_iter().zip(bytes).map(|(lane, bytes)| {
-        DescribeLogDirsPartition::default()
-            .with_partition_index(i32::try_from(lane).unwrap_or(i32::MAX))
-            .with_partition_size(i64::try_from(bytes).unwrap_or(i64::MAX))
+    let partitions = lanes.into_iter().zip(bytes).map(|(lane, bytes)| DescribeLogDirsPartition {
+        partition_index: i32::try_from(lane).unwrap_or(i32::MAX),
+        partition_size: i64::try_from(bytes).unwrap_or(i64::MAX),
+        ..DescribeLogDirsPartition::default()
     });
-    Ok(DescribeLogDirsTopic::default()
-        .with_name(TopicName(stream.name().as_str().to_owned().into()))
-        .with_partitions(partitions.collect()))
+    Ok(DescribeLogDirsTopic { name: TopicName(stream.name().as_str().to_owned().into()), partitions: partitions.collect() })
 }
 
 #[cfg(test)]

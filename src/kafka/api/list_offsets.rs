@@ -1,12 +1,12 @@
 //! ListOffsets (key 2): the offset at a time, or at either end of a partition.
 //!
-//! Served: 1 to 10. Version 4 brought leader epochs, 6 tagged fields, 7 the record with the latest timestamp (KIP-734), 8 the
-//! earliest local offset and 9 the latest tiered one (KIP-405), 10 a timeout for asking another tier.
+//! Served: 1 to 11. Version 4 brought leader epochs, 6 tagged fields, 7 the record with the latest timestamp (KIP-734), 8 the
+//! earliest local offset and 9 the latest tiered one (KIP-405), 10 a timeout for asking another tier, 11 the first offset that is
+//! still to be tiered (KIP-1023).
 //!
 //! For readers of committed records the latest offset is the last stable one, and nothing behind it is found by its time.
 //!
-//! Left out on purpose: tiered storage: everything is local, and no offset is tiered. Version 11 (KIP-1023), which asks for
-//! the first offset not yet tiered, is not in the codec.
+//! Left out on purpose: tiered storage: everything is local, no offset is tiered and none ever will be.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -20,6 +20,7 @@ use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::partition::{LEADER_EPOCH, Topic, check_epoch, lane};
+use crate::kafka::wire::Unchanged;
 use crate::log::{Error, Found, Isolation, Position};
 use crate::model::{LaneId, Offset, Timestamp};
 
@@ -32,13 +33,13 @@ const NONE: i64 = -1;
 const READ_COMMITTED: i8 = 1;
 
 impl Api for ListOffsets {
-    type Request = ListOffsetsRequest;
-    type Response = ListOffsetsResponse;
+    type Request = Unchanged<ListOffsetsRequest, 11>;
+    type Response = Unchanged<ListOffsetsResponse, 11>;
 
     const KEY: ApiKey = ApiKey::ListOffsets;
-    const VERSIONS: RangeInclusive<i16> = 1..=10;
+    const VERSIONS: RangeInclusive<i16> = 1..=11;
 
-    async fn handle(cx: &Context, request: ListOffsetsRequest) -> Reply<ListOffsetsResponse> {
+    async fn handle(cx: &Context, request: Self::Request) -> Reply<Self::Response> {
         let repeated = repeated(&request.topics);
         let isolation = if request.isolation_level == READ_COMMITTED { Isolation::Committed } else { Isolation::Uncommitted };
         let mut topics = Vec::with_capacity(request.topics.len());
@@ -53,7 +54,7 @@ impl Api for ListOffsets {
             }
             topics.push(ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions));
         }
-        Reply::Send(ListOffsetsResponse::default().with_topics(topics))
+        Reply::Send(ListOffsetsResponse::default().with_topics(topics).into())
     }
 }
 
@@ -71,6 +72,7 @@ enum Asked {
     Earliest,
     Latest,
     LatestTiered,
+    EarliestUntiered,
     LatestTimestamp,
     From(Timestamp),
 }
@@ -85,6 +87,7 @@ impl Asked {
             -3 => since(7, Self::LatestTimestamp),
             -4 => since(8, Self::Earliest),
             -5 => since(9, Self::LatestTiered),
+            -6 => since(11, Self::EarliestUntiered),
             0.. => Ok(Self::From(Timestamp(timestamp))),
             _ => Err(ResponseError::UnsupportedVersion),
         }
@@ -110,7 +113,7 @@ async fn find(cx: &Context, lane: LaneId, asked: Asked, isolation: Isolation) ->
     let found = match asked {
         Asked::Earliest => return Ok(untimed(log.reach(lane).await?.horizon)),
         Asked::Latest => return Ok(untimed(log.reach(lane).await?.end(isolation))),
-        Asked::LatestTiered => return Ok(None),
+        Asked::LatestTiered | Asked::EarliestUntiered => return Ok(None),
         Asked::LatestTimestamp => log.find(lane, Position::LatestTime).await?,
         Asked::From(timestamp) => log.find(lane, Position::AtTime(timestamp)).await?,
     };
@@ -148,7 +151,9 @@ mod tests {
             (-5, 8, unknown),
             (-5, 9, Ok(Asked::LatestTiered)),
             (-6, 10, unknown),
-            (i64::MIN, 10, unknown),
+            (-6, 11, Ok(Asked::EarliestUntiered)),
+            (-7, 11, unknown),
+            (i64::MIN, 11, unknown),
             (0, 1, Ok(Asked::From(Timestamp(0)))),
         ] {
             assert_eq!(Asked::of(timestamp, version), expected, "timestamp {timestamp}, version {version}");

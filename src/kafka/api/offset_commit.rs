@@ -1,22 +1,24 @@
-//! **OffsetCommit** (8), v2 to v9: keeps where a group has read to; durable when answered.
+//! **OffsetCommit** (8), v2 to v10: keeps where a group has read to; durable when answered.
 //!
-//! As Kafka does it, with one rule more: a partition that the topic does not have is UNKNOWN_TOPIC_OR_PARTITION too, where
-//! Kafka keeps an offset of a partition that is not there. v2 to v4 may say how long to keep the offsets; v5 took that away;
-//! v6 brought leader epochs, v7 the instance id, v9 the error for a group that does not exist (before: ILLEGAL_GENERATION).
-//! Left out: v10, which names topics by id only, until the message crate can decode it.
+//! As Kafka does it. v2 to v4 may say how long to keep the offsets; v5 took that away; v6 brought leader epochs, v7 the instance
+//! id, v9 the error for a group that does not exist (before: ILLEGAL_GENERATION), v10 topics by id only, of which one that is not
+//! there is UNKNOWN_TOPIC_ID.
 
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{ApiKey, OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use kafka_protocol::messages::{ApiKey, OffsetCommitResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::{Commit, Membership, NewOffset, Refusal};
 use crate::kafka::partition::Topic;
+use crate::kafka::wire::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+
+/// The first version that names topics by id.
+const IDS: i16 = 10;
 
 pub(crate) struct OffsetCommit;
 
@@ -25,18 +27,22 @@ impl Api for OffsetCommit {
     type Response = OffsetCommitResponse;
 
     const KEY: ApiKey = ApiKey::OffsetCommit;
-    const VERSIONS: std::ops::RangeInclusive<i16> = 2..=9;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 2..=10;
 
     async fn handle(cx: &Context, request: OffsetCommitRequest) -> Reply<OffsetCommitResponse> {
         let (mut offsets, mut topics) = (Vec::new(), Vec::new());
         let is_allowed = cx.allows(Operation::Read, Kind::Group, &request.group_id);
-        for OffsetCommitRequestTopic { name, partitions, .. } in request.topics {
-            let lanes = if is_allowed { cx.topic(Topic::Named(&name), Operation::Read) } else { Err(Kind::Group.denied()) };
-            let lanes = lanes.map(|stream| stream.lanes());
-            let answers = partitions.iter().map(|partition| answer(partition, &lanes)).collect::<Vec<_>>();
+        for OffsetCommitRequestTopic { name, topic_id, partitions } in request.topics {
+            let topic = if cx.version < IDS { Topic::Named(&name) } else { Topic::Identified(topic_id) };
+            let stream = if is_allowed { cx.topic(topic, Operation::Read) } else { Err(Kind::Group.denied()) };
+            let lanes = stream.as_ref().map(|stream| stream.lanes()).map_err(|error| *error);
+            let answers = partitions.iter().map(|partition| answer(partition, lanes)).collect::<Vec<_>>();
             let known = partitions.into_iter().zip(&answers).filter(|(_, answer)| answer.error_code == 0);
-            offsets.extend(known.map(|(partition, _)| new_offset(&name, partition)));
-            topics.push(OffsetCommitResponseTopic::default().with_name(name).with_partitions(answers));
+            if let Ok(stream) = stream {
+                offsets.extend(known.map(|(partition, _)| new_offset(stream.name().as_str(), partition)));
+            }
+            let topic = OffsetCommitResponseTopic::default().with_partitions(answers);
+            topics.push(if cx.version < IDS { topic.with_name(name) } else { topic.with_topic_id(topic_id) });
         }
         if !offsets.is_empty() {
             let who = Membership {
@@ -60,19 +66,19 @@ impl Api for OffsetCommit {
 }
 
 /// The answer for a partition, before the group is asked: whether the topic has it, and the client may use it.
-fn answer(partition: &OffsetCommitRequestPartition, lanes: &Result<u32, ResponseError>) -> OffsetCommitResponsePartition {
+fn answer(partition: &OffsetCommitRequestPartition, lanes: Result<u32, ResponseError>) -> OffsetCommitResponsePartition {
     let index = partition.partition_index;
     let code = match lanes {
-        Ok(lanes) if u32::try_from(index).is_ok_and(|index| index < *lanes) => 0,
+        Ok(lanes) if u32::try_from(index).is_ok_and(|index| index < lanes) => 0,
         Ok(_) => ResponseError::UnknownTopicOrPartition.code(),
         Err(error) => error.code(),
     };
     OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
 }
 
-fn new_offset(topic: &TopicName, partition: OffsetCommitRequestPartition) -> NewOffset {
+fn new_offset(topic: &str, partition: OffsetCommitRequestPartition) -> NewOffset {
     NewOffset {
-        topic: topic.to_string(),
+        topic: topic.to_owned(),
         partition: partition.partition_index,
         offset: partition.committed_offset,
         leader_epoch: partition.committed_leader_epoch,

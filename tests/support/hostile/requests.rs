@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, Request, StrBytes};
+use shardgate::kafka::wire::{self, Unchanged};
 
 use super::Dice;
 use super::batches::Batches;
@@ -111,11 +112,13 @@ impl Requests<'_> {
             ApiKey::OffsetForLeaderEpoch => self.offset_for_leader_epoch(),
             ApiKey::DescribeConfigs => self.describe_configs(),
             ApiKey::AlterConfigs => self.alter_configs(),
-            ApiKey::DescribeLogDirs => sent(self.version, &DescribeLogDirsRequest::default().with_topics(None)),
+            ApiKey::DescribeLogDirs => {
+                sent(self.version, &Unchanged::<_, 5>(DescribeLogDirsRequest::default().with_topics(None)))
+            }
             ApiKey::CreatePartitions => self.create_partitions(),
             ApiKey::DeleteGroups => {
                 let groups = vec![self.group()];
-                sent(self.version, &DeleteGroupsRequest::default().with_groups_names(groups))
+                sent(self.version, &Unchanged::<_, 3>(DeleteGroupsRequest::default().with_groups_names(groups)))
             }
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::OffsetDelete => self.offset_delete(),
@@ -365,11 +368,11 @@ impl Requests<'_> {
     fn list_offsets(&mut self) -> Option<Bytes> {
         let (name, _) = self.topic();
         let partitions = (0..self.dice.below(3) + 1).map(|_| {
-            let timestamp = if self.dice.one_in(2) { -(self.dice.below(7) as i64) } else { self.edge() };
+            let timestamp = if self.dice.one_in(2) { -(self.dice.below(8) as i64) } else { self.edge() };
             list_offsets_request::ListOffsetsPartition::default().with_partition_index(self.partition()).with_timestamp(timestamp)
         });
         let topic = list_offsets_request::ListOffsetsTopic::default().with_name(name).with_partitions(partitions.collect());
-        sent(self.version, &ListOffsetsRequest::default().with_topics(vec![topic]))
+        sent(self.version, &Unchanged::<_, 11>(ListOffsetsRequest::default().with_topics(vec![topic])))
     }
 
     fn metadata(&mut self) -> Option<Bytes> {
@@ -385,30 +388,35 @@ impl Requests<'_> {
     }
 
     fn offset_commit(&mut self) -> Option<Bytes> {
-        let (name, _) = self.topic();
-        let partition = offset_commit_request::OffsetCommitRequestPartition::default()
-            .with_partition_index(self.partition())
-            .with_committed_offset(self.edge())
-            .with_committed_metadata(Some(text("where I was")));
-        let topic = offset_commit_request::OffsetCommitRequestTopic::default().with_name(name).with_partitions(vec![partition]);
-        let generation = self.span(-1);
-        let request = OffsetCommitRequest::default().with_group_id(self.group()).with_topics(vec![topic]);
-        sent(self.version, &request.with_generation_id_or_member_epoch(generation))
+        let (name, topic_id) = self.topic();
+        let partition = wire::OffsetCommitRequestPartition {
+            partition_index: self.partition(),
+            committed_offset: self.edge(),
+            committed_metadata: Some(text("where I was")),
+            ..Default::default()
+        };
+        let topic = wire::OffsetCommitRequestTopic { name, topic_id, partitions: vec![partition] };
+        let request = wire::OffsetCommitRequest {
+            group_id: self.group(),
+            generation_id_or_member_epoch: self.span(-1),
+            topics: vec![topic],
+            ..Default::default()
+        };
+        sent(self.version, &request)
     }
 
     fn offset_fetch(&mut self) -> Option<Bytes> {
-        let group = self.group();
+        let (group_id, (name, topic_id)) = (self.group(), self.topic());
+        let partition_indexes = vec![0, 1, self.partition()];
+        let request = wire::OffsetFetchRequest::default();
         if self.version >= 8 {
-            let group = offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(group).with_topics(None);
-            return sent(self.version, &OffsetFetchRequest::default().with_groups(vec![group]));
+            let named = wire::OffsetFetchRequestTopics { name, topic_id, partition_indexes };
+            let topics = self.dice.one_in(2).then(|| vec![named]);
+            let group = wire::OffsetFetchRequestGroup { group_id, topics, ..Default::default() };
+            return sent(self.version, &wire::OffsetFetchRequest { groups: vec![group], ..request });
         }
-        let (name, _) = self.topic();
-        let topic = offset_fetch_request::OffsetFetchRequestTopic::default().with_name(name).with_partition_indexes(vec![
-            0,
-            1,
-            self.partition(),
-        ]);
-        sent(self.version, &OffsetFetchRequest::default().with_group_id(group).with_topics(Some(vec![topic])))
+        let topics = Some(vec![wire::OffsetFetchRequestTopic { name, partition_indexes }]);
+        sent(self.version, &wire::OffsetFetchRequest { group_id, topics, ..request })
     }
 
     fn find_coordinator(&mut self) -> Option<Bytes> {
@@ -456,14 +464,9 @@ impl Requests<'_> {
     }
 
     fn api_versions(&mut self) -> Option<Bytes> {
-        let request = ApiVersionsRequest::default();
-        sent(
-            self.version,
-            &match self.version {
-                ..3 => request,
-                _ => request.with_client_software_name(text("attacker")).with_client_software_version(text("1")),
-            },
-        )
+        let (client_software_name, client_software_version) = (text("attacker"), text("1"));
+        let node_id = self.span(-1);
+        sent(self.version, &wire::ApiVersionsRequest { client_software_name, client_software_version, cluster_id: None, node_id })
     }
 
     fn create_topics(&mut self) -> Option<Bytes> {

@@ -1,0 +1,308 @@
+//! Each message against the crate's own where that has it, and against the bytes of Java's client where it has not.
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::{
+    self, GroupId, ListOffsetsRequest, TopicName, list_offsets_request, offset_commit_request, offset_fetch_request,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, StrBytes};
+use uuid::Uuid;
+
+use super::*;
+
+fn written<M: Encodable>(message: &M, version: i16) -> Bytes {
+    let mut bytes = BytesMut::new();
+    message.encode(&mut bytes, version).unwrap();
+    assert_eq!(message.compute_size(version).unwrap(), bytes.len(), "version {version}");
+    bytes.freeze()
+}
+
+fn read<M: Decodable>(bytes: &Bytes, version: i16) -> M {
+    let mut rest = bytes.clone();
+    let message = M::decode(&mut rest, version).unwrap();
+    assert!(rest.is_empty(), "version {version}: {} bytes are left", rest.len());
+    message
+}
+
+/// Ours and the crate's have the same headers and, in each version that both have, the same bytes.
+fn agree<Ours, Theirs>(pairs: impl Fn(i16) -> (Ours, Theirs))
+where
+    Ours: Encodable + Decodable + HeaderVersion + Message,
+    Theirs: Encodable + HeaderVersion + Message,
+{
+    assert_eq!(Ours::VERSIONS.min, Theirs::VERSIONS.min);
+    for version in Theirs::VERSIONS.min..=Theirs::VERSIONS.max {
+        let (ours, theirs) = pairs(version);
+        let bytes = written(&theirs, version);
+        assert_eq!(written(&ours, version), bytes, "version {version}");
+        assert_eq!(written(&read::<Ours>(&bytes, version), version), bytes, "version {version}");
+        assert_eq!(Ours::header_version(version), Theirs::header_version(version));
+        for end in 0..bytes.len() {
+            assert!(Ours::decode(&mut bytes.slice(..end), version).is_err(), "version {version}, {end} bytes");
+        }
+    }
+    for version in [Ours::VERSIONS.min - 1, Ours::VERSIONS.max + 1] {
+        assert!(Ours::decode(&mut Bytes::from(vec![0; 64]), version).is_err(), "version {version}");
+        assert!(pairs(Ours::VERSIONS.min).0.compute_size(version).is_err(), "version {version}");
+    }
+}
+
+/// The message is what Java's client 4.4.0 writes as `hex`.
+fn is_javas<M: Encodable + Decodable + PartialEq + std::fmt::Debug>(message: M, version: i16, hex: &str) {
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let bytes: Bytes = (0..hex.len()).step_by(2).map(byte).collect();
+    assert_eq!(written(&message, version), bytes);
+    assert_eq!(read::<M>(&bytes, version), message);
+}
+
+fn text(text: &'static str) -> StrBytes {
+    StrBytes::from_static_str(text)
+}
+
+fn group(name: &'static str) -> GroupId {
+    GroupId(text(name))
+}
+
+fn topic(name: &'static str) -> TopicName {
+    TopicName(text(name))
+}
+
+const ID: Uuid = Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
+
+#[test]
+fn offset_commit_requests() {
+    agree(|version| {
+        let (instance, retention) = ((version >= 7).then(|| text("i")), if version <= 4 { 9 } else { -1 });
+        let partition = |at: i32, words: Option<StrBytes>| OffsetCommitRequestPartition {
+            partition_index: at,
+            committed_offset: 7,
+            committed_leader_epoch: 5,
+            committed_metadata: words,
+        };
+        let theirs = |at: i32, words: Option<StrBytes>| {
+            offset_commit_request::OffsetCommitRequestPartition::default()
+                .with_partition_index(at)
+                .with_committed_offset(7)
+                .with_committed_leader_epoch(5)
+                .with_committed_metadata(words)
+        };
+        let ours = OffsetCommitRequest {
+            group_id: group("g"),
+            generation_id_or_member_epoch: 3,
+            member_id: text("m"),
+            group_instance_id: instance.clone(),
+            retention_time_ms: retention,
+            topics: vec![OffsetCommitRequestTopic {
+                name: topic("t"),
+                topic_id: ID,
+                partitions: vec![partition(1, None), partition(2, Some(text("words")))],
+            }],
+        };
+        let topic = offset_commit_request::OffsetCommitRequestTopic::default()
+            .with_name(topic("t"))
+            .with_partitions(vec![theirs(1, None), theirs(2, Some(text("words")))]);
+        let theirs = messages::OffsetCommitRequest::default()
+            .with_group_id(group("g"))
+            .with_generation_id_or_member_epoch(3)
+            .with_member_id(text("m"))
+            .with_group_instance_id(instance)
+            .with_retention_time_ms(retention)
+            .with_topics(vec![topic]);
+        (ours, theirs)
+    });
+    let partition = OffsetCommitRequestPartition {
+        partition_index: 1,
+        committed_offset: 7,
+        committed_leader_epoch: 5,
+        committed_metadata: None,
+    };
+    let request = OffsetCommitRequest {
+        group_id: group("g"),
+        generation_id_or_member_epoch: 3,
+        member_id: text("m"),
+        group_instance_id: Some(text("i")),
+        topics: vec![OffsetCommitRequestTopic { topic_id: ID, partitions: vec![partition], ..Default::default() }],
+        ..Default::default()
+    };
+    let hex = "026700000003026d0269020102030405060708090a0b0c0d0e0f10020000000100000000000000070000000500000000";
+    is_javas(request, 10, hex);
+}
+
+#[test]
+fn offset_fetch_requests() {
+    agree(|version| {
+        let (one, many, stable) = (version <= 7, version >= 8, version >= 7);
+        let (member, epoch) = if version >= 9 { (Some(text("m")), 4) } else { (None, -1) };
+        let named = |named: bool| named.then(|| vec![1, 2]);
+        let ours = OffsetFetchRequest {
+            group_id: if one { group("g") } else { group("") },
+            topics: Some(
+                named(one)
+                    .map(|partition_indexes| OffsetFetchRequestTopic { name: topic("t"), partition_indexes })
+                    .into_iter()
+                    .collect(),
+            ),
+            groups: named(many)
+                .map(|partition_indexes| OffsetFetchRequestGroup {
+                    group_id: group("g"),
+                    member_id: member.clone(),
+                    member_epoch: epoch,
+                    topics: Some(vec![OffsetFetchRequestTopics { name: topic("t"), topic_id: ID, partition_indexes }]),
+                })
+                .into_iter()
+                .collect(),
+            require_stable: stable,
+        };
+        let topic_of_one = |partitions| {
+            offset_fetch_request::OffsetFetchRequestTopic::default().with_name(topic("t")).with_partition_indexes(partitions)
+        };
+        let group_of_many = |partitions| {
+            let topic = offset_fetch_request::OffsetFetchRequestTopics::default()
+                .with_name(topic("t"))
+                .with_partition_indexes(partitions);
+            offset_fetch_request::OffsetFetchRequestGroup::default()
+                .with_group_id(group("g"))
+                .with_member_id(member.clone())
+                .with_member_epoch(epoch)
+                .with_topics(Some(vec![topic]))
+        };
+        let theirs = messages::OffsetFetchRequest::default()
+            .with_group_id(if one { group("g") } else { group("") })
+            .with_topics(Some(named(one).map(topic_of_one).into_iter().collect()))
+            .with_groups(named(many).map(group_of_many).into_iter().collect())
+            .with_require_stable(stable);
+        (ours, theirs)
+    });
+    let named = OffsetFetchRequestGroup {
+        group_id: group("g"),
+        member_id: Some(text("m")),
+        member_epoch: 4,
+        topics: Some(vec![OffsetFetchRequestTopics { topic_id: ID, partition_indexes: vec![1, 2], ..Default::default() }]),
+    };
+    let all = OffsetFetchRequestGroup { group_id: group("h"), topics: None, ..Default::default() };
+    let request = OffsetFetchRequest { groups: vec![named, all], require_stable: true, ..Default::default() };
+    let hex = "030267026d00000004020102030405060708090a0b0c0d0e0f100300000001000000020000026800ffffffff00000100";
+    is_javas(request, 10, hex);
+}
+
+#[test]
+fn api_versions_requests() {
+    agree(|version| {
+        let (name, its_version) = if version >= 3 { (text("java"), text("4.4.0")) } else { Default::default() };
+        let ours = ApiVersionsRequest {
+            client_software_name: name.clone(),
+            client_software_version: its_version.clone(),
+            ..Default::default()
+        };
+        let theirs =
+            messages::ApiVersionsRequest::default().with_client_software_name(name).with_client_software_version(its_version);
+        (ours, theirs)
+    });
+    let request = ApiVersionsRequest {
+        client_software_name: text("java"),
+        client_software_version: text("4.4.0"),
+        cluster_id: Some(text("c")),
+        node_id: 2,
+    };
+    is_javas(request, 5, "056a61766106342e342e3002630000000200");
+}
+
+#[test]
+fn delete_groups_responses() {
+    agree(|_| {
+        let ours = DeletableGroupResult { group_id: group("g"), error_code: 68, error_message: Some(text("why")) };
+        let theirs =
+            messages::delete_groups_response::DeletableGroupResult::default().with_group_id(group("g")).with_error_code(68);
+        (
+            DeleteGroupsResponse { throttle_time_ms: 9, results: vec![ours] },
+            messages::DeleteGroupsResponse::default().with_throttle_time_ms(9).with_results(vec![theirs]),
+        )
+    });
+    let result = DeletableGroupResult { group_id: group("g"), error_code: 68, error_message: Some(text("why")) };
+    is_javas(DeleteGroupsResponse { throttle_time_ms: 9, results: vec![result] }, 3, "000000090202670044047768790000");
+}
+
+#[test]
+fn describe_log_dirs_responses() {
+    use messages::describe_log_dirs_response as theirs;
+    let ours = || DescribeLogDirsResponse {
+        throttle_time_ms: 9,
+        error_code: 1,
+        results: vec![DescribeLogDirsResult {
+            error_code: 2,
+            log_dir: text("d"),
+            topics: vec![DescribeLogDirsTopic {
+                name: topic("t"),
+                partitions: vec![DescribeLogDirsPartition {
+                    partition_index: 1,
+                    partition_size: 2,
+                    offset_lag: 3,
+                    is_future_key: true,
+                }],
+            }],
+            total_bytes: 10,
+            usable_bytes: 11,
+            is_cordoned: true,
+        }],
+    };
+    agree(|_| {
+        let partition = theirs::DescribeLogDirsPartition::default()
+            .with_partition_index(1)
+            .with_partition_size(2)
+            .with_offset_lag(3)
+            .with_is_future_key(true);
+        let topic = theirs::DescribeLogDirsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+        let result = theirs::DescribeLogDirsResult::default()
+            .with_error_code(2)
+            .with_log_dir(text("d"))
+            .with_topics(vec![topic])
+            .with_total_bytes(10)
+            .with_usable_bytes(11);
+        let response = messages::DescribeLogDirsResponse::default().with_throttle_time_ms(9).with_error_code(1);
+        (ours(), response.with_results(vec![result]))
+    });
+    let hex =
+        "0000000900010200020264020274020000000100000000000000020000000000000003010000000000000000000a000000000000000b010000";
+    is_javas(ours(), 5, hex);
+}
+
+#[test]
+fn a_version_without_a_change_has_the_form_of_the_one_before() {
+    let partition = list_offsets_request::ListOffsetsPartition::default()
+        .with_partition_index(1)
+        .with_current_leader_epoch(2)
+        .with_timestamp(-6);
+    let topic = list_offsets_request::ListOffsetsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+    let request = ListOffsetsRequest::default().with_isolation_level(1).with_timeout_ms(6).with_topics(vec![topic]);
+    let request = Unchanged::<_, 11>(request.with_replica_id((-1).into()));
+    is_javas(request.clone(), 11, "ffffffff01020274020000000100000002fffffffffffffffa00000000000600");
+    assert_eq!(written(&request, 10), written(&request.0, 10));
+    assert!(request.compute_size(12).and_then(|_| request.encode(&mut BytesMut::new(), 12)).is_err());
+    assert!(Unchanged::<ListOffsetsRequest, 11>::decode(&mut Bytes::from_static(&[0; 64]), 12).is_err());
+}
+
+#[test]
+fn tagged_fields_that_nobody_knows_are_passed_over() {
+    let known = written(&DeleteGroupsResponse::default(), 3);
+    let mut bytes = BytesMut::from(&known[..known.len() - 1]);
+    bytes.extend_from_slice(&[2, 0, 1, b'x', 0x80, 0x01, 2, b'y', b'z']);
+    assert_eq!(read::<DeleteGroupsResponse>(&bytes.freeze(), 3), DeleteGroupsResponse::default());
+}
+
+#[test]
+fn lengths_that_cannot_be_are_refused_without_room_for_them() {
+    let decode = |version: i16, bytes: &'static [u8]| DeleteGroupsResponse::decode(&mut Bytes::from_static(bytes), version);
+    // A list of 2^31 - 1, of -2, of null; a compact one of 2^32 - 2, of null, and one with a length of 36 bits.
+    for list in [&[0x7f, 0xff, 0xff, 0xff][..], &[0xff, 0xff, 0xff, 0xfe], &[0xff; 4]] {
+        let bytes = [&[0; 4], list].concat().leak();
+        assert!(decode(0, bytes).is_err(), "{list:?}");
+    }
+    for list in [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0], &[0xff, 0xff, 0xff, 0xff, 0x7f], &[0x80; 9]] {
+        let bytes = [&[0; 4], list].concat().leak();
+        assert!(decode(3, bytes).is_err(), "{list:?}");
+    }
+    // A group without a name, one whose name is not UTF-8, one that ends early.
+    for name in [&[0, 0, 0, 0, 0][..], &[2, 0xff, 0, 0, 0, 0], &[9, b'a']] {
+        let bytes = [&[0, 0, 0, 0, 2], name, &[0]].concat().leak();
+        assert!(decode(3, bytes).is_err(), "{name:?}");
+    }
+}
