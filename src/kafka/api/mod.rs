@@ -5,6 +5,8 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
 pub(crate) mod contract;
@@ -23,8 +25,10 @@ mod describe_delegation_token;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_topic_partitions;
 mod describe_transactions;
 mod describe_user_scram_credentials;
+mod elect_leaders;
 mod end_txn;
 mod expire_delegation_token;
 mod fetch;
@@ -34,8 +38,10 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
@@ -87,6 +93,7 @@ const TABLE: &[Entry] = &[
     entry::<delete_acls::DeleteAcls>(),
     entry::<describe_configs::DescribeConfigs>(),
     entry::<alter_configs::AlterConfigs>(),
+    entry::<alter_replica_log_dirs::AlterReplicaLogDirs>(),
     entry::<describe_log_dirs::DescribeLogDirs>(),
     entry::<sasl_authenticate::SaslAuthenticate>(),
     entry::<create_partitions::CreatePartitions>(),
@@ -95,7 +102,10 @@ const TABLE: &[Entry] = &[
     entry::<expire_delegation_token::ExpireDelegationToken>(),
     entry::<describe_delegation_token::DescribeDelegationToken>(),
     entry::<delete_groups::DeleteGroups>(),
+    entry::<elect_leaders::ElectLeaders>(),
     entry::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    entry::<alter_partition_reassignments::AlterPartitionReassignments>(),
+    entry::<list_partition_reassignments::ListPartitionReassignments>(),
     entry::<offset_delete::OffsetDelete>(),
     entry::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
     entry::<alter_user_scram_credentials::AlterUserScramCredentials>(),
@@ -103,6 +113,8 @@ const TABLE: &[Entry] = &[
     entry::<describe_producers::DescribeProducers>(),
     entry::<describe_transactions::DescribeTransactions>(),
     entry::<list_transactions::ListTransactions>(),
+    entry::<list_config_resources::ListConfigResources>(),
+    entry::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 
 /// The line of the API with this key.

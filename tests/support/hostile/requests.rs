@@ -144,6 +144,17 @@ impl Requests<'_> {
             ApiKey::DescribeDelegationToken => sent(self.version, &DescribeDelegationTokenRequest::default()),
             ApiKey::DescribeUserScramCredentials => self.describe_scram(),
             ApiKey::AlterUserScramCredentials => self.alter_scram(),
+            ApiKey::AlterReplicaLogDirs => self.alter_replica_log_dirs(),
+            ApiKey::ElectLeaders => self.elect_leaders(),
+            ApiKey::AlterPartitionReassignments => self.alter_partition_reassignments(),
+            ApiKey::ListPartitionReassignments => {
+                sent(self.version, &ListPartitionReassignmentsRequest::default().with_topics(None))
+            }
+            ApiKey::ListConfigResources => {
+                let kinds = if self.version > 0 { vec![self.edge() as i8] } else { Vec::new() };
+                sent(self.version, &ListConfigResourcesRequest::default().with_resource_types(kinds))
+            }
+            ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
             ApiKey::DescribeCluster => sent(self.version, &DescribeClusterRequest::default()),
             _ => None,
         }
@@ -548,6 +559,46 @@ impl Requests<'_> {
             .with_count(self.span(5))
             .with_assignments(None);
         sent(self.version, &CreatePartitionsRequest::default().with_topics(vec![topic]))
+    }
+
+    fn alter_replica_log_dirs(&mut self) -> Option<Bytes> {
+        let partitions = vec![0, self.partition()];
+        let topic = alter_replica_log_dirs_request::AlterReplicaLogDirTopic::default()
+            .with_name(self.topic().0)
+            .with_partitions(partitions);
+        let dir =
+            alter_replica_log_dirs_request::AlterReplicaLogDir::default().with_path(text("memory")).with_topics(vec![topic]);
+        sent(self.version, &AlterReplicaLogDirsRequest::default().with_dirs(vec![dir]))
+    }
+
+    fn elect_leaders(&mut self) -> Option<Bytes> {
+        let partitions = vec![0, self.partition()];
+        let topic = elect_leaders_request::TopicPartitions::default().with_topic(self.topic().0).with_partitions(partitions);
+        let topics = (!self.dice.one_in(3)).then(|| vec![topic]);
+        let election = if self.version > 0 { self.dice.below(3) as i8 } else { 0 };
+        sent(self.version, &ElectLeadersRequest::default().with_topic_partitions(topics).with_election_type(election))
+    }
+
+    fn alter_partition_reassignments(&mut self) -> Option<Bytes> {
+        let replicas = (!self.dice.one_in(3)).then(|| vec![BrokerId(0), BrokerId(self.edge32())]);
+        let partition = alter_partition_reassignments_request::ReassignablePartition::default()
+            .with_partition_index(self.partition())
+            .with_replicas(replicas);
+        let topic = alter_partition_reassignments_request::ReassignableTopic::default()
+            .with_name(self.topic().0)
+            .with_partitions(vec![partition]);
+        sent(self.version, &AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]))
+    }
+
+    fn describe_topic_partitions(&mut self) -> Option<Bytes> {
+        let name = self.topic().0;
+        let cursor = describe_topic_partitions_request::Cursor::default()
+            .with_topic_name(name.clone())
+            .with_partition_index(self.partition());
+        let topics = vec![describe_topic_partitions_request::TopicRequest::default().with_name(name)];
+        let request = DescribeTopicPartitionsRequest::default().with_response_partition_limit(self.edge32());
+        let request = if self.dice.one_in(2) { request.with_topics(topics) } else { request };
+        sent(self.version, &request.with_cursor(self.dice.one_in(2).then_some(cursor)))
     }
 
     fn offset_delete(&mut self) -> Option<Bytes> {
