@@ -1,0 +1,64 @@
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Properties;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.state.KeyValueStore;
+
+/** Counts the words of the lines in `lines` into `counts`: over a repartition topic, with a store that has a changelog topic. */
+final class WordCount {
+    static final String APPLICATION = "word-count";
+    static final String LINES = "lines";
+    static final String COUNTS = "counts";
+    static final String REPARTITION = APPLICATION + "-by-word-repartition";
+    static final String CHANGELOG = APPLICATION + "-totals-changelog";
+    private static final Duration CLOSE_WITHIN = Duration.ofSeconds(30);
+
+    private final KafkaStreams streams;
+
+    /** Starts it; `state` keeps its stores, which it restores from the changelog where they are missing. */
+    WordCount(String bootstrap, Path state) {
+        Properties settings = new Properties();
+        settings.put(StreamsConfig.APPLICATION_ID_CONFIG, APPLICATION);
+        settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
+        settings.put(StreamsConfig.STATE_DIR_CONFIG, state.toString());
+        settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
+        settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
+        // How often it asks for what it has read of the repartition topic to be deleted.
+        settings.put(StreamsConfig.REPARTITION_PURGE_INTERVAL_MS_CONFIG, 100);
+        settings.put(StreamsConfig.consumerPrefix("auto.offset.reset"), "earliest");
+        // Streams does not leave its group when it ends: the next one waits as long for its partitions.
+        settings.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6_000);
+        settings.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 1_000);
+        StreamsBuilder builder = new StreamsBuilder();
+        builder.stream(LINES, Consumed.with(Serdes.String(), Serdes.String()))
+                .flatMapValues(line -> List.of(line.split(" ")))
+                .groupBy((key, word) -> word, Grouped.<String, String>as("by-word")
+                        .withKeySerde(Serdes.String())
+                        .withValueSerde(Serdes.String()))
+                .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("totals"))
+                .toStream()
+                .to(COUNTS, Produced.with(Serdes.String(), Serdes.Long()));
+        streams = new KafkaStreams(builder.build(), settings);
+        streams.start();
+    }
+
+    KafkaStreams.State state() {
+        return streams.state();
+    }
+
+    /** Commits and ends. */
+    void close() {
+        if (!streams.close(CLOSE_WITHIN)) {
+            throw new AssertionError("the application did not end within " + CLOSE_WITHIN.toSeconds() + " s");
+        }
+    }
+}
