@@ -7,6 +7,7 @@
 #   run.sh 0030 0081               these
 #   run.sh --write [...]           and writes what came out into RESULTS.md
 #   run.sh --jobs N                so many tests at a time (4)
+# KEEP=1 keeps the logs, and the gateways' data, even if all is as it has to be.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -80,14 +81,36 @@ verdict() {
 }
 export -f verdict
 
+# These tests add rules that deny, to a cluster where everybody may do everything: one rule that allows it is there
+# beforehand. Somebody has to be allowed to write that one, and may be nobody special afterwards.
+export WITH_ACCESS_RULES="0109 0115 0119"
+# This one counts the rules that it made.
+export WITH_AUTHORIZER="0081"
+start_with_access_rules() {
+    SHARDGATE_FLAGS="$2 --authorizer true --super-user User:ANONYMOUS" \
+        "$SUBJECT_SCRIPT" start "$1/server" >"$1/bootstrap"
+    "$KAFKA_PATH/bin/kafka-acls.sh" --bootstrap-server "$(cat "$1/bootstrap")" --add --allow-principal 'User:*' \
+        --operation All --topic '*' --group '*' --transactional-id '*' --cluster >"$1/rules" 2>&1
+    "$SUBJECT_SCRIPT" stop "$1/server"
+    SHARDGATE_FLAGS="$2 --authorizer true" "$SUBJECT_SCRIPT" resume "$1/server" >"$1/bootstrap"
+}
+export -f start_with_access_rules
+
 # run_test NUMBER SCENARIO ENTRIES: one process of the test runner with a gateway of its own, so that no test sees
 # another's topics and groups. Prints one line for each of the test's entries in the runner's table.
 run_test() {
-    local number=$1 scenario=$2 entries=$3 dir=$WORK/$1-$2 started=$SECONDS name auto=true outcome
+    local number=$1 scenario=$2 entries=$3 dir=$WORK/$1-$2 started=$SECONDS name auto=true flags outcome
     mkdir -p "$dir"
     if [[ $scenario == noautocreate ]]; then auto=false; fi
-    SHARDGATE_FLAGS="--limits off --default-partitions 4 --auto-create-topics $auto" \
-        "$SUBJECT_SCRIPT" start "$dir/server" >"$dir/bootstrap"
+    flags="--limits off --default-partitions 4 --auto-create-topics $auto"
+    if [[ " $WITH_ACCESS_RULES " == *" $number "* ]]; then
+        start_with_access_rules "$dir" "$flags"
+    else
+        if [[ " $WITH_AUTHORIZER " == *" $number "* ]]; then
+            flags+=" --authorizer true --super-user User:ANONYMOUS"
+        fi
+        SHARDGATE_FLAGS=$flags "$SUBJECT_SCRIPT" start "$dir/server" >"$dir/bootstrap"
+    fi
     # The tests find their plugins and the sources of their Java programs beside them, and leave files there.
     cp -rs "$SOURCE" "$dir/source"
     printf '%s\n' "bootstrap.servers=$(cat "$dir/bootstrap")" "test.timeout.multiplier=3" >"$dir/test.conf"
@@ -158,7 +181,7 @@ xargs -P "$jobs" -L 1 bash -c 'run_test "$@"' _ <"$WORK/tests" | tee "$WORK/outc
 
 code=0
 python3 "$here/results.py" "$here/RESULTS.md" "$protocol" "$WORK/outcomes" ${write:+--write} || code=$?
-if ((code == 0)); then
+if ((code == 0)) && [[ ! $KEEP ]]; then
     rm -rf "$WORK"
 else
     echo "the logs are in $WORK" >&2
