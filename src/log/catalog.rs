@@ -326,6 +326,12 @@ impl Log {
         found.filter(|stream| !stream.is_gone(self.inner.env.clock.now()))
     }
 
+    /// How often streams, their shards or their settings have changed since the log was opened. Who has seen the catalog at
+    /// this number need not look again while it stays.
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::Acquire)
+    }
+
     /// How many lanes all streams have together, counting those that are being deleted.
     pub fn lanes(&self) -> u64 {
         self.inner.streams.read().by_id.values().map(|stream| u64::from(stream.lanes())).sum()
@@ -607,9 +613,11 @@ impl Log {
         apply: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
         let (done, durable) = oneshot::channel();
+        let log = self.clone();
         let carry_out = move |result: Result<(), store::Error>| {
             if result.is_ok() {
                 apply();
+                log.inner.changes.fetch_add(1, Ordering::Release);
             } else {
                 // What it holds goes before the next change may begin.
                 drop(apply);

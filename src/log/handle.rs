@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -52,6 +52,8 @@ pub(super) struct Inner {
     pub(super) streams: RwLock<Streams>,
     /// Held while the catalog is changed: changes are rare and wait for the disk.
     pub(super) changing: Arc<AsyncMutex<()>>,
+    /// How often the catalog has changed.
+    pub(super) changes: AtomicU64,
     pub(super) tails: Arc<Tails>,
     /// Where the streams' meters keep what was.
     pub(super) measured: Arc<Room>,
@@ -111,6 +113,7 @@ impl Log {
             options,
             streams,
             changing,
+            changes: AtomicU64::new(0),
             tails,
             measured,
             opening,
