@@ -722,10 +722,8 @@ impl Parts {
         let coordinator = &self.door.groups;
         let mut groups = Vec::new();
         for listed in coordinator.list().await.unwrap_or_default() {
-            let name = listed.group;
-            let described = coordinator.describe(&name).await.ok().flatten();
-            let members = described.map_or(0, |described| described.members.len());
-            let committed = coordinator.fetch(&name, None).await.unwrap_or_default();
+            let (name, members) = (listed.group, listed.members);
+            let committed = coordinator.committed(&name).await.unwrap_or_default();
             let offsets = committed.into_iter().flat_map(|(topic, partitions)| {
                 let kept = partitions.into_iter().filter_map(|(partition, committed)| Some((partition, committed?.offset)));
                 kept.map(move |(partition, offset)| GroupOffset { topic: topic.clone(), partition, offset, age: None })

@@ -6,6 +6,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::TopicName;
 use uuid::Uuid;
 
+use crate::kafka::group::{self, Topics};
 use crate::log::{Log, Stream};
 use crate::model::{Lane, LaneId, Status, StreamId};
 
@@ -49,6 +50,30 @@ pub(crate) fn topics(log: &Log) -> Vec<Arc<Stream>> {
     let mut topics = log.streams();
     topics.retain(|stream| is_topic(log, stream));
     topics
+}
+
+/// What groups see of the log: its topics.
+impl Topics for Log {
+    fn version(&self) -> u64 {
+        self.changes()
+    }
+
+    fn named(&self, name: &str) -> Option<group::Topic> {
+        topic(self, name).map(|stream| shown(&stream))
+    }
+
+    fn identified(&self, id: Uuid) -> Option<group::Topic> {
+        topic_by_id(self, id).map(|stream| shown(&stream))
+    }
+
+    fn names(&self) -> Vec<String> {
+        topics(self).iter().map(|stream| stream.name().to_string()).collect()
+    }
+}
+
+fn shown(stream: &Stream) -> group::Topic {
+    let partitions = i32::try_from(stream.lanes()).unwrap_or(i32::MAX);
+    group::Topic { id: stream.id().0, name: stream.name().to_string(), partitions }
 }
 
 fn is_topic(log: &Log, stream: &Stream) -> bool {

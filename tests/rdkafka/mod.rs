@@ -4,6 +4,7 @@
 
 mod admin;
 mod consume;
+mod consumer_protocol;
 mod metrics;
 mod produce;
 mod reshard;

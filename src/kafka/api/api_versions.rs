@@ -6,8 +6,8 @@
 //! it whatever it knows.
 //!
 //! A version that is not served is answered with UNSUPPORTED_VERSION in version 0 and all APIs, so that the client can step
-//! down. The feature `transaction.version` tells clients that they may write in a transaction
-//! without naming partitions before (KIP-890).
+//! down. The feature `transaction.version` tells clients that they may write in a transaction without naming partitions before
+//! (KIP-890); `group.version` tells tools of the consumer protocol (KIP-848).
 
 use std::ops::RangeInclusive;
 
@@ -26,10 +26,12 @@ const SOFTWARE: i16 = 3;
 /// The first version with features, and the first whose clients know features with a minimum of 0.
 const FEATURES: i16 = 3;
 const MINIMUM_0: i16 = 4;
-/// The second generation of transactions (KIP-890).
-const TRANSACTION_VERSION: i16 = 2;
 /// The node of a client that does not say whom it means.
 const NO_NODE: i32 = -1;
+
+/// Each feature with its highest level, which is in force: the second generation of transactions (KIP-890), and the consumer
+/// protocol (KIP-848).
+const LEVELS: [(&str, i16); 2] = [("transaction.version", 2), ("group.version", 1)];
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
@@ -77,16 +79,17 @@ fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResp
     if version < FEATURES {
         return response;
     }
-    let name = || StrBytes::from_static_str("transaction.version");
-    let supported = SupportedFeatureKey::default().with_name(name()).with_min_version(0).with_max_version(TRANSACTION_VERSION);
-    let finalized = FinalizedFeatureKey::default()
-        .with_name(name())
-        .with_max_version_level(TRANSACTION_VERSION)
-        .with_min_version_level(TRANSACTION_VERSION);
+    let supported = |(name, level)| {
+        SupportedFeatureKey::default().with_name(StrBytes::from_static_str(name)).with_min_version(0).with_max_version(level)
+    };
+    let finalized = |(name, level)| {
+        let feature = FinalizedFeatureKey::default().with_name(StrBytes::from_static_str(name));
+        feature.with_max_version_level(level).with_min_version_level(level)
+    };
     response
-        .with_supported_features(if version >= MINIMUM_0 { vec![supported] } else { Vec::new() })
+        .with_supported_features(LEVELS.map(supported).into_iter().filter(|_| version >= MINIMUM_0).collect())
         .with_finalized_features_epoch(0)
-        .with_finalized_features(vec![finalized])
+        .with_finalized_features(LEVELS.map(finalized).into())
 }
 
 fn all() -> Vec<ApiVersion> {

@@ -205,7 +205,7 @@ impl Door {
     /// `notebook`; `meter` counts.
     pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
-        let groups = Coordinator::open(notebook.clone(), log.env().clone(), groups);
+        let groups = Coordinator::open(notebook.clone(), log.env().clone(), groups, Arc::new(log.clone()));
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
         let transactions = transaction::Coordinator::open(log.clone(), groups.clone(), notebook.clone());
         let transactions = transactions.map_err(|error| Unreadable(format!("the transactions cannot be read: {error}")))?;

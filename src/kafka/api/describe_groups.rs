@@ -1,12 +1,12 @@
 //! **DescribeGroups** (15), v0 to v6: groups with their members.
 //!
 //! As Kafka does it: metadata and assignments are shown of stable groups only. v3 brought the allowed operations, v4 instance
-//! ids, v6 the error for a group that does not exist (KIP-1043), which before is shown as Dead without one.
+//! ids, v6 the error for a group that does not exist or is of another kind (KIP-1043), which before is shown as Dead without one.
 
 use std::collections::HashSet;
 
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
+use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -34,7 +34,8 @@ impl Api for DescribeGroups {
             }
             let mut group = match cx.door.groups.describe(&id).await {
                 Ok(Some(described)) => shown(described),
-                Ok(None) => missing(cx, &id),
+                Ok(None) => missing(cx, format!("Group {} not found.", &**id)),
+                Err(Refusal::OtherKind) => missing(cx, format!("Group {} is not a classic group.", &**id)),
                 Err(refusal) => DescribedGroup::default().with_error_code(code::of_group(refusal).code()),
             };
             if request.include_authorized_operations && group.error_code == 0 {
@@ -46,12 +47,11 @@ impl Api for DescribeGroups {
     }
 }
 
-fn missing(cx: &Context, id: &GroupId) -> DescribedGroup {
+fn missing(cx: &Context, message: String) -> DescribedGroup {
     let group = DescribedGroup::default().with_group_state(StrBytes::from_static_str(State::Dead.name()));
     if cx.version < 6 {
         return group;
     }
-    let message = format!("Group {} not found.", &**id);
     group.with_error_code(code::of_group(Refusal::UnknownGroup).code()).with_error_message(Some(StrBytes::from_string(message)))
 }
 

@@ -1,6 +1,6 @@
 //! **ListGroups** (16), v0 to v5: all groups, by name.
 //!
-//! As Kafka does it. v4 brought states and a filter by them (KIP-518), v5 types (KIP-848): ours are all `classic`. Filters
+//! As Kafka does it. v4 brought states and a filter by them (KIP-518), v5 types (KIP-848): `classic` and `consumer`. Filters
 //! ignore case; a name that is no state or type filters everything out.
 
 use kafka_protocol::messages::list_groups_response::ListedGroup;
@@ -11,9 +11,6 @@ use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::Listed;
-
-/// As Kafka writes it (`Group.GroupType.CLASSIC`).
-const TYPE: &str = "classic";
 
 pub(crate) struct ListGroups;
 
@@ -32,7 +29,9 @@ impl Api for ListGroups {
                 return Reply::Send(ListGroupsResponse::default().with_error_code(code::of_group(refusal).code()));
             }
         };
-        let wanted = |group: &Listed| passes(&request.states_filter, group.state.name()) && passes(&request.types_filter, TYPE);
+        let wanted = |group: &Listed| {
+            passes(&request.states_filter, group.state.name()) && passes(&request.types_filter, group.kind.name())
+        };
         let sees_all = cx.allows_cluster(Operation::Describe);
         let seen = |group: &Listed| sees_all || cx.allows(Operation::Describe, Kind::Group, &group.group);
         let groups = listed.into_iter().filter(wanted).filter(seen).map(line).collect();
@@ -49,5 +48,5 @@ fn line(group: Listed) -> ListedGroup {
         .with_group_id(GroupId(StrBytes::from_string(group.group)))
         .with_protocol_type(StrBytes::from_string(group.protocol_type))
         .with_group_state(StrBytes::from_static_str(group.state.name()))
-        .with_group_type(StrBytes::from_static_str(TYPE))
+        .with_group_type(StrBytes::from_static_str(group.kind.name()))
 }

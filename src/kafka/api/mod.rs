@@ -9,6 +9,8 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 pub(crate) mod contract;
 mod create_acls;
 mod create_delegation_token;
@@ -113,6 +115,8 @@ const TABLE: &[Entry] = &[
     entry::<describe_producers::DescribeProducers>(),
     entry::<describe_transactions::DescribeTransactions>(),
     entry::<list_transactions::ListTransactions>(),
+    entry::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
+    entry::<consumer_group_describe::ConsumerGroupDescribe>(),
     entry::<list_config_resources::ListConfigResources>(),
     entry::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];

@@ -1,8 +1,8 @@
 //! **OffsetCommit** (8), v2 to v10: keeps where a group has read to; durable when answered.
 //!
 //! As Kafka does it. v2 to v4 may say how long to keep the offsets; v5 took that away; v6 brought leader epochs, v7 the instance
-//! id, v9 the error for a group that does not exist (before: ILLEGAL_GENERATION), v10 topics by id only, of which one that is not
-//! there is UNKNOWN_TOPIC_ID.
+//! id, v9 the epochs of members of the consumer protocol (who cannot commit before it) and the error for a group that does not
+//! exist (before: ILLEGAL_GENERATION), v10 topics by id only, of which one that is not there is UNKNOWN_TOPIC_ID.
 
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ impl Api for OffsetCommit {
                 generation: request.generation_id_or_member_epoch,
             };
             let retention = u64::try_from(request.retention_time_ms).ok().map(Duration::from_millis);
-            let results = cx.door.groups.commit(&request.group_id, Commit { who, retention, offsets }).await;
+            let results =
+                cx.door.groups.commit(&request.group_id, Commit { who, epochs_known: cx.version >= 9, retention, offsets }).await;
             let asked = topics.iter_mut().flat_map(|topic| &mut topic.partitions).filter(|answer| answer.error_code == 0);
             for (at, answer) in asked.enumerate() {
                 answer.error_code = match &results {

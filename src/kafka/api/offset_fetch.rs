@@ -2,8 +2,8 @@
 //!
 //! As Kafka does it: what was never committed is offset -1 without an error, of an unknown group too. v2 can ask for
 //! everything (no topics) and has an error for the whole; v5 brought leader epochs; v7 `require_stable` (KIP-447): where a
-//! transaction has offsets pending, UNSTABLE_OFFSET_COMMIT; v8 several groups in one request (KIP-709); v9 member epochs, which classic groups ignore;
-//! v10 topics by id only, of which one that is not there is UNKNOWN_TOPIC_ID.
+//! transaction has offsets pending, UNSTABLE_OFFSET_COMMIT; v8 several groups in one request (KIP-709); v9 members of the
+//! consumer protocol and their epochs; v10 topics by id only, of which one that is not there is UNKNOWN_TOPIC_ID.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
-use crate::kafka::group::{Committed, Partitions, Refusal, TopicOffsets};
+use crate::kafka::group::{Committed, Membership, Partitions, Refusal, TopicOffsets};
 use crate::kafka::partition;
 use crate::kafka::wire::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic};
 
@@ -69,15 +69,18 @@ async fn fetch(
     cx: &Context,
     group: &str,
     wanted: Option<Partitions>,
+    who: Membership,
     stable: bool,
 ) -> Result<(Vec<TopicOffsets>, Unstable), Refusal> {
     let unstable = if stable { cx.door.groups.unstable(group).await? } else { Unstable::new() };
-    Ok((cx.door.groups.fetch(group, wanted).await?, unstable))
+    Ok((cx.door.groups.fetch(group, wanted, who).await?, unstable))
 }
 
 /// v8 and later.
 async fn of_group(cx: &Context, request: OffsetFetchRequestGroup, stable: bool) -> OffsetFetchResponseGroup {
-    let OffsetFetchRequestGroup { group_id, topics, .. } = request;
+    let OffsetFetchRequestGroup { group_id, member_id, member_epoch, topics } = request;
+    let member = member_id.map(|id| id.to_string()).unwrap_or_default();
+    let who = Membership { member, instance: None, generation: member_epoch };
     let (mut wanted, mut missing) = (topics.is_some().then(Vec::new), HashMap::<Uuid, Vec<i32>>::new());
     for topic in topics.into_iter().flatten() {
         let partitions = topic.partition_indexes;
@@ -91,7 +94,7 @@ async fn of_group(cx: &Context, request: OffsetFetchRequestGroup, stable: bool) 
         return answer.with_error_code(Kind::Group.denied().code()).with_group_id(group_id);
     }
     let is_all = wanted.is_none();
-    let answer = match fetch(cx, &group_id, wanted.map(|topics| once(topics.into_iter())), stable).await {
+    let answer = match fetch(cx, &group_id, wanted.map(|topics| once(topics.into_iter())), who, stable).await {
         Err(refusal) => answer.with_error_code(code::of_group(refusal).code()),
         Ok(found) => {
             let found = shown(cx, is_all, found, topic_of_group).into_iter().flatten();
@@ -166,8 +169,9 @@ async fn one_group(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchResp
     let wanted = request.topics.map(|topics| once(topics.into_iter().map(partitions)));
     let answer = OffsetFetchResponse::default();
     let is_allowed = cx.allows(Operation::Describe, Kind::Group, &request.group_id);
+    let nobody = Membership::nobody();
     let fetched = match is_allowed {
-        true => fetch(cx, &request.group_id, wanted.clone(), request.require_stable).await.map_err(code::of_group),
+        true => fetch(cx, &request.group_id, wanted.clone(), nobody, request.require_stable).await.map_err(code::of_group),
         false => Err(Kind::Group.denied()),
     };
     match fetched {

@@ -77,7 +77,7 @@ async fn commit(
         instance: request.group_instance_id.as_ref().map(|id| id.to_string()),
         generation: request.generation_id,
     };
-    let commit = Commit { who, retention: None, offsets };
+    let commit = Commit { who, epochs_known: true, retention: None, offsets };
     let results = cx.door.groups.commit_in_transaction(&request.group_id, *request.producer_id, commit).await;
     results.map_err(|refusal| match refusal {
         group::Refusal::UnknownGroup => ResponseError::IllegalGeneration,

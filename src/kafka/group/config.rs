@@ -14,7 +14,11 @@ pub(crate) struct GroupConfig {
     /// Kafka waits 3 s. We do not wait: a test with one consumer, the commonest use of this gateway, then gets its partitions
     /// at once. The price: members of one group that start together rebalance once more, which every client must be able to do.
     pub(crate) initial_rebalance_delay: Duration,
-    /// Members in one group, and ids given out to members that have not come back with them yet (`group.max.size`; Kafka
+    /// How long a member of the consumer protocol may stay silent (`group.consumer.session.timeout.ms`).
+    pub(crate) consumer_session_timeout: Duration,
+    /// How often it is told to be heard of (`group.consumer.heartbeat.interval.ms`).
+    pub(crate) consumer_heartbeat_interval: Duration,
+    /// Members in one group, and ids given out to members that have not come back with them yet (`group.max.size`, `group.consumer.max.size`; Kafka
     /// sets no bound, this one is *ours*).
     pub(crate) group_size_max: usize,
     /// How long offsets are kept without members or commits (`offsets.retention.minutes`).
@@ -29,6 +33,8 @@ impl Default for GroupConfig {
             session_timeout_min: Duration::from_secs(6),
             session_timeout_max: Duration::from_secs(30 * 60),
             initial_rebalance_delay: Duration::ZERO,
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
             group_size_max: 10_000,
             offsets_retention: Duration::from_secs(7 * 24 * 3_600),
             offset_metadata_bytes_max: 4_096,

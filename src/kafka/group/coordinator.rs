@@ -22,13 +22,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::config::GroupConfig;
-use super::decide::{self, Decision};
+use super::decide::{self, Decision, Rules};
 use super::journal;
 use super::request::{
-    Answer, Commit, Described, Join, JoinRefused, Joined, Leaver, MemberId, Membership, Partitions, Refusal, Request, Results,
-    Sync, Synced, TopicFilter, TopicOffsets,
+    Answer, Beat, Beaten, Commit, Described, DescribedConsumers, Join, JoinRefused, Joined, Leaver, Listed, MemberId, Membership,
+    Partitions, Refusal, Request, Results, Sync, Synced, TopicFilter, TopicOffsets,
 };
-use super::state::{Change, Charge, Group, Now, State, Ticket};
+use super::state::{Change, Charge, Group, Now, Ticket};
+use super::topics::Topics;
 use crate::env::Env;
 use crate::notebook::Notebook;
 
@@ -39,7 +40,7 @@ const WRITES_MAX: usize = 1_024;
 /// Groups held. *Ours*: a bound on what made-up group names can take.
 const GROUPS_MAX: usize = 100_000;
 /// Memory for all groups beyond which no group and no member is added. *Ours*: a hundred thousand offsets.
-const BYTES_MAX: usize = 16 << 20;
+pub(super) const BYTES_MAX: usize = 16 << 20;
 /// Memory beyond which those that there are keep nothing more either.
 const BYTES_MAX_OF_OLD: usize = 20 << 20;
 /// Time between sweeps (Kafka: `offsets.retention.check.interval.ms`, 4.4).
@@ -52,18 +53,7 @@ const REST_RETRY: Duration = Duration::from_secs(1);
 #[error("the consumer groups cannot be read: {0}")]
 pub(crate) struct Unreadable(String);
 
-/// A group's line in the list of groups.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Listed {
-    /// Its name.
-    pub(crate) group: String,
-    /// Where it stands.
-    pub(crate) state: State,
-    /// The kind of group; empty for one that only holds offsets.
-    pub(crate) protocol_type: String,
-}
-
-/// All classic groups of a gateway. Cheap to clone.
+/// All consumer groups of a gateway. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Coordinator {
     shared: Arc<Shared>,
@@ -82,6 +72,7 @@ struct Tools {
     notebook: Notebook,
     env: Env,
     config: GroupConfig,
+    topics: Arc<dyn Topics>,
     origin: Instant,
 }
 
@@ -98,6 +89,10 @@ struct Message {
 }
 
 impl Tools {
+    fn rules(&self) -> Rules<'_> {
+        Rules { config: &self.config, topics: &*self.topics }
+    }
+
     fn now(&self) -> Now {
         Now { time: self.env.clock.now(), elapsed: self.origin.elapsed() }
     }
@@ -105,15 +100,16 @@ impl Tools {
 
 impl Coordinator {
     /// Loads all groups and starts their sessions anew. Must be called inside a Tokio runtime.
-    pub(crate) fn open(notebook: Notebook, env: Env, config: GroupConfig) -> Result<Self, Unreadable> {
-        let tools = Arc::new(Tools { notebook, env, config, origin: Instant::now() });
+    pub(crate) fn open(notebook: Notebook, env: Env, config: GroupConfig, topics: Arc<dyn Topics>) -> Result<Self, Unreadable> {
+        let tools = Arc::new(Tools { notebook, env, config, topics, origin: Instant::now() });
         let (groups, next_id) = journal::load(&tools.notebook, tools.now()).map_err(Unreadable)?;
         let slots = Mutex::new(HashMap::with_capacity(groups.len()));
         let bytes = Arc::default();
         let shared = Arc::new(Shared { tools, groups: slots, next_id: AtomicU64::new(next_id), bytes });
         let mut map = shared.groups();
         for group in groups {
-            let group = Box::new(group.charged(Charge::on(&shared.bytes)));
+            let mut group = Box::new(group.charged(Charge::on(&shared.bytes)));
+            decide::wake(&mut group, shared.tools.rules(), shared.tools.now());
             let (name, idle) = (Arc::clone(&group.name), group.is_idle());
             map.insert(name, if idle { Slot::Resting(group) } else { Slot::Live(shared.start(group)) });
         }
@@ -143,6 +139,30 @@ impl Coordinator {
             Ok(None) => Err(refused(Refusal::UnknownMember)),
             Ok(Some(_)) => Err(refused(Refusal::Unavailable)),
             Err(refusal) => Err(refused(refusal)),
+        }
+    }
+
+    /// A member joins, stays or goes by the consumer protocol; durable when it returns.
+    pub(crate) async fn beat(&self, group: &str, beat: Beat) -> Result<Beaten, Refusal> {
+        let joins = beat.epoch == 0;
+        let make = if joins { Make::Group } else { Make::Nothing };
+        if !self.shared.has_room(joins) {
+            return Err(Refusal::TooManyGroups);
+        }
+        let fresh = self.shared.tools.env.entropy.uuid().to_string();
+        match self.ask(group, Request::Beat(Box::new(beat), fresh), make).await? {
+            Some(Answer::Beat(result)) => result,
+            Some(_) => Err(Refusal::Unavailable),
+            None => Err(Refusal::UnknownGroup),
+        }
+    }
+
+    /// A group of the consumer protocol with its members; `None` if there is no such group.
+    pub(crate) async fn describe_consumers(&self, group: &str) -> Result<Option<DescribedConsumers>, Refusal> {
+        match self.ask(group, Request::DescribeConsumers, Make::Nothing).await? {
+            Some(Answer::DescribedConsumers(described)) => described,
+            Some(_) => Err(Refusal::Unavailable),
+            None => Ok(None),
         }
     }
 
@@ -226,20 +246,31 @@ impl Coordinator {
         }
     }
 
-    /// The durable offsets of the partitions `wanted`, or all. A group that does not exist has none.
-    pub(crate) async fn fetch(&self, group: &str, wanted: Option<Partitions>) -> Result<Vec<TopicOffsets>, Refusal> {
+    /// The durable offsets of the partitions `wanted`, or all. A group that does not exist has none. Who says that it is a
+    /// member has to be one.
+    pub(crate) async fn fetch(
+        &self,
+        group: &str,
+        wanted: Option<Partitions>,
+        who: Membership,
+    ) -> Result<Vec<TopicOffsets>, Refusal> {
         let nothing = |partitions: Vec<i32>| partitions.into_iter().map(|partition| (partition, None)).collect();
-        match self.ask(group, Request::Fetch(wanted.clone()), Make::Nothing).await? {
-            Some(Answer::Offsets(offsets)) => Ok(offsets),
+        match self.ask(group, Request::Fetch(wanted.clone(), who), Make::Nothing).await? {
+            Some(Answer::Offsets(offsets)) => offsets,
             Some(_) => Err(Refusal::Unavailable),
             None => Ok(wanted.into_iter().flatten().map(|(topic, partitions)| (topic, nothing(partitions))).collect()),
         }
     }
 
+    /// All durable offsets of a group.
+    pub(crate) async fn committed(&self, group: &str) -> Result<Vec<TopicOffsets>, Refusal> {
+        self.fetch(group, None, Membership::nobody()).await
+    }
+
     /// A group with its members; `None` if there is no such group.
     pub(crate) async fn describe(&self, group: &str) -> Result<Option<Described>, Refusal> {
         match self.ask(group, Request::Describe, Make::Nothing).await? {
-            Some(Answer::Described(described)) => Ok(described),
+            Some(Answer::Described(described)) => described,
             Some(_) => Err(Refusal::Unavailable),
             None => Ok(None),
         }
@@ -250,8 +281,8 @@ impl Coordinator {
         let (mut listed, live) = self.shared.summaries();
         for name in live {
             let answer = self.ask(&name, Request::Summarize, Make::Nothing).await?;
-            if let Some(Answer::Summary(Some((state, protocol_type)))) = answer {
-                listed.push(Listed { group: name.to_string(), state, protocol_type });
+            if let Some(Answer::Summary(Some(line))) = answer {
+                listed.push(line);
             }
         }
         listed.sort_by(|one, other| one.group.cmp(&other.group));
@@ -373,11 +404,7 @@ impl Shared {
         for (name, slot) in &*self.groups() {
             match slot {
                 Slot::Live(_) => live.push(Arc::clone(name)),
-                Slot::Resting(group) => listed.extend(group.summary().map(|(state, protocol_type)| Listed {
-                    group: name.to_string(),
-                    state,
-                    protocol_type,
-                })),
+                Slot::Resting(group) => listed.extend(group.summary()),
             }
         }
         (listed, live)
@@ -398,8 +425,8 @@ async fn sweep_now_and_then(home: Weak<Shared>) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         let Some(shared) = home.upgrade() else { return };
-        let (now, config) = (shared.tools.now(), shared.tools.config.clone());
-        let names = shared.names(|group| decide::needs_sweep(group, &config, now));
+        let now = shared.tools.now();
+        let names = shared.names(|group| decide::needs_sweep(group, shared.tools.rules(), now));
         let coordinator = Coordinator { shared };
         for name in names {
             if let Err(refusal) = coordinator.ask(&name, Request::Sweep, Make::Nothing).await {
@@ -441,7 +468,7 @@ impl Resident {
                     Some(message) => self.serve(message).await,
                     None => return,
                 },
-                () = tokio::time::sleep_until(wake), if self.wake.is_some() => self.expire(),
+                () = tokio::time::sleep_until(wake), if self.wake.is_some() => self.expire().await,
             }
         }
     }
@@ -475,26 +502,39 @@ impl Resident {
         // These only move deadlines away: waking up once for nothing is cheaper than looking at all members each time.
         let moves_deadlines = !matches!(
             request,
-            Request::Heartbeat(_) | Request::Commit(_) | Request::CommitInTransaction(..) | Request::Unstable | Request::Fetch(_)
+            Request::Heartbeat(_)
+                | Request::Beat(..)
+                | Request::Commit(_)
+                | Request::CommitInTransaction(..)
+                | Request::Unstable
+                | Request::Fetch(..)
         );
-        let exclusive = request.is_exclusive();
+        // A classic group that may become one of the consumer protocol must first be what it is about to be.
+        let exclusive = request.is_exclusive() || (matches!(request, Request::Beat(..)) && self.group.roster.is_none());
         if exclusive {
             self.settle().await;
         }
-        let decision = decide::decide(&mut self.group, &self.tools.config, self.tools.now(), ticket, request);
+        let decision = decide::decide(&mut self.group, self.tools.rules(), self.tools.now(), ticket, request);
+        let reshapes = decision.reshapes();
         self.perform(decision);
-        if exclusive {
+        if exclusive || reshapes {
             self.settle().await;
         }
-        if moves_deadlines {
+        if moves_deadlines || reshapes {
             self.group.weigh();
+        }
+        if moves_deadlines || self.group.roster.is_some() {
             self.wake = self.group.next_deadline();
         }
     }
 
-    fn expire(&mut self) {
-        let decision = decide::expire(&mut self.group, &self.tools.config, self.tools.now());
+    async fn expire(&mut self) {
+        let decision = decide::expire(&mut self.group, self.tools.rules(), self.tools.now());
+        let reshapes = decision.reshapes();
         self.perform(decision);
+        if reshapes {
+            self.settle().await;
+        }
         self.group.weigh();
         self.wake = self.group.next_deadline();
     }
@@ -546,16 +586,23 @@ impl Resident {
         let now = self.tools.now();
         match change {
             Change::Generation(generation) => {
-                let decision = decide::stored(&mut self.group, &self.tools.config, now, generation);
+                let decision = decide::stored(&mut self.group, self.tools.rules(), now, generation);
                 self.perform(decision);
             }
-            Change::Offsets(_) | Change::Pending(..) | Change::Deleted => self.group.apply(change, now),
+            Change::Downgraded { rebalances, .. } => {
+                self.group.apply(change, now);
+                if rebalances {
+                    let decision = decide::downgraded(&mut self.group, self.tools.rules(), now);
+                    self.perform(decision);
+                }
+            }
+            Change::Offsets(_) | Change::Pending(..) | Change::Roster(_) | Change::Deleted => self.group.apply(change, now),
         }
     }
 
     fn give_up(&mut self, change: &Change) {
         if let Change::Generation(generation) = change {
-            let decision = decide::not_stored(&mut self.group, &self.tools.config, self.tools.now(), generation);
+            let decision = decide::not_stored(&mut self.group, self.tools.rules(), self.tools.now(), generation);
             self.perform(decision);
         }
     }

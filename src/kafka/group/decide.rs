@@ -1,4 +1,4 @@
-//! **The rules of classic groups**: a group, a request and the present in; changes and answers out.
+//! **The rules of groups**, in full those of classic ones (`consumer::decide` has the others): a group, a request and the present in; changes and answers out.
 //!
 //! No I/O, no clock, no lock, no wait: whoever waits is a [`Ticket`] in the group, and every deadline is a field of it
 //! (`Group::next_deadline` tells when to call [`expire`]), so that a whole rebalance can be played in a test as a dialogue.
@@ -10,14 +10,18 @@
 //! progress" instead of leaving it unanswered; a static member's new id stays in force if it could not be stored.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::GroupConfig;
+use super::consumer::decide::subscribed_names;
+use super::consumer::state::Roster;
 use super::request::{
     Answer, Commit, Described, DescribedMember, Join, JoinRefused, Joined, Leaver, MemberId, Membership, NewOffset, Partitions,
     Refusal, Request, Sync, Synced, TopicFilter,
 };
 use super::state::{Change, Committed, Generation, Group, Member, Now, Opening, State, Subscriptions, Ticket};
+use super::topics::Topics;
 
 /// How long a member that has never completed a join may wait in one (Kafka: `group.new.member.join.timeout.ms`, 4.4).
 const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(300);
@@ -31,10 +35,25 @@ pub(super) struct Decision {
     pub(super) replies: Vec<(Ticket, Answer)>,
 }
 
+impl Decision {
+    /// Whether it changes the members of a group of the consumer protocol: then the next one has to wait for it.
+    pub(super) fn reshapes(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::Roster(_) | Change::Downgraded { .. }))
+    }
+}
+
+/// What decisions depend on beside the group.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) config: &'a GroupConfig,
+    pub(super) topics: &'a dyn Topics,
+}
+
 /// Serves one request.
-pub(super) fn decide(group: &mut Group, config: &GroupConfig, now: Now, ticket: Ticket, request: Request) -> Decision {
-    let mut desk = Desk::new(group, config, now);
+pub(super) fn decide(group: &mut Group, rules: Rules<'_>, now: Now, ticket: Ticket, request: Request) -> Decision {
+    let mut desk = Desk::new(group, rules, now);
     match request {
+        Request::Beat(beat, fresh) => desk.beat(&beat, fresh, ticket),
         Request::Join(join, fresh) => desk.join(*join, fresh, ticket),
         Request::Sync(sync) => desk.sync(sync, ticket),
         Request::Heartbeat(who) => desk.heartbeat(&who, ticket),
@@ -43,8 +62,9 @@ pub(super) fn decide(group: &mut Group, config: &GroupConfig, now: Now, ticket: 
         Request::CommitInTransaction(producer, commit) => desk.commit_in_transaction(producer, commit, ticket),
         Request::EndTransaction(producer, commit) => desk.end_transaction(producer, commit, ticket),
         Request::Unstable => desk.unstable(ticket),
-        Request::Fetch(wanted) => desk.fetch(wanted, ticket),
+        Request::Fetch(wanted, who) => desk.fetch(wanted, &who, ticket),
         Request::Describe => desk.describe(ticket),
+        Request::DescribeConsumers => desk.describe_consumers(ticket),
         Request::Summarize => desk.summarize(ticket),
         Request::Delete => desk.delete(ticket),
         Request::DeleteOffsets(partitions) => desk.delete_offsets(partitions, ticket),
@@ -55,16 +75,17 @@ pub(super) fn decide(group: &mut Group, config: &GroupConfig, now: Now, ticket: 
 }
 
 /// Does what is due at `now`.
-pub(super) fn expire(group: &mut Group, config: &GroupConfig, now: Now) -> Decision {
-    let mut desk = Desk::new(group, config, now);
+pub(super) fn expire(group: &mut Group, rules: Rules<'_>, now: Now) -> Decision {
+    let mut desk = Desk::new(group, rules, now);
+    desk.expire_members();
     desk.expire_sessions();
     desk.expire_phase();
     desk.decision
 }
 
 /// A generation is durable: if it is still the one being completed, it is carried out and everybody gets their share.
-pub(super) fn stored(group: &mut Group, config: &GroupConfig, now: Now, generation: Generation) -> Decision {
-    let mut desk = Desk::new(group, config, now);
+pub(super) fn stored(group: &mut Group, rules: Rules<'_>, now: Now, generation: Generation) -> Decision {
+    let mut desk = Desk::new(group, rules, now);
     if desk.is_completing(&generation) {
         desk.group.apply(Change::Generation(generation), now);
         desk.hand_out(None);
@@ -73,8 +94,8 @@ pub(super) fn stored(group: &mut Group, config: &GroupConfig, now: Now, generati
 }
 
 /// A generation could not be made durable: if it is still the one being completed, the group begins anew.
-pub(super) fn not_stored(group: &mut Group, config: &GroupConfig, now: Now, generation: &Generation) -> Decision {
-    let mut desk = Desk::new(group, config, now);
+pub(super) fn not_stored(group: &mut Group, rules: Rules<'_>, now: Now, generation: &Generation) -> Decision {
+    let mut desk = Desk::new(group, rules, now);
     if desk.is_completing(generation) {
         desk.hand_out(Some(Refusal::Unavailable));
         desk.prepare();
@@ -82,17 +103,30 @@ pub(super) fn not_stored(group: &mut Group, config: &GroupConfig, now: Now, gene
     desk.decision
 }
 
+/// A group has come back to the classic protocol: its members are called to join.
+pub(super) fn downgraded(group: &mut Group, rules: Rules<'_>, now: Now) -> Decision {
+    let mut desk = Desk::new(group, rules, now);
+    desk.prepare();
+    desk.decision
+}
+
+/// Starts the time of the members of a group of the consumer protocol, after it was loaded.
+pub(super) fn wake(group: &mut Group, rules: Rules<'_>, now: Now) {
+    Desk::new(group, rules, now).wake_members();
+}
+
 /// Offsets past their time: of a group without members, counted from when the last one left; of a group that only keeps
 /// offsets, and of topics that the members of a stable group do not subscribe to, from the commit
 /// (`ClassicGroup.offsetExpirationCondition`).
-fn expired(group: &Group, config: &GroupConfig, now: Now) -> Vec<(String, i32)> {
+fn expired(group: &Group, Rules { config, topics }: Rules<'_>, now: Now) -> Vec<(String, i32)> {
     let subscribed = match group.state {
+        _ if let Some(roster) = &group.roster => subscribed_names(group, roster, topics),
         State::Stable => match group.subscriptions() {
             Subscriptions::Topics(topics) => topics,
             Subscriptions::Unknown => return Vec::new(),
         },
         State::Empty => Default::default(),
-        State::PreparingRebalance | State::CompletingRebalance | State::Dead => return Vec::new(),
+        _ => return Vec::new(),
     };
     let had_members = group.state == State::Empty && group.protocol_type.is_some();
     let is_over = |committed: &Committed| match committed.expires_at {
@@ -108,24 +142,30 @@ fn expired(group: &Group, config: &GroupConfig, now: Now) -> Vec<(String, i32)> 
 }
 
 /// Whether a sweep would change a group that nobody uses.
-pub(super) fn needs_sweep(group: &Group, config: &GroupConfig, now: Now) -> bool {
-    group.offsets.is_empty() || !expired(group, config, now).is_empty()
+pub(super) fn needs_sweep(group: &Group, rules: Rules<'_>, now: Now) -> bool {
+    group.offsets.is_empty() || !expired(group, rules, now).is_empty()
 }
 
 /// One decision in the making.
-struct Desk<'a> {
-    group: &'a mut Group,
-    config: &'a GroupConfig,
-    now: Now,
-    decision: Decision,
+pub(super) struct Desk<'a> {
+    pub(super) group: &'a mut Group,
+    pub(super) config: &'a GroupConfig,
+    pub(super) topics: &'a dyn Topics,
+    pub(super) now: Now,
+    pub(super) decision: Decision,
 }
 
 impl<'a> Desk<'a> {
-    fn new(group: &'a mut Group, config: &'a GroupConfig, now: Now) -> Self {
-        Self { group, config, now, decision: Decision::default() }
+    fn new(group: &'a mut Group, Rules { config, topics }: Rules<'a>, now: Now) -> Self {
+        Self { group, config, topics, now, decision: Decision::default() }
     }
 
-    fn reply(&mut self, ticket: Ticket, answer: Answer) {
+    /// The members, if the group is one of the consumer protocol and has some: then they are asked, not the classic ones.
+    fn occupied_roster(&self) -> Option<Arc<Roster>> {
+        self.group.roster.clone().filter(|roster| !roster.is_empty())
+    }
+
+    pub(super) fn reply(&mut self, ticket: Ticket, answer: Answer) {
         self.decision.replies.push((ticket, answer));
     }
 
@@ -133,7 +173,7 @@ impl<'a> Desk<'a> {
         self.reply(ticket, Answer::Join(Err(JoinRefused { refusal, member })));
     }
 
-    fn after(&self, span: Duration) -> Duration {
+    pub(super) fn after(&self, span: Duration) -> Duration {
         self.now.elapsed.saturating_add(span)
     }
 }
@@ -141,6 +181,9 @@ impl<'a> Desk<'a> {
 /// Joining.
 impl Desk<'_> {
     fn join(&mut self, mut join: Join, fresh: MemberId, ticket: Ticket) {
+        if let Some(roster) = self.occupied_roster() {
+            return self.join_roster(roster, join, fresh, ticket);
+        }
         // A protocol named twice counts once.
         let mut names = HashSet::new();
         join.protocols.retain(|protocol| names.insert(protocol.name.clone()));
@@ -168,7 +211,7 @@ impl Desk<'_> {
         let room = |taken: usize| taken < self.config.group_size_max;
         let known = self.group.members.get(member);
         match self.group.state {
-            State::Empty | State::Dead => true,
+            State::Empty | State::Dead | State::Assigning | State::Reconciling => true,
             State::PreparingRebalance => {
                 known.is_some_and(|member| member.joining.is_some())
                     || room(self.group.members.values().filter(|member| member.joining.is_some()).count())
@@ -199,6 +242,8 @@ impl Desk<'_> {
     }
 
     fn join_new(&mut self, join: Join, fresh: MemberId, ticket: Ticket) {
+        // If there is one, nobody is in it, so the group can be a classic one again; on the disk with its first generation.
+        self.group.roster = None;
         let holder = join.instance.as_deref().and_then(|instance| self.group.holder(instance)).cloned();
         if let Some(holder) = holder {
             self.take_over(&holder, fresh, join, ticket);
@@ -222,7 +267,7 @@ impl Desk<'_> {
             State::Stable if same && !leads => self.answer_as_it_is(&join.member, false, ticket),
             // A leader that joins again wants to assign again: topics may have changed.
             State::PreparingRebalance | State::CompletingRebalance | State::Stable => self.wait_for_next(join, ticket),
-            State::Empty | State::Dead => self.refuse_join(ticket, Refusal::UnknownMember, join.member),
+            _ => self.refuse_join(ticket, Refusal::UnknownMember, join.member),
         }
     }
 
@@ -330,7 +375,7 @@ impl Desk<'_> {
     }
 
     /// Calls all members to join.
-    fn prepare(&mut self) {
+    pub(super) fn prepare(&mut self) {
         if self.group.state == State::CompletingRebalance {
             self.hand_out(Some(Refusal::RebalanceInProgress));
         }
@@ -478,7 +523,7 @@ impl Desk<'_> {
             }
             (State::PreparingRebalance, _) => self.complete_join(),
             (State::CompletingRebalance | State::Stable, _) => self.remove_unsynced(),
-            (State::Empty | State::Dead, _) => {}
+            _ => {}
         }
     }
 
@@ -497,6 +542,9 @@ impl Desk<'_> {
 /// Syncing, staying and going.
 impl Desk<'_> {
     fn sync(&mut self, sync: Sync, ticket: Ticket) {
+        if let Some(roster) = self.occupied_roster() {
+            return self.sync_roster(&roster, &sync, ticket);
+        }
         if let Err(refusal) = self.may_sync(&sync) {
             return self.reply(ticket, Answer::Sync(Err(refusal)));
         }
@@ -529,7 +577,7 @@ impl Desk<'_> {
         match self.group.state {
             State::PreparingRebalance => Err(Refusal::RebalanceInProgress),
             State::CompletingRebalance | State::Stable => Ok(()),
-            State::Empty | State::Dead => Err(Refusal::UnknownMember),
+            _ => Err(Refusal::UnknownMember),
         }
     }
 
@@ -555,6 +603,9 @@ impl Desk<'_> {
     }
 
     fn heartbeat(&mut self, who: &Membership, ticket: Ticket) {
+        if let Some(roster) = self.occupied_roster() {
+            return self.heartbeat_roster(&roster, who, ticket);
+        }
         let result = self.in_generation(who).and_then(|()| {
             self.renew(&who.member);
             if self.group.state == State::PreparingRebalance { Err(Refusal::RebalanceInProgress) } else { Ok(()) }
@@ -563,6 +614,9 @@ impl Desk<'_> {
     }
 
     fn leave(&mut self, leavers: Vec<Leaver>, ticket: Ticket) {
+        if let Some(roster) = self.occupied_roster() {
+            return self.leave_roster(&roster, &leavers, ticket);
+        }
         let results = leavers.into_iter().map(|leaver| self.leave_one(&leaver)).collect::<Vec<_>>();
         let gone = results.iter().any(Result::is_ok);
         self.reply(ticket, Answer::Each(Ok(results)));
@@ -593,7 +647,7 @@ type Offsets = Vec<(String, i32, Option<Committed>)>;
 /// Offsets.
 impl Desk<'_> {
     fn commit(&mut self, commit: Commit, ticket: Ticket) {
-        if let Err(refusal) = self.may_commit(&commit.who) {
+        if let Err(refusal) = self.may_commit(&commit) {
             return self.reply(ticket, Answer::Each(Err(refusal)));
         }
         // A commit is a sign of life.
@@ -618,7 +672,7 @@ impl Desk<'_> {
     }
 
     fn commit_in_transaction(&mut self, producer: i64, commit: Commit, ticket: Ticket) {
-        if let Err(refusal) = self.may_commit_in_transaction(&commit.who) {
+        if let Err(refusal) = self.may_commit_in_transaction(&commit) {
             return self.reply(ticket, Answer::Each(Err(refusal)));
         }
         let (offsets, results) = self.accepted(commit);
@@ -629,9 +683,11 @@ impl Desk<'_> {
     }
 
     /// Who says that he is a member has to be one; anybody else may, whatever the group does (the same with `isTransactional`).
-    fn may_commit_in_transaction(&self, who: &Membership) -> Result<(), Refusal> {
+    fn may_commit_in_transaction(&self, commit: &Commit) -> Result<(), Refusal> {
+        let who = &commit.who;
         match who.generation < 0 && who.member.is_empty() && who.instance.is_none() {
             true => Ok(()),
+            false if let Some(roster) = &self.group.roster => self.may_commit_as_member(roster, commit),
             false if who.generation < 0 && self.group.state == State::Empty => Ok(()),
             false if !self.group.exists() => Err(Refusal::UnknownGroup),
             false => self.in_generation(who),
@@ -671,7 +727,11 @@ impl Desk<'_> {
     }
 
     /// Members commit in their generation; anybody may where nobody is a member (`ClassicGroup.validateOffsetCommit`).
-    fn may_commit(&self, who: &Membership) -> Result<(), Refusal> {
+    fn may_commit(&self, commit: &Commit) -> Result<(), Refusal> {
+        if let Some(roster) = &self.group.roster {
+            return self.may_commit_as_member(roster, commit);
+        }
+        let who = &commit.who;
         if who.generation < 0 && self.group.state == State::Empty {
             return Ok(());
         }
@@ -682,7 +742,10 @@ impl Desk<'_> {
         if self.group.state == State::CompletingRebalance { Err(Refusal::RebalanceInProgress) } else { Ok(()) }
     }
 
-    fn fetch(&mut self, wanted: Option<Partitions>, ticket: Ticket) {
+    fn fetch(&mut self, wanted: Option<Partitions>, who: &Membership, ticket: Ticket) {
+        if let Err(refusal) = self.may_fetch(who) {
+            return self.reply(ticket, Answer::Offsets(Err(refusal)));
+        }
         let all = |(topic, partitions): (&String, &BTreeMap<i32, Committed>)| {
             (topic.clone(), partitions.iter().map(|(&partition, committed)| (partition, Some(committed.clone()))).collect())
         };
@@ -695,13 +758,13 @@ impl Desk<'_> {
             None => self.group.offsets.iter().map(all).collect(),
             Some(wanted) => wanted.into_iter().map(some).collect(),
         };
-        self.reply(ticket, Answer::Offsets(found));
+        self.reply(ticket, Answer::Offsets(Ok(found)));
     }
 
     fn delete(&mut self, ticket: Ticket) {
         let result = if !self.group.exists() {
             Err(Refusal::UnknownGroup)
-        } else if self.group.state != State::Empty {
+        } else if self.group.state != State::Empty || self.occupied_roster().is_some() {
             Err(Refusal::NonEmpty)
         } else {
             self.decision.changes.push(Change::Deleted);
@@ -717,7 +780,10 @@ impl Desk<'_> {
         if self.group.state != State::Empty && !self.group.has_consumers() {
             return self.reply(ticket, Answer::Each(Err(Refusal::NonEmpty)));
         }
-        let subscriptions = self.group.subscriptions();
+        let subscriptions = match &self.group.roster {
+            Some(roster) => Subscriptions::Topics(subscribed_names(self.group, roster, self.topics)),
+            None => self.group.subscriptions(),
+        };
         let subscribed = |topic: &str| match &subscriptions {
             Subscriptions::Topics(topics) => topics.contains(topic),
             // What live consumers read is not known, so nothing is taken from under them.
@@ -749,7 +815,7 @@ impl Desk<'_> {
     }
 
     fn sweep(&mut self, ticket: Ticket) {
-        let gone = expired(self.group, self.config, self.now);
+        let gone = expired(self.group, Rules { config: self.config, topics: self.topics }, self.now);
         let kept = self.group.offsets.values().map(|partitions| partitions.len()).sum::<usize>();
         if self.group.is_idle() && self.group.uncommitted.is_empty() && gone.len() == kept && self.group.is_worth_keeping() {
             self.decision.changes.push(Change::Deleted);
@@ -767,6 +833,9 @@ impl Desk<'_> {
     }
 
     fn describe(&mut self, ticket: Ticket) {
+        if self.group.roster.is_some() {
+            return self.reply(ticket, Answer::Described(Err(Refusal::OtherKind)));
+        }
         let stable = self.group.state == State::Stable;
         let protocol = self.group.protocol.as_deref().filter(|_| stable);
         let member = |(id, member): (&MemberId, &Member)| DescribedMember {
@@ -783,7 +852,7 @@ impl Desk<'_> {
             protocol: protocol.unwrap_or_default().to_owned(),
             members: self.group.members.iter().map(member).collect(),
         });
-        self.reply(ticket, Answer::Described(described));
+        self.reply(ticket, Answer::Described(Ok(described)));
     }
 }
 

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `name/ID` | the group's name |
 //! | `generation/ID` | the last completed [`Generation`] |
+//! | `roster/ID` | of a group of the consumer protocol, its epochs ([`Head`]); then there is no generation |
+//! | `member/ID/NUMBER` | what a member of it says of itself ([`Profile`]) |
+//! | `target/ID/NUMBER`, `holding/ID/NUMBER` | what it is to have, and what it has ([`Target`], [`Holding`]) |
 //! | `offset/ID/TOPIC/PARTITION` | a [`Committed`] |
 //! | `pending/ID/PRODUCER/TOPIC/PARTITION` | a [`Committed`] of a transaction that has not ended |
 //!
@@ -12,6 +15,7 @@
 
 use std::collections::BTreeMap;
 
+use super::consumer::state::{Head, Holding, Profile, Seat, Step, Target};
 use super::state::{Change, Committed, Generation, Group, Now};
 use crate::notebook::{Notebook, Page};
 
@@ -29,7 +33,21 @@ pub(super) fn page(group: &Group, changes: &[Change]) -> Page {
 
 fn write(page: &mut Page, group: &Group, change: &Change) {
     match change {
-        Change::Generation(generation) => page.put(generation_key(group.id), generation),
+        Change::Generation(generation) => {
+            page.put(generation_key(group.id), generation);
+            // The group may have been one of the consumer protocol, before the last member left.
+            page.remove(roster_key(group.id));
+        }
+        Change::Roster(steps) => {
+            if group.roster.is_none() {
+                page.remove(generation_key(group.id));
+            }
+            steps.iter().for_each(|step| write_step(page, group.id, step));
+        }
+        Change::Downgraded { generation, .. } => {
+            page.put(generation_key(group.id), generation);
+            remove_roster(page, group);
+        }
         Change::Offsets(offsets) => {
             for (topic, partition, committed) in offsets {
                 match committed {
@@ -53,10 +71,32 @@ fn write(page: &mut Page, group: &Group, change: &Change) {
             }
             page.remove(name_key(group.id));
             page.remove(generation_key(group.id));
+            remove_roster(page, group);
             for (topic, partitions) in &group.offsets {
                 partitions.keys().for_each(|&partition| page.remove(offset_key(group.id, topic, partition)));
             }
         }
+    }
+}
+
+fn write_step(page: &mut Page, id: u64, step: &Step) {
+    match step {
+        Step::Head(head) => page.put(roster_key(id), head),
+        Step::Profile(seat, profile) => page.put(member_key("member", id, seat.number), &**profile),
+        Step::Target(seat, target) => page.put(member_key("target", id, seat.number), &**target),
+        Step::Holding(seat, holding) => page.put(member_key("holding", id, seat.number), &**holding),
+        Step::Gone(seat) => remove_member(page, id, seat.number),
+    }
+}
+
+fn remove_member(page: &mut Page, id: u64, number: u64) {
+    ["member", "target", "holding"].into_iter().for_each(|kind| page.remove(member_key(kind, id, number)));
+}
+
+fn remove_roster(page: &mut Page, group: &Group) {
+    page.remove(roster_key(group.id));
+    for number in group.roster.iter().flat_map(|roster| roster.numbers()) {
+        remove_member(page, group.id, number);
     }
 }
 
@@ -75,6 +115,28 @@ pub(super) fn load(notebook: &Notebook, now: Now) -> Result<(Vec<Group>, u64), S
         let (id, _) = parse(&key)?;
         last_id = last_id.max(id);
         restore(&mut groups, id, Change::Generation(generation), now);
+    }
+    for (key, head) in read::<Head>(notebook, "roster/")? {
+        let (id, _) = parse(&key)?;
+        last_id = last_id.max(id);
+        restore(&mut groups, id, Change::Roster(vec![Step::Head(head)]), now);
+    }
+    let mut seats = BTreeMap::new();
+    for (key, profile) in read::<Profile>(notebook, "member/")? {
+        let (id, number) = parse_member(&key)?;
+        let seat = Seat::new(number, &profile);
+        seats.insert((id, number), seat.clone());
+        restore(&mut groups, id, Change::Roster(vec![Step::Profile(seat, profile.into())]), now);
+    }
+    for (key, target) in read::<Target>(notebook, "target/")? {
+        let place = parse_member(&key)?;
+        let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
+        restore(&mut groups, place.0, Change::Roster(vec![Step::Target(seat, target.into())]), now);
+    }
+    for (key, holding) in read::<Holding>(notebook, "holding/")? {
+        let place = parse_member(&key)?;
+        let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
+        restore(&mut groups, place.0, Change::Roster(vec![Step::Holding(seat, holding.into())]), now);
     }
     for (key, committed) in read::<Committed>(notebook, "offset/")? {
         let (id, place) = parse(&key)?;
@@ -113,6 +175,14 @@ fn generation_key(id: u64) -> String {
     format!("generation/{id:016x}")
 }
 
+fn roster_key(id: u64) -> String {
+    format!("roster/{id:016x}")
+}
+
+fn member_key(kind: &str, id: u64, number: u64) -> String {
+    format!("{kind}/{id:016x}/{number:016x}")
+}
+
 fn offset_key(id: u64, topic: &str, partition: i32) -> String {
     format!("offset/{id:016x}/{topic}/{partition}")
 }
@@ -126,6 +196,12 @@ fn parse(key: &str) -> Result<(u64, &str), String> {
     let (_kind, rest) = key.split_once('/').ok_or_else(|| wrong(key))?;
     let (id, place) = rest.split_once('/').unwrap_or((rest, ""));
     Ok((u64::from_str_radix(id, 16).map_err(|_| wrong(key))?, place))
+}
+
+/// The ids in the key of a member of a group of the consumer protocol.
+fn parse_member(key: &str) -> Result<(u64, u64), String> {
+    let (id, number) = parse(key)?;
+    Ok((id, u64::from_str_radix(number, 16).map_err(|_| wrong(key))?))
 }
 
 fn wrong(key: &str) -> String {

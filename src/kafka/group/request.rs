@@ -1,11 +1,14 @@
 //! What is asked of a group and what it answers, free of any wire format and version.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::consumer::state::Target;
 use super::state::{Committed, State};
 
 /// The name a coordinator gives to a member; empty where a request has none.
@@ -35,6 +38,9 @@ pub(crate) enum Refusal {
     /// There is no such group.
     #[error("there is no such group")]
     UnknownGroup,
+    /// There is a group of that name, of another kind.
+    #[error("the group is of another kind")]
+    OtherKind,
     /// There is no such member.
     #[error("there is no such member")]
     UnknownMember,
@@ -59,6 +65,18 @@ pub(crate) enum Refusal {
     /// Another member has taken over the instance id (KIP-345).
     #[error("another member has taken over the instance id")]
     InstanceFenced,
+    /// Another member has the instance id and has not gone (KIP-848).
+    #[error("another member has the instance id; it must leave first")]
+    InstanceUnreleased,
+    /// The member's epoch is not the one it was given: it must give up everything and join again (KIP-848).
+    #[error("the member's epoch is not the one it was given; it must give up its partitions and join again")]
+    EpochFenced,
+    /// The member's epoch is not its present one (KIP-848).
+    #[error("the member's epoch is not its present one")]
+    StaleEpoch,
+    /// The version of the request has no place for what is needed.
+    #[error("a newer version of the request is needed")]
+    UnsupportedVersion,
     /// The text kept with an offset is too long.
     #[error("the text kept with the offset is too long")]
     MetadataTooLarge,
@@ -155,6 +173,13 @@ pub(crate) struct Membership {
     pub(crate) generation: i32,
 }
 
+impl Membership {
+    /// Somebody who is no member, or does not say so.
+    pub(crate) fn nobody() -> Self {
+        Self { generation: -1, ..Self::default() }
+    }
+}
+
 /// A member's request for its assignment; the leader brings everyone's.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Sync {
@@ -188,11 +213,53 @@ pub(crate) struct Leaver {
     pub(crate) instance: Option<String>,
 }
 
+/// A heartbeat of the consumer protocol (KIP-848). What is `None` is as it was before.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Beat {
+    /// The member's id; empty if the server is to give it one.
+    pub(crate) member: MemberId,
+    /// Its epoch; 0: it joins, -1: it goes, -2: it goes and will be back.
+    pub(crate) epoch: i32,
+    /// The id that survives its restarts, if it is a static member.
+    pub(crate) instance: Option<String>,
+    /// Where it is.
+    pub(crate) rack: Option<String>,
+    /// The name its client gives itself.
+    pub(crate) client_id: String,
+    /// Where it connects from.
+    pub(crate) client_host: String,
+    /// How long it may take to give up partitions.
+    pub(crate) rebalance_timeout: Option<Duration>,
+    /// The topics it subscribes to.
+    pub(crate) topics: Option<BTreeSet<String>>,
+    /// A regular expression of topics it subscribes to; empty: none.
+    pub(crate) pattern: Option<String>,
+    /// The assignor it would like.
+    pub(crate) assignor: Option<String>,
+    /// The partitions it has.
+    pub(crate) owned: Option<Target>,
+}
+
+/// The answer to a [`Beat`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Beaten {
+    /// The member's id.
+    pub(crate) member: MemberId,
+    /// Its epoch from now on.
+    pub(crate) epoch: i32,
+    /// When to be heard of next.
+    pub(crate) interval: Duration,
+    /// What it has from now on; `None`: as before.
+    pub(crate) assignment: Option<Target>,
+}
+
 /// Offsets to keep.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Commit {
     /// Who commits.
     pub(crate) who: Membership,
+    /// Whether the request can speak of member epochs (OffsetCommit v9, KIP-848).
+    pub(crate) epochs_known: bool,
     /// How long to keep them, where an old client says so (OffsetCommit v2 to v4).
     pub(crate) retention: Option<Duration>,
     /// The offsets.
@@ -244,6 +311,82 @@ pub(crate) struct DescribedMember {
     pub(crate) assignment: Bytes,
 }
 
+/// A group of the consumer protocol, as an operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DescribedConsumers {
+    /// Where it stands.
+    pub(crate) state: State,
+    /// The group epoch.
+    pub(crate) epoch: i32,
+    /// The epoch of the target.
+    pub(crate) target_epoch: i32,
+    /// Who assigns.
+    pub(crate) assignor: &'static str,
+    /// Its members.
+    pub(crate) members: Vec<DescribedConsumer>,
+}
+
+/// A member of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DescribedConsumer {
+    /// Its id.
+    pub(crate) member: MemberId,
+    /// Its instance id.
+    pub(crate) instance: Option<String>,
+    /// Where it is.
+    pub(crate) rack: Option<String>,
+    /// Its epoch.
+    pub(crate) epoch: i32,
+    /// The name its client gives itself.
+    pub(crate) client_id: String,
+    /// Where it connects from.
+    pub(crate) client_host: String,
+    /// The topics it names.
+    pub(crate) topics: Vec<String>,
+    /// Its regular expression.
+    pub(crate) pattern: Option<String>,
+    /// What it has: topics by id and name, and their partitions.
+    pub(crate) assignment: Vec<(Uuid, String, Vec<i32>)>,
+    /// What it is to have.
+    pub(crate) target: Vec<(Uuid, String, Vec<i32>)>,
+    /// Whether it speaks the classic protocol.
+    pub(crate) is_classic: bool,
+}
+
+/// The kinds of groups that there are here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// The members' leader assigns.
+    Classic,
+    /// The server assigns (KIP-848).
+    Consumer,
+}
+
+impl Kind {
+    /// Its name on the wire, as Kafka writes it (`Group.GroupType`).
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+/// A group's line in the list of groups.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Listed {
+    /// Its name.
+    pub(crate) group: String,
+    /// Where it stands.
+    pub(crate) state: State,
+    /// What its members are; empty for one that only holds offsets.
+    pub(crate) protocol_type: String,
+    /// The kind of group.
+    pub(crate) kind: Kind,
+    /// How many members it has.
+    pub(crate) members: usize,
+}
+
 /// Says which topics' offsets stay.
 pub(crate) type TopicFilter = Arc<dyn Fn(&str) -> bool + Send + std::marker::Sync>;
 
@@ -251,6 +394,8 @@ pub(crate) type TopicFilter = Arc<dyn Fn(&str) -> bool + Send + std::marker::Syn
 pub(super) enum Request {
     /// Take part; the second is the id to give to a member without one.
     Join(Box<Join>, MemberId),
+    /// Take part, stay or go by the consumer protocol; the second is the id to give to a member without one.
+    Beat(Box<Beat>, MemberId),
     /// Get the assignment.
     Sync(Sync),
     /// Stay.
@@ -265,10 +410,12 @@ pub(super) enum Request {
     EndTransaction(i64, bool),
     /// Tell what transactions have pending.
     Unstable,
-    /// Read offsets; `None`: all.
-    Fetch(Option<Partitions>),
+    /// Read offsets; `None`: all. The second is who reads, if it says so.
+    Fetch(Option<Partitions>, Membership),
     /// Show the group with its members.
     Describe,
+    /// Show a group of the consumer protocol with its members.
+    DescribeConsumers,
     /// Show the group's line in the list.
     Summarize,
     /// Forget the group.
@@ -294,6 +441,8 @@ impl Request {
 pub(super) enum Answer {
     /// To [`Request::Join`].
     Join(Result<Joined, JoinRefused>),
+    /// To [`Request::Beat`].
+    Beat(Result<Beaten, Refusal>),
     /// To [`Request::Sync`].
     Sync(Result<Synced, Refusal>),
     /// To [`Request::Heartbeat`], [`Request::EndTransaction`], [`Request::Delete`], [`Request::RetainTopics`] and
@@ -302,13 +451,15 @@ pub(super) enum Answer {
     /// To [`Request::Leave`], [`Request::Commit`], [`Request::CommitInTransaction`] and [`Request::DeleteOffsets`]: one result for each thing asked, in order.
     Each(Results),
     /// To [`Request::Fetch`].
-    Offsets(Vec<TopicOffsets>),
+    Offsets(Result<Vec<TopicOffsets>, Refusal>),
     /// To [`Request::Unstable`]: topics and partitions.
     Unstable(Vec<(String, i32)>),
     /// To [`Request::Describe`]; `None` if there is no such group.
-    Described(Option<Described>),
-    /// To [`Request::Summarize`]: state and kind; `None` if there is no such group.
-    Summary(Option<(State, String)>),
+    Described(Result<Option<Described>, Refusal>),
+    /// To [`Request::DescribeConsumers`]; `None` if there is no such group.
+    DescribedConsumers(Result<Option<DescribedConsumers>, Refusal>),
+    /// To [`Request::Summarize`]; `None` if there is no such group.
+    Summary(Option<Listed>),
 }
 
 impl Answer {
@@ -316,10 +467,11 @@ impl Answer {
     pub(super) fn refused(self, refusal: Refusal) -> Self {
         match self {
             Self::Join(_) => Self::Join(Err(JoinRefused { refusal, member: MemberId::new() })),
+            Self::Beat(_) => Self::Beat(Err(refusal)),
             Self::Sync(_) => Self::Sync(Err(refusal)),
             Self::Done(_) => Self::Done(Err(refusal)),
             Self::Each(_) => Self::Each(Err(refusal)),
-            Self::Offsets(_) | Self::Unstable(_) | Self::Described(_) | Self::Summary(_) => self,
+            Self::Offsets(_) | Self::Unstable(_) | Self::Described(_) | Self::DescribedConsumers(_) | Self::Summary(_) => self,
         }
     }
 }

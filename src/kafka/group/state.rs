@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::request::{MemberId, Peer, Protocol};
+use super::consumer::state::{Roster, Sight, Step, Timers};
+use super::request::{Kind, Listed, MemberId, Peer, Protocol};
 use super::subscription;
 use crate::model::Timestamp;
 
@@ -36,6 +37,10 @@ pub(crate) enum State {
     PreparingRebalance,
     /// The members are known, the assignment is not. Syncs wait for the leader's; commits answer "rebalance in progress".
     CompletingRebalance,
+    /// Of the consumer protocol: something has happened that calls for another assignment.
+    Assigning,
+    /// Of the consumer protocol: members are on their way to their new shares.
+    Reconciling,
     /// Every member has or can get its assignment.
     Stable,
     /// There is no such group. No group is ever in this state; it is what is shown of one that does not exist.
@@ -49,6 +54,8 @@ impl State {
             Self::Empty => "Empty",
             Self::PreparingRebalance => "PreparingRebalance",
             Self::CompletingRebalance => "CompletingRebalance",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
             Self::Stable => "Stable",
             Self::Dead => "Dead",
         }
@@ -144,6 +151,10 @@ pub(super) enum Change {
     Offsets(Vec<(String, i32, Option<Committed>)>),
     /// Offsets are kept for the case that the transaction of a producer is committed, or (`None`) no more.
     Pending(i64, Vec<(String, i32, Option<Committed>)>),
+    /// Steps of a group of the consumer protocol, which it becomes with the first ones.
+    Roster(Vec<Step>),
+    /// A group of the consumer protocol becomes a classic one, with this generation; with another one at once if it `rebalances`.
+    Downgraded { generation: Generation, rebalances: bool },
     /// The group and all its offsets are forgotten.
     Deleted,
 }
@@ -242,6 +253,12 @@ pub(super) struct Group {
     pub(super) opening: Option<Opening>,
     /// While completing: whether the leader's assignment is being stored.
     pub(super) assigning: bool,
+    /// The members, if the group is one of the consumer protocol; then there are none above.
+    pub(super) roster: Option<Arc<Roster>>,
+    /// When the time of each of them is up.
+    pub(super) timers: BTreeMap<MemberId, Timers>,
+    /// What they were seen to subscribe to.
+    pub(super) sight: Sight,
     /// Durable offsets by topic and partition.
     pub(super) offsets: BTreeMap<String, BTreeMap<i32, Committed>>,
     /// Durable offsets of transactions that have not ended, by producer, topic and partition.
@@ -272,6 +289,9 @@ impl Group {
             deadline: None,
             opening: None,
             assigning: false,
+            roster: None,
+            timers: BTreeMap::new(),
+            sight: Sight::default(),
             offsets: BTreeMap::new(),
             uncommitted: BTreeMap::new(),
             support: HashMap::new(),
@@ -293,7 +313,8 @@ impl Group {
         let members = self.members.iter().map(|(id, member)| ENTRY_BYTES + 3 * id.len() + member.bytes());
         let pending = self.pending.keys().map(|id| ENTRY_BYTES + id.len());
         let live = if self.is_idle() { 0 } else { LIVE_BYTES };
-        self.members_bytes = live + members.chain(pending).sum::<usize>();
+        let roster = self.roster.as_ref().map_or(0, |roster| roster.bytes()) + self.sight.bytes();
+        self.members_bytes = live + roster + members.chain(pending).sum::<usize>();
         self.weigh_offsets();
     }
 
@@ -302,9 +323,15 @@ impl Group {
         self.charge.set(RESTING_BYTES + 2 * self.name.len() + self.offsets_bytes + self.members_bytes);
     }
 
+    /// The memory that all groups take.
+    pub(super) fn bytes_of_all(&self) -> usize {
+        self.charge.of_all.load(Ordering::Relaxed)
+    }
+
     /// Whether the group exists: it has had a member, or it keeps an offset, or a transaction has one for it.
     pub(super) fn exists(&self) -> bool {
-        !self.uncommitted.is_empty()
+        self.roster.is_some()
+            || !self.uncommitted.is_empty()
             || self.generation > 0
             || !self.members.is_empty()
             || !self.pending.is_empty()
@@ -318,13 +345,14 @@ impl Group {
 
     /// Whether nothing can happen to it unless somebody asks.
     pub(super) fn is_idle(&self) -> bool {
-        self.state == State::Empty && self.pending.is_empty()
+        self.state == State::Empty && self.pending.is_empty() && self.roster.as_ref().is_none_or(|roster| roster.is_empty())
     }
 
     /// The earliest time at which something happens by itself.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         let sessions = self.members.values().filter_map(Member::deadline);
-        sessions.chain(self.pending.values().copied()).chain(self.deadline).min()
+        let timers = self.timers.values().map(Timers::next).filter(|_| self.roster.is_some());
+        sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(timers).min()
     }
 
     /// Takes a member in; the first one leads.
@@ -429,9 +457,14 @@ impl Group {
         self.members.iter().map(peer).collect()
     }
 
-    /// Its line in the list of groups: state and kind; `None` if it does not exist.
-    pub(super) fn summary(&self) -> Option<(State, String)> {
-        self.exists().then(|| (self.state, self.protocol_type.clone().unwrap_or_default()))
+    /// Its line in the list of groups; `None` if it does not exist.
+    pub(super) fn summary(&self) -> Option<Listed> {
+        let (state, protocol_type, kind, members) = match &self.roster {
+            Some(roster) => (roster.state(), "consumer", Kind::Consumer, roster.numbers().count()),
+            None => (self.state, self.protocol_type.as_deref().unwrap_or_default(), Kind::Classic, self.members.len()),
+        };
+        let (group, protocol_type) = (self.name.to_string(), protocol_type.to_owned());
+        self.exists().then_some(Listed { group, state, protocol_type, kind, members })
     }
 
     /// Whether its members speak the consumer protocol.
@@ -483,10 +516,34 @@ impl Group {
                     self.apply_pending(producer, (topic, partition), committed);
                 }
             }
+            Change::Roster(steps) => self.apply_steps(steps),
+            Change::Downgraded { generation, .. } => {
+                (self.roster, self.sight) = (None, Sight::default());
+                self.timers.clear();
+                self.apply_generation(generation, now);
+            }
             Change::Deleted => {
                 let charge = std::mem::take(&mut self.charge);
                 *self = Self::new(self.id, Arc::clone(&self.name)).charged(charge);
             }
+        }
+    }
+
+    /// With the first step a group of the consumer protocol begins, and whatever it was before ends.
+    fn apply_steps(&mut self, steps: Vec<Step>) {
+        if self.roster.is_none() {
+            (self.state, self.generation, self.deadline, self.opening) = (State::Empty, 0, None, None);
+            (self.protocol_type, self.protocol, self.leader, self.assigning) = (None, None, None, false);
+            self.members.clear();
+            self.pending.clear();
+            self.support.clear();
+        }
+        let roster = Arc::make_mut(self.roster.get_or_insert_default());
+        for step in steps {
+            if let Step::Gone(seat) = &step {
+                self.timers.remove(seat.id());
+            }
+            roster.apply(step);
         }
     }
 
@@ -556,6 +613,7 @@ impl Group {
     }
 }
 
+/// As milliseconds, the most that there can be for what is longer.
 fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
 }

@@ -156,6 +156,21 @@ impl Requests<'_> {
             }
             ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
             ApiKey::DescribeCluster => sent(self.version, &DescribeClusterRequest::default()),
+            ApiKey::ConsumerGroupHeartbeat => {
+                let pattern = self.dice.one_in(4).then(|| text("(a|b)*[c-e]{2,9}"));
+                let request = ConsumerGroupHeartbeatRequest::default()
+                    .with_group_id(self.group())
+                    .with_member_id(text("member"))
+                    .with_rebalance_timeout_ms(1_000)
+                    .with_subscribed_topic_names(Some(vec![TopicName(text("orders"))]))
+                    .with_subscribed_topic_regex(pattern.filter(|_| self.version >= 1))
+                    .with_topic_partitions(Some(vec![]));
+                sent(self.version, &request)
+            }
+            ApiKey::ConsumerGroupDescribe => {
+                let groups = (0..3).map(|_| self.group()).collect();
+                sent(self.version, &ConsumerGroupDescribeRequest::default().with_group_ids(groups))
+            }
             _ => None,
         }
     }

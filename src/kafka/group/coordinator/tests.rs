@@ -8,6 +8,8 @@ use bytes::Bytes;
 use super::*;
 use crate::env::{LimitsInForce, PausedClock, SeededEntropy};
 use crate::kafka::group::request::{NewOffset, Protocol};
+use crate::kafka::group::state::State;
+use crate::kafka::group::topics::Shelf;
 use crate::model::{Limits, Timestamp};
 use crate::store::{Done, Error, Ledger, Write as Put};
 
@@ -84,7 +86,7 @@ fn open(paper: &Arc<Paper>) -> Coordinator {
         entropy: Arc::new(SeededEntropy::new(7)),
         limits: LimitsInForce::new(Limits::off()),
     };
-    Coordinator::open(Notebook::new(paper.clone(), "groups"), env, GroupConfig::default()).unwrap()
+    Coordinator::open(Notebook::new(paper.clone(), "groups"), env, GroupConfig::default(), Arc::new(Shelf::default())).unwrap()
 }
 
 fn someone() -> Join {
@@ -123,12 +125,15 @@ async fn stable(groups: &Coordinator, group: &str) -> MemberId {
 
 async fn commit(groups: &Coordinator, group: &str, who: Membership, offset: i64) -> Result<(), Refusal> {
     let offset = NewOffset { topic: "t".to_owned(), partition: 0, offset, leader_epoch: 3, metadata: "note".to_owned() };
-    groups.commit(group, Commit { who, retention: None, offsets: vec![offset] }).await.and_then(|results| results[0])
+    groups
+        .commit(group, Commit { who, epochs_known: true, retention: None, offsets: vec![offset] })
+        .await
+        .and_then(|results| results[0])
 }
 
 async fn offset(groups: &Coordinator, group: &str) -> Option<i64> {
     let wanted = Some(vec![("t".to_owned(), vec![0])]);
-    let offsets = groups.fetch(group, wanted).await.unwrap();
+    let offsets = groups.fetch(group, wanted, Membership::nobody()).await.unwrap();
     offsets[0].1[0].1.as_ref().map(|committed| committed.offset)
 }
 
@@ -406,9 +411,9 @@ async fn on_many_threads_everybody_reads_their_own_acknowledged_commit_and_all_g
                 let topic = format!("t{client}");
                 let offset = i64::try_from(round).unwrap();
                 let new = NewOffset { topic: topic.clone(), partition: 0, offset, leader_epoch: -1, metadata: String::new() };
-                let commit = Commit { who: who("", -1), retention: None, offsets: vec![new] };
+                let commit = Commit { who: who("", -1), epochs_known: true, retention: None, offsets: vec![new] };
                 assert_eq!(groups.commit(&group, commit).await, Ok(vec![Ok(())]));
-                let found = groups.fetch(&group, Some(vec![(topic, vec![0])])).await.unwrap();
+                let found = groups.fetch(&group, Some(vec![(topic, vec![0])]), Membership::nobody()).await.unwrap();
                 assert_eq!(found[0].1[0].1.as_ref().unwrap().offset, offset);
                 tokio::task::yield_now().await;
             }
@@ -421,7 +426,7 @@ async fn on_many_threads_everybody_reads_their_own_acknowledged_commit_and_all_g
     while count(&groups) != (0, 5) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let offsets = open(&paper).fetch("g0", None).await.unwrap();
-    assert_eq!(offsets, groups.fetch("g0", None).await.unwrap());
+    let offsets = open(&paper).committed("g0").await.unwrap();
+    assert_eq!(offsets, groups.committed("g0").await.unwrap());
     assert_eq!(offsets.len(), 16);
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::kafka::group::request::{Protocol, Results};
+use crate::kafka::group::topics::Shelf;
 use crate::model::Timestamp;
 
 const SESSION: u64 = 10;
@@ -86,7 +87,8 @@ impl Scene {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let now = self.now();
-        let decision = decide(&mut self.group, &self.config, now, ticket, request);
+        let rules = Rules { config: &self.config, topics: &Shelf::default() };
+        let decision = decide(&mut self.group, rules, now, ticket, request);
         self.take(decision);
         ticket
     }
@@ -105,7 +107,8 @@ impl Scene {
                 match change {
                     Change::Generation(generation) => {
                         let now = self.now();
-                        let next = stored(&mut self.group, &self.config, now, generation);
+                        let rules = Rules { config: &self.config, topics: &Shelf::default() };
+                        let next = stored(&mut self.group, rules, now, generation);
                         self.take(next);
                     }
                     other => self.group.apply(other, self.now()),
@@ -121,7 +124,8 @@ impl Scene {
             for change in changes {
                 if let Change::Generation(generation) = change {
                     let now = self.now();
-                    let next = not_stored(&mut self.group, &self.config, now, &generation);
+                    let rules = Rules { config: &self.config, topics: &Shelf::default() };
+                    let next = not_stored(&mut self.group, rules, now, &generation);
                     self.take(next);
                 }
             }
@@ -135,7 +139,8 @@ impl Scene {
         while let Some(due) = self.group.next_deadline().filter(|due| *due <= Duration::from_secs(end)) {
             self.seconds = self.seconds.max(due.as_secs());
             let now = self.now();
-            let decision = expire(&mut self.group, &self.config, now);
+            let rules = Rules { config: &self.config, topics: &Shelf::default() };
+            let decision = expire(&mut self.group, rules, now);
             self.take(decision);
         }
         self.seconds = end;
@@ -166,7 +171,12 @@ impl Scene {
     }
 
     fn commit(&mut self, who: Membership, offset: i64) -> Result<(), Refusal> {
-        let ticket = self.ask(Request::Commit(Commit { who, retention: None, offsets: vec![new_offset("t", offset)] }));
+        let ticket = self.ask(Request::Commit(Commit {
+            who,
+            epochs_known: true,
+            retention: None,
+            offsets: vec![new_offset("t", offset)],
+        }));
         match self.answers.remove(&ticket) {
             Some(Answer::Each(results)) => results.and_then(|results| results[0]),
             other => panic!("a commit was answered {other:?}"),
@@ -718,7 +728,7 @@ fn a_text_that_is_too_long_refuses_its_offset_and_no_other() {
     let mut scene = scene();
     let long = NewOffset { metadata: "x".repeat(4_097), ..new_offset("long", 1) };
     let offsets = vec![long, new_offset("t", 2)];
-    let ticket = scene.ask(Request::Commit(Commit { who: who("", -1), retention: None, offsets }));
+    let ticket = scene.ask(Request::Commit(Commit { who: who("", -1), epochs_known: true, retention: None, offsets }));
     assert_eq!(scene.answers.remove(&ticket), Some(Answer::Each(Ok(vec![Err(Refusal::MetadataTooLarge), Ok(())]))));
     assert_eq!((scene.offset(), scene.group.offsets.len()), (Some(2), 1));
 }
@@ -755,7 +765,12 @@ fn offsets_of_simple_consumers_are_kept_from_their_commit() {
 #[test]
 fn an_old_client_may_say_how_long_to_keep_its_offsets() {
     let mut scene = scene();
-    let commit = Commit { who: who("", -1), retention: Some(Duration::from_secs(5)), offsets: vec![new_offset("t", 1)] };
+    let commit = Commit {
+        who: who("", -1),
+        retention: Some(Duration::from_secs(5)),
+        offsets: vec![new_offset("t", 1)],
+        ..Commit::default()
+    };
     scene.ask(Request::Commit(commit));
     scene.pass(4);
     scene.ask(Request::Sweep);
@@ -773,7 +788,7 @@ fn offsets_of_topics_that_a_stable_group_no_longer_reads_expire() {
     scene.join(subscribed(), "a");
     scene.sync(who("a", 1), vec![]);
     let offsets = vec![new_offset("t", 1), new_offset("old", 1)];
-    scene.ask(Request::Commit(Commit { who: who("a", 1), retention: None, offsets }));
+    scene.ask(Request::Commit(Commit { who: who("a", 1), epochs_known: true, retention: None, offsets }));
     scene.pass(7 * 86_400);
     scene.ask(Request::Sweep);
     assert_eq!(scene.group.offsets.keys().collect::<Vec<_>>(), ["t"]);
@@ -810,7 +825,7 @@ fn offsets_of_topics_that_members_read_cannot_be_deleted() {
         scene.join(Join { protocol_type: protocol_type.to_owned(), protocols, ..someone() }, "a");
         scene.sync(who("a", 1), vec![]);
         let offsets = vec![new_offset("t", 1), new_offset("u", 2)];
-        scene.ask(Request::Commit(Commit { who: who("a", 1), retention: None, offsets }));
+        scene.ask(Request::Commit(Commit { who: who("a", 1), epochs_known: true, retention: None, offsets }));
         let ticket = scene.ask(Request::DeleteOffsets(wanted()));
         let gone = expected.as_ref().is_ok_and(|results| results[1].is_ok());
         assert_eq!(scene.answers.remove(&ticket), Some(Answer::Each(expected)), "{what}");
@@ -823,7 +838,7 @@ fn members_are_shown_with_their_words_only_while_stable() {
     let mut scene = scene().with_two_stable();
     let shown = |scene: &mut Scene| {
         let ticket = scene.ask(Request::Describe);
-        let Some(Answer::Described(Some(described))) = scene.answers.remove(&ticket) else { panic!("not described") };
+        let Some(Answer::Described(Ok(Some(described)))) = scene.answers.remove(&ticket) else { panic!("not described") };
         described
     };
     let stable = shown(&mut scene);

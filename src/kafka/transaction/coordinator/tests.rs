@@ -30,7 +30,8 @@ fn open(store: &Arc<MemoryStore>) -> House {
     let faulty = Arc::new(faulty);
     let log = Log::open(faulty.clone(), faulty.clone(), env.clone(), Options::default()).unwrap();
     let notebook = Notebook::new(faulty, "kafka");
-    let groups = group::Coordinator::open(notebook.clone(), env, GroupConfig::default()).unwrap();
+    let groups =
+        group::Coordinator::open(notebook.clone(), env, GroupConfig::default(), Arc::new(group::Shelf::default())).unwrap();
     let transactions = Coordinator::open(log.clone(), groups.clone(), notebook).unwrap();
     House { log, groups, transactions, faults }
 }
@@ -53,7 +54,7 @@ impl House {
         }
         let offset = NewOffset { topic: "orders".to_owned(), partition: 0, offset: 7, leader_epoch: -1, metadata: String::new() };
         let who_commits = Membership { generation: -1, ..Membership::default() };
-        let commit = Commit { who: who_commits, retention: None, offsets: vec![offset] };
+        let commit = Commit { who: who_commits, epochs_known: true, retention: None, offsets: vec![offset] };
         assert_eq!(self.groups.commit_in_transaction("g", who.producer, commit).await, Ok(vec![Ok(())]));
         drop(turn);
     }
@@ -70,7 +71,7 @@ impl House {
         }
         assert!(self.groups.unstable("g").await.unwrap().is_empty());
         let wanted = Some(vec![("orders".to_owned(), vec![0])]);
-        let found = self.groups.fetch("g", wanted).await.unwrap();
+        let found = self.groups.fetch("g", wanted, Membership::nobody()).await.unwrap();
         found[0].1[0].1.as_ref().map(|committed| committed.offset)
     }
 }

@@ -1,0 +1,314 @@
+//! What a group of the consumer protocol keeps, and the steps that change it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::assignor::Assignor;
+use crate::kafka::group::request::{MemberId, Protocol};
+use crate::kafka::group::state::State;
+
+/// Partitions by topic.
+pub(crate) type Target = BTreeMap<Uuid, BTreeSet<i32>>;
+
+/// Partitions by topic, each with the member epoch in which it was given (KIP-1251).
+pub(crate) type Share = BTreeMap<Uuid, BTreeMap<i32, i32>>;
+
+/// The epoch of a static member that has gone and will be back (`ConsumerGroupHeartbeatRequest`).
+pub(super) const AWAY: i32 = -2;
+
+/// Memory that a member takes beside its texts, and a partition in an assignment, in bytes, measured roughly.
+const MEMBER_BYTES: usize = 768;
+const PARTITION_BYTES: usize = 40;
+const TEXT_BYTES: usize = 64;
+
+/// The epochs of a group.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub(in crate::kafka::group) struct Head {
+    /// Rises with everything that calls for another assignment; 0 before the first.
+    pub(super) epoch: i32,
+    /// The group epoch that the target was computed for.
+    pub(super) target_epoch: i32,
+    /// Of the subscribed topics as they were at that time: ids and partitions.
+    pub(super) topics: u64,
+}
+
+/// What a member says of itself.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub(in crate::kafka::group) struct Profile {
+    pub(super) id: MemberId,
+    pub(super) instance: Option<String>,
+    pub(super) rack: Option<String>,
+    pub(super) client_id: String,
+    pub(super) client_host: String,
+    pub(super) rebalance_timeout_millis: u32,
+    pub(super) topics: BTreeSet<String>,
+    /// A regular expression of topics; never empty.
+    pub(super) pattern: Option<String>,
+    pub(super) assignor: Option<String>,
+    /// If it speaks the classic protocol.
+    pub(super) classic: Option<Classic>,
+}
+
+impl Profile {
+    pub(super) fn rebalance_timeout(&self) -> Duration {
+        Duration::from_millis(self.rebalance_timeout_millis.into())
+    }
+}
+
+/// What a member of the classic protocol says besides.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(in crate::kafka::group) struct Classic {
+    pub(super) session_timeout_millis: u32,
+    pub(super) protocols: Vec<Protocol>,
+}
+
+impl Classic {
+    pub(super) fn session_timeout(&self) -> Duration {
+        Duration::from_millis(self.session_timeout_millis.into())
+    }
+}
+
+/// How far a member is on its way to its target.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub(in crate::kafka::group) enum Phase {
+    /// There.
+    #[default]
+    Stable,
+    /// It has to give up partitions first.
+    Unrevoked,
+    /// Others still hold partitions that it is to have.
+    Unreleased,
+}
+
+/// What a member has.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub(in crate::kafka::group) struct Holding {
+    /// The target epoch that it has gone to; [`AWAY`] of a static member that is.
+    pub(super) epoch: i32,
+    /// The one before: an answer that was lost does not fence it.
+    pub(super) previous: i32,
+    pub(super) phase: Phase,
+    pub(super) assigned: Share,
+    /// What it was told to give up and has not.
+    pub(super) revoking: Share,
+}
+
+impl Holding {
+    pub(super) fn holds(&self, topic: Uuid, partition: i32) -> bool {
+        let has = |share: &Share| share.get(&topic).is_some_and(|partitions| partitions.contains_key(&partition));
+        has(&self.assigned) || has(&self.revoking)
+    }
+
+    /// The member epoch in which it was given a partition that it holds.
+    pub(super) fn given(&self, topic: Uuid, partition: i32) -> Option<i32> {
+        let find = |share: &Share| share.get(&topic)?.get(&partition).copied();
+        find(&self.assigned).or_else(|| find(&self.revoking))
+    }
+
+    pub(super) fn is_at(&self, target_epoch: i32) -> bool {
+        self.phase == Phase::Stable && self.epoch == target_epoch
+    }
+}
+
+/// A member.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(in crate::kafka::group) struct Member {
+    /// Its number in the notebook's keys.
+    pub(super) number: u64,
+    pub(super) profile: Arc<Profile>,
+    pub(super) target: Arc<Target>,
+    pub(super) holding: Arc<Holding>,
+}
+
+impl Member {
+    pub(super) fn is_classic(&self) -> bool {
+        self.profile.classic.is_some()
+    }
+
+    /// The name and number that its steps carry.
+    pub(super) fn seat(&self) -> Seat {
+        Seat { number: self.number, id: self.profile.id.clone() }
+    }
+
+    fn bytes(&self) -> usize {
+        let Profile { id, instance, client_id, client_host, topics, pattern, classic, .. } = &*self.profile;
+        let texts = 3 * id.len()
+            + client_id.len()
+            + client_host.len()
+            + [instance, pattern].into_iter().flatten().map(String::len).sum::<usize>();
+        let topics = topics.iter().map(|topic| TEXT_BYTES + topic.len()).sum::<usize>();
+        let protocols = classic.iter().flat_map(|classic| &classic.protocols);
+        let protocols = protocols.map(|protocol| TEXT_BYTES + protocol.name.len() + protocol.metadata.len()).sum::<usize>();
+        let Holding { assigned, revoking, .. } = &*self.holding;
+        let shares = assigned.values().chain(revoking.values()).map(|partitions| TEXT_BYTES + PARTITION_BYTES * partitions.len());
+        let target = self.target.values().map(|partitions| TEXT_BYTES + PARTITION_BYTES * partitions.len());
+        MEMBER_BYTES + texts + topics + protocols + shares.chain(target).sum::<usize>()
+    }
+}
+
+/// Whose a step is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::kafka::group) struct Seat {
+    /// Its number in the notebook's keys.
+    pub(in crate::kafka::group) number: u64,
+    pub(super) id: MemberId,
+}
+
+impl Seat {
+    /// The seat of a member by what is stored of it.
+    pub(in crate::kafka::group) fn new(number: u64, profile: &Profile) -> Self {
+        Self { number, id: profile.id.clone() }
+    }
+
+    /// The member's id.
+    pub(in crate::kafka::group) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// One durable change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::kafka::group) enum Step {
+    /// Other epochs.
+    Head(Head),
+    /// A member comes, or says something else.
+    Profile(Seat, Arc<Profile>),
+    /// A member's target.
+    Target(Seat, Arc<Target>),
+    /// What a member has.
+    Holding(Seat, Arc<Holding>),
+    /// A member is gone.
+    Gone(Seat),
+}
+
+/// A group's members and epochs, all of it durable.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(in crate::kafka::group) struct Roster {
+    pub(super) head: Head,
+    pub(super) members: BTreeMap<MemberId, Member>,
+}
+
+impl Roster {
+    /// Carries out a step, live and at start-up alike.
+    pub(in crate::kafka::group) fn apply(&mut self, step: Step) {
+        match step {
+            Step::Head(head) => self.head = head,
+            Step::Profile(seat, profile) => self.member(seat).profile = profile,
+            Step::Target(seat, target) => self.member(seat).target = target,
+            Step::Holding(seat, holding) => self.member(seat).holding = holding,
+            Step::Gone(seat) => drop(self.members.remove(&seat.id)),
+        }
+    }
+
+    fn member(&mut self, seat: Seat) -> &mut Member {
+        self.members.entry(seat.id).or_insert_with(|| Member { number: seat.number, ..Member::default() })
+    }
+
+    /// A number that no member has.
+    pub(super) fn free_number(&self) -> u64 {
+        self.members.values().map(|member| member.number).max().map_or(0, |number| number + 1)
+    }
+
+    /// The numbers of all members.
+    pub(in crate::kafka::group) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.members.values().map(|member| member.number)
+    }
+
+    /// Whether it has no members.
+    pub(in crate::kafka::group) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The member that has an instance id.
+    pub(super) fn holder(&self, instance: &str) -> Option<&Member> {
+        self.members.values().find(|member| member.profile.instance.as_deref() == Some(instance))
+    }
+
+    /// Whether somebody else holds a partition.
+    pub(super) fn is_held(&self, topic: Uuid, partition: i32, except: &str) -> bool {
+        self.members.iter().any(|(id, member)| id != except && member.holding.holds(topic, partition))
+    }
+
+    /// Where the group stands.
+    pub(in crate::kafka::group) fn state(&self) -> State {
+        let Head { epoch, target_epoch, .. } = self.head;
+        if self.members.is_empty() {
+            State::Empty
+        } else if epoch > target_epoch {
+            State::Assigning
+        } else if self.members.values().all(|member| member.holding.is_at(target_epoch)) {
+            State::Stable
+        } else {
+            State::Reconciling
+        }
+    }
+
+    /// The assignor that most members with a wish want; of equals, the first.
+    pub(super) fn assignor(&self) -> Assignor {
+        let mut votes = HashMap::<&str, usize>::new();
+        for wish in self.members.values().filter_map(|member| member.profile.assignor.as_deref()) {
+            *votes.entry(wish).or_default() += 1;
+        }
+        let votes_of = |assignor: &Assignor| votes.get(assignor.name()).copied().unwrap_or(0);
+        // The last of equals is taken, so the first comes last.
+        Assignor::ALL.into_iter().rev().max_by_key(votes_of).unwrap_or(Assignor::Uniform)
+    }
+
+    /// How many members speak the classic protocol.
+    pub(super) fn classic_members(&self) -> usize {
+        self.members.values().filter(|member| member.is_classic()).count()
+    }
+
+    /// Whether all members of the classic protocol support `protocol`.
+    pub(super) fn all_support(&self, protocol: &str) -> bool {
+        let classics = self.members.values().filter_map(|member| member.profile.classic.as_ref());
+        classics.into_iter().all(|classic| classic.protocols.iter().any(|offered| offered.name == protocol))
+    }
+
+    /// Memory that it takes, in bytes, measured roughly.
+    pub(in crate::kafka::group) fn bytes(&self) -> usize {
+        self.members.values().map(Member::bytes).sum()
+    }
+}
+
+/// When a member's time is up, unless it is heard of.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kafka::group) struct Timers {
+    pub(super) session: Duration,
+    /// By when partitions have to be given up, and the member epoch in which that was asked.
+    pub(super) revocation: Option<(i32, Duration)>,
+    /// By when a member of the classic protocol has to join again.
+    pub(super) join: Option<Duration>,
+    /// By when it has to get its share.
+    pub(super) sync: Option<Duration>,
+}
+
+impl Timers {
+    /// The earliest of all.
+    pub(in crate::kafka::group) fn next(&self) -> Duration {
+        let others = [self.revocation.map(|(_, end)| end), self.join, self.sync];
+        others.into_iter().flatten().fold(self.session, Duration::min)
+    }
+}
+
+/// What was seen of the topics; not durable, since they can be seen again.
+#[derive(Clone, Default, Debug)]
+pub(in crate::kafka::group) struct Sight {
+    /// The version of the topics that this was seen at, if nothing was left to do about them.
+    pub(super) version: Option<u64>,
+    /// The topics of each pattern, and the version of the topics at which they were found.
+    pub(super) patterns: BTreeMap<String, BTreeSet<String>>,
+    pub(super) patterns_version: u64,
+}
+
+impl Sight {
+    /// Memory that it takes, in bytes, measured roughly.
+    pub(in crate::kafka::group) fn bytes(&self) -> usize {
+        let names = |names: &BTreeSet<String>| names.iter().map(|name| TEXT_BYTES + name.len()).sum::<usize>();
+        self.patterns.iter().map(|(pattern, found)| TEXT_BYTES + pattern.len() + names(found)).sum()
+    }
+}
