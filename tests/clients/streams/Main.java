@@ -30,25 +30,27 @@ public final class Main {
 
     private final Server server;
     private final Path work;
+    private final String guarantee;
     private final Map<String, Long> expected = new TreeMap<>();
     private final Map<String, Long> seen = new TreeMap<>();
     private int lines;
 
-    private Main(Server server, Path work) {
+    private Main(Server server, Path work, String guarantee) {
         this.server = server;
         this.work = work;
+        this.guarantee = guarantee;
     }
 
     public static void main(String[] arguments) throws Exception {
         Server server = new Server(Path.of(arguments[0]), Path.of(arguments[1]));
         String outcome = "ok";
         try {
-            new Main(server, server.dir().resolve("stores")).run();
+            new Main(server, server.dir().resolve("stores"), arguments[2]).run();
         } catch (Throwable failed) {
             failed.printStackTrace();
             outcome = "fail " + failed.toString().replaceAll("\\s+", " ");
         }
-        System.out.println("CASE streams 4.4.0 word-count " + outcome);
+        System.out.println("CASE streams 4.4.0 word-count-" + arguments[2] + " " + outcome);
         // Threads of an application that hangs must not keep the process.
         System.exit(0);
     }
@@ -60,7 +62,7 @@ public final class Main {
                             new NewTopic(WordCount.COUNTS, PARTITIONS, (short) 1)))
                     .all()
                     .get();
-            WordCount count = new WordCount(server.bootstrap(), work.resolve("first"));
+            WordCount count = new WordCount(server.bootstrap(), work.resolve("first"), guarantee);
             write(0);
             readCounts("the first round");
             internalTopics(admin);
@@ -72,7 +74,7 @@ public final class Main {
             count.close();
 
             // Its stores are lost with it: it restores them from the changelog, and goes on where it was.
-            count = new WordCount(server.bootstrap(), work.resolve("second"));
+            count = new WordCount(server.bootstrap(), work.resolve("second"), guarantee);
             write(0);
             readCounts("a round after the stores were lost");
             count.close();
@@ -102,7 +104,8 @@ public final class Main {
     /** Reads the counts until the last of each word is the expected one; then none is ever above. */
     private void readCounts(String what) throws Exception {
         try (KafkaConsumer<String, Long> consumer = new KafkaConsumer<>(
-                Map.of("bootstrap.servers", server.bootstrap()), new StringDeserializer(), new LongDeserializer())) {
+                Map.of("bootstrap.servers", server.bootstrap(), "isolation.level", "read_committed"),
+                new StringDeserializer(), new LongDeserializer())) {
             List<TopicPartition> partitions = IntStream.range(0, PARTITIONS)
                     .mapToObj(partition -> new TopicPartition(WordCount.COUNTS, partition))
                     .toList();

@@ -24,12 +24,13 @@ final class WordCount {
 
     private final KafkaStreams streams;
 
-    /** Starts it; `state` keeps its stores, which it restores from the changelog where they are missing. */
-    WordCount(String bootstrap, Path state) {
+    /** Starts it; `state` keeps its stores, which it restores from the changelog where they are missing. `guarantee` is Streams's. */
+    WordCount(String bootstrap, Path state, String guarantee) {
         Properties settings = new Properties();
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, APPLICATION);
         settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
         settings.put(StreamsConfig.STATE_DIR_CONFIG, state.toString());
+        settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, guarantee);
         settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
         // How often it asks for what it has read of the repartition topic to be deleted.
