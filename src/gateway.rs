@@ -461,9 +461,7 @@ impl Parts {
         let endpoint = Endpoint::new(services.into(), env.clone(), endpoint);
         let door =
             Door::open(log.clone(), Notebook::new(ledger, "kafka"), meter.clone(), door_config(config, cluster_id, seal_key))?;
-        // Makes good a crash between the deletion of a topic and that of what groups had committed for it.
-        let known = log.clone();
-        door.groups.retain_topics(Arc::new(move |topic| known.stream(topic).is_some())).await;
+        door.forget_deleted_topics().await;
         for topic in &config.topics {
             create(&log, topic, config.default_partitions).await?;
         }

@@ -4,6 +4,7 @@ use kafka_protocol::ResponseError;
 
 use crate::batch;
 use crate::kafka::group::Refusal;
+use crate::kafka::share;
 use crate::kafka::transaction;
 use crate::log::{Error, StoreError};
 
@@ -85,6 +86,24 @@ pub(crate) fn of_transaction(refusal: transaction::Refusal, knows_fenced: bool) 
         transaction::Refusal::Concurrent => ResponseError::ConcurrentTransactions,
         transaction::Refusal::InvalidState => ResponseError::InvalidTxnState,
         transaction::Refusal::NotPart => ResponseError::TransactionAbortable,
+    }
+}
+
+/// The Kafka error for a refusal of a share group.
+pub(crate) fn of_share(refusal: share::Refusal) -> ResponseError {
+    match refusal {
+        share::Refusal::Unavailable => ResponseError::CoordinatorNotAvailable,
+        share::Refusal::TooMany => ResponseError::PolicyViolation,
+        share::Refusal::UnknownGroup => ResponseError::GroupIdNotFound,
+        share::Refusal::UnknownMember => ResponseError::UnknownMemberId,
+        share::Refusal::FencedEpoch => ResponseError::FencedMemberEpoch,
+        share::Refusal::GroupFull => ResponseError::GroupMaxSizeReached,
+        share::Refusal::NonEmpty => ResponseError::NonEmptyGroup,
+        share::Refusal::UnknownSession => ResponseError::ShareSessionNotFound,
+        share::Refusal::SessionEpoch => ResponseError::InvalidShareSessionEpoch,
+        share::Refusal::TooManySessions => ResponseError::ShareSessionLimitReached,
+        share::Refusal::RecordState => ResponseError::InvalidRecordState,
+        share::Refusal::UnknownPartition => ResponseError::UnknownTopicOrPartition,
     }
 }
 

@@ -12,6 +12,8 @@ mod group;
 mod listener;
 mod memory;
 mod partition;
+mod share;
+mod sharing;
 mod started;
 mod transaction;
 mod translate;

@@ -73,6 +73,7 @@ mod produce;
 mod retention;
 mod sasl;
 mod shards;
+mod share_groups;
 mod sync_group;
 mod throughput;
 mod tls;

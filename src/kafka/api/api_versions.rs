@@ -7,7 +7,8 @@
 //!
 //! A version that is not served is answered with UNSUPPORTED_VERSION in version 0 and all APIs, so that the client can step
 //! down. The feature `transaction.version` tells clients that they may write in a transaction without naming partitions before
-//! (KIP-890); `group.version` tells tools of the consumer protocol (KIP-848).
+//! (KIP-890); `group.version` tells tools of the consumer protocol (KIP-848), and the Java client shares only where it finds
+//! `share.version` (KIP-932).
 
 use std::ops::RangeInclusive;
 
@@ -29,9 +30,9 @@ const MINIMUM_0: i16 = 4;
 /// The node of a client that does not say whom it means.
 const NO_NODE: i32 = -1;
 
-/// Each feature with its highest level, which is in force: the second generation of transactions (KIP-890), and the consumer
-/// protocol (KIP-848).
-const LEVELS: [(&str, i16); 2] = [("transaction.version", 2), ("group.version", 1)];
+/// Each feature with its highest level, which is in force: the second generation of transactions (KIP-890), the consumer
+/// protocol (KIP-848), and share groups (KIP-932).
+const LEVELS: [(&str, i16); 3] = [("transaction.version", 2), ("group.version", 1), ("share.version", 1)];
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;

@@ -50,6 +50,10 @@ impl Api for ConsumerGroupHeartbeat {
             Ok(()) => beat(cx, request),
             Err(refused) => return Reply::Send(refusal(refused)),
         };
+        if cx.door.shares.exists(&group) {
+            let words = format!("Group {group} is not a consumer group.");
+            return Reply::Send(refusal((ResponseError::GroupIdNotFound, words)));
+        }
         Reply::Send(match cx.door.groups.beat(&group, beat).await {
             Ok(beaten) => accepted(beaten),
             Err(refused) => refusal((code::of_group(refused), refused.to_string())),

@@ -21,11 +21,13 @@ use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::listener::Shutdown;
 use crate::kafka::memory::{Hold, Pool};
 use crate::kafka::partition::Topic;
+use crate::kafka::share::Shares;
 use crate::kafka::transaction;
 use crate::kafka::translate::{Refusal, ResourceType};
 use crate::kafka::turn::Turn;
 use crate::log::{Log, Stream};
 use crate::metrics::Meter;
+use crate::model::StreamId;
 use crate::notebook::Notebook;
 
 /// Memory for answers that their clients have not taken, all together. *Ours*.
@@ -177,6 +179,7 @@ impl Context {
 pub struct Door {
     pub(crate) log: Log,
     pub(crate) groups: Coordinator,
+    pub(crate) shares: Shares,
     pub(crate) transactions: transaction::Coordinator,
     pub(crate) auth: Auth,
     pub(crate) meter: Meter,
@@ -201,10 +204,19 @@ pub struct Door {
 pub struct Unreadable(String);
 
 impl Door {
-    /// The door to `log`, with nobody in it. Consumer groups, transactions and users are kept in
+    /// Makes good a crash between the deletion of a topic and that of what groups keep of it.
+    pub async fn forget_deleted_topics(&self) {
+        let known = self.log.clone();
+        self.groups.retain_topics(Arc::new(move |topic| known.stream(topic).is_some())).await;
+        self.shares.topics_gone(|topic| self.log.stream_by_id(StreamId(*topic)).is_none()).await;
+    }
+
+    /// The door to `log`, with nobody in it. Groups, transactions and users are kept in
     /// `notebook`; `meter` counts.
     pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
+        let shares = Shares::open(notebook.clone());
+        let shares = shares.map_err(|error| Unreadable(format!("the share groups cannot be read: {error}")))?;
         let groups = Coordinator::open(notebook.clone(), log.env().clone(), groups, Arc::new(log.clone()));
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
         let transactions = transaction::Coordinator::open(log.clone(), groups.clone(), notebook.clone());
@@ -214,7 +226,7 @@ impl Door {
         let (records, requests, owing) = (Pool::of(bytes / 2), Pool::of(bytes / 6), Pool::of(bytes / 3));
         let (answers, bulky) = (Pool::of(ANSWERS_BYTES), Semaphore::new(BULKY_MAX));
         let connections = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { log, groups, transactions, auth, meter, config, records, requests, owing, bulky, answers, connections })
+        Ok(Self { log, groups, shares, transactions, auth, meter, config, records, requests, owing, bulky, answers, connections })
     }
 }
 

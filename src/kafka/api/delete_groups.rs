@@ -1,4 +1,4 @@
-//! **DeleteGroups** (42), v0 to v3: forgets groups without members, and their offsets.
+//! **DeleteGroups** (42), v0 to v3: forgets groups without members, classic and share groups alike, and their offsets.
 //!
 //! As Kafka does it; each group has its own error. v3 brought words beside it, which Kafka has for groups of the streams protocol
 //! only.
@@ -23,6 +23,9 @@ impl Api for DeleteGroups {
         let mut results = Vec::new();
         for id in request.groups_names {
             let error_code = match cx.allows(Operation::Delete, Kind::Group, &id) {
+                true if cx.door.shares.exists(&id) => {
+                    cx.door.shares.delete(&id).await.map_or_else(|refusal| code::of_share(refusal).code(), |()| 0)
+                }
                 true => code::of_result(&cx.door.groups.delete(&id).await),
                 false => Kind::Group.denied().code(),
             };

@@ -69,6 +69,7 @@ async fn delete(cx: &Context, topic: &DeleteTopicState) -> Result<DeletableTopic
     may(Operation::Delete, stream.name().as_str())?;
     door.log.delete_stream(stream.id()).await?;
     door.groups.topic_deleted(stream.name().as_str()).await;
+    door.shares.topics_gone(|topic| *topic == stream.id().0).await;
     Ok(DeletableTopicResult::default()
         .with_name(Some(TopicName(stream.name().as_str().to_owned().into())))
         .with_topic_id(stream.id().0)

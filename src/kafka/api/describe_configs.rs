@@ -2,7 +2,7 @@
 //!
 //! How we differ from Kafka: a topic also shows the stream behind it (`kinesis.stream.arn` and others, read-only); every config of
 //! the broker is read-only; a value that depends on the client's way here (`advertised.listeners`) is the one it sees. Loggers,
-//! client metrics and groups have no configs and are answered with none.
+//! client metrics have no configs and are answered with none; of groups those of share groups are shown.
 //!
 //! Versions: 1 brought sources and synonyms (KIP-226) · 3 brought types and documentation (KIP-569) · 4 is flexible.
 
@@ -81,7 +81,8 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Show
         ResourceType::ClientMetrics | ResourceType::Group if name.is_empty() => {
             Err(Refusal::request("the name of the resource is empty; a name is needed"))
         }
-        ResourceType::ClientMetrics | ResourceType::Group => Ok(Vec::new()),
+        ResourceType::ClientMetrics => Ok(Vec::new()),
+        ResourceType::Group => Ok(translate::show_group(&cx.door.shares.configs(name))),
     }
 }
 

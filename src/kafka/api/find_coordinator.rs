@@ -1,10 +1,10 @@
 //! FindCoordinator (key 10): which broker looks after a group or a transactional id.
 //!
 //! Served: 0 to 6. Version 1 brought key types and error messages, 3 tagged fields, 4 several keys at once (KIP-699), 6 the
-//! key type of share groups (KIP-932).
+//! key type of share partitions (KIP-932).
 //!
-//! Differs from Kafka: the answer is always this broker. Share groups are not served: INVALID_REQUEST, as from a Kafka that has
-//! them switched off.
+//! Differs from Kafka: the answer is always this broker. Share groups are groups; the key type that version 6 brought is for the
+//! partitions of share groups, which only brokers ask for and which nobody coordinates here: INVALID_REQUEST.
 
 use std::ops::RangeInclusive;
 
@@ -74,6 +74,6 @@ fn coordinator(cx: &Context, key_type: i8, key: &str) -> Coordinator {
                 .with_host(StrBytes::from_string(host))
                 .with_port(i32::from(port))
         }
-        _ => refuse(ResponseError::InvalidRequest, "only consumer groups and transactional ids have a coordinator here"),
+        _ => refuse(ResponseError::InvalidRequest, "only groups and transactional ids have a coordinator here"),
     }
 }

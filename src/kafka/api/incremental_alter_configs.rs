@@ -15,7 +15,7 @@ use kafka_protocol::messages::{ApiKey, IncrementalAlterConfigsRequest, Increment
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
-use crate::kafka::translate::{self, BrokerChange, Change, Refusal, quoted};
+use crate::kafka::translate::{self, BrokerChange, Change, Refusal, ResourceType, quoted};
 
 /// IncrementalAlterConfigs.
 pub(crate) struct IncrementalAlterConfigs;
@@ -45,6 +45,9 @@ impl Api for IncrementalAlterConfigs {
 async fn alter(cx: &Context, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
     cx.check_configs(Operation::AlterConfigs, resource.resource_type, resource.resource_name.as_str())?;
     let changes = changes(resource)?;
+    if ResourceType::of(resource.resource_type)? == ResourceType::Group {
+        return translate::alter_group(&cx.door, &resource.resource_name, &changes, validate_only).await;
+    }
     let named: Vec<_> = changes.iter().map(of_broker).collect();
     let change = |settings: &_| translate::changed(settings, &changes);
     translate::alter(&cx.door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await

@@ -37,6 +37,9 @@ impl Api for JoinGroup {
             let refused = refusal(cx, Kind::Group.denied(), request.member_id);
             return Reply::Send(refused);
         }
+        if cx.door.shares.exists(&group) {
+            return Reply::Send(refusal(cx, ResponseError::InconsistentGroupProtocol, request.member_id));
+        }
         tracing::debug!(group, member = &*request.member_id, reason = request.reason.as_deref(), "JoinGroup");
         Reply::Send(match cx.door.groups.join(&group, join(cx, request)).await {
             Ok(joined) => accepted(joined),

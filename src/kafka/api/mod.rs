@@ -7,6 +7,7 @@ mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
+mod alter_share_group_offsets;
 mod alter_user_scram_credentials;
 mod api_versions;
 mod consumer_group_describe;
@@ -19,6 +20,7 @@ mod create_topics;
 mod delete_acls;
 mod delete_groups;
 mod delete_records;
+mod delete_share_group_offsets;
 mod delete_topics;
 mod describe_acls;
 mod describe_cluster;
@@ -27,6 +29,7 @@ mod describe_delegation_token;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_share_group_offsets;
 mod describe_topic_partitions;
 mod describe_transactions;
 mod describe_user_scram_credentials;
@@ -54,6 +57,10 @@ mod produce;
 mod renew_delegation_token;
 mod sasl_authenticate;
 mod sasl_handshake;
+mod share_acknowledge;
+mod share_fetch;
+mod share_group_describe;
+mod share_group_heartbeat;
 mod sync_group;
 mod txn_offset_commit;
 mod write_txn_markers;
@@ -119,6 +126,13 @@ const TABLE: &[Entry] = &[
     entry::<consumer_group_describe::ConsumerGroupDescribe>(),
     entry::<list_config_resources::ListConfigResources>(),
     entry::<describe_topic_partitions::DescribeTopicPartitions>(),
+    entry::<share_group_heartbeat::ShareGroupHeartbeat>(),
+    entry::<share_group_describe::ShareGroupDescribe>(),
+    entry::<share_fetch::ShareFetch>(),
+    entry::<share_acknowledge::ShareAcknowledge>(),
+    entry::<describe_share_group_offsets::DescribeShareGroupOffsets>(),
+    entry::<alter_share_group_offsets::AlterShareGroupOffsets>(),
+    entry::<delete_share_group_offsets::DeleteShareGroupOffsets>(),
 ];
 
 /// The line of the API with this key.

@@ -51,8 +51,12 @@ impl Api for OffsetCommit {
                 generation: request.generation_id_or_member_epoch,
             };
             let retention = u64::try_from(request.retention_time_ms).ok().map(Duration::from_millis);
-            let results =
-                cx.door.groups.commit(&request.group_id, Commit { who, epochs_known: cx.version >= 9, retention, offsets }).await;
+            let commit = Commit { who, epochs_known: cx.version >= 9, retention, offsets };
+            // Share groups have offsets of another kind.
+            let results = match cx.door.shares.exists(&request.group_id) {
+                true => Err(Refusal::UnknownGroup),
+                false => cx.door.groups.commit(&request.group_id, commit).await,
+            };
             let asked = topics.iter_mut().flat_map(|topic| &mut topic.partitions).filter(|answer| answer.error_code == 0);
             for (at, answer) in asked.enumerate() {
                 answer.error_code = match &results {

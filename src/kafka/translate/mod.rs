@@ -5,6 +5,7 @@
 //! Left out on purpose: Kafka's rule that `a.b` and `a_b` cannot both exist. It protects names of its metrics; ours are labels.
 
 mod broker_config;
+mod group_config;
 mod resource;
 mod settings;
 mod shown;
@@ -22,6 +23,7 @@ use crate::log::{self, Stream};
 use crate::model::{InvalidName, Settings, StreamName, limits};
 
 pub(crate) use broker_config::{BrokerChange, show as show_broker};
+pub(crate) use group_config::{alter as alter_group, show as show_group};
 pub(crate) use resource::{ResourceType, alter, check_broker};
 pub(crate) use settings::{Change, changed, replaced, show as show_topic, with_values};
 pub(crate) use shown::{Shown, Synonym};

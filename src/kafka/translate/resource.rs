@@ -85,7 +85,7 @@ fn why_not(kind: ResourceType) -> &'static str {
         ResourceType::BrokerLogger => "log levels are set by the environment variable RUST_LOG when the gateway is started",
         ResourceType::ClientMetrics => "metrics of clients are not collected, so there are no subscriptions to set up",
         ResourceType::Topic | ResourceType::Broker | ResourceType::Group => {
-            "groups have no configs; a member's own configs decide"
+            "configs of groups are changed one by one, with IncrementalAlterConfigs"
         }
     }
 }
@@ -150,7 +150,7 @@ mod tests {
         for (kind, words) in [
             (ResourceType::BrokerLogger, "RUST_LOG"),
             (ResourceType::ClientMetrics, "not collected"),
-            (ResourceType::Group, "groups have no configs"),
+            (ResourceType::Group, "IncrementalAlterConfigs"),
         ] {
             assert!(why_not(kind).contains(words));
         }

@@ -58,4 +58,6 @@ pub(crate) enum Source {
     Start = 4,
     /// Nobody set it.
     Default = 5,
+    /// Set on the group.
+    Group = 8,
 }

@@ -171,6 +171,25 @@ impl Requests<'_> {
                 let groups = (0..3).map(|_| self.group()).collect();
                 sent(self.version, &ConsumerGroupDescribeRequest::default().with_group_ids(groups))
             }
+            ApiKey::ShareGroupHeartbeat => self.share_group_heartbeat(),
+            ApiKey::ShareGroupDescribe => {
+                let groups = (0..3).map(|_| self.group()).collect();
+                sent(self.version, &ShareGroupDescribeRequest::default().with_group_ids(groups))
+            }
+            ApiKey::ShareFetch => self.share_fetch(),
+            ApiKey::ShareAcknowledge => self.share_acknowledge(),
+            ApiKey::DescribeShareGroupOffsets => {
+                use describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup as Group;
+                let group = Group::default().with_group_id(self.group()).with_topics(None);
+                sent(self.version, &DescribeShareGroupOffsetsRequest::default().with_groups(vec![group]))
+            }
+            ApiKey::AlterShareGroupOffsets => self.alter_share_group_offsets(),
+            ApiKey::DeleteShareGroupOffsets => {
+                use delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic as Topic;
+                let topic = Topic::default().with_topic_name(self.topic().0);
+                let request = DeleteShareGroupOffsetsRequest::default().with_group_id(self.group());
+                sent(self.version, &request.with_topics(vec![topic]))
+            }
             _ => None,
         }
     }
@@ -314,6 +333,63 @@ impl Requests<'_> {
         let gone = ScramCredentialDeletion::default().with_name(text(&gone)).with_mechanism(mechanism);
         let request = AlterUserScramCredentialsRequest::default().with_deletions(vec![gone]).with_upsertions(vec![made]);
         sent(self.version, &request)
+    }
+
+    fn member(&mut self) -> StrBytes {
+        text(&format!("member-{}", self.dice.below(4)))
+    }
+
+    fn share_group_heartbeat(&mut self) -> Option<Bytes> {
+        let epoch = if self.dice.one_in(2) { 0 } else { self.edge32() };
+        let topics = (0..self.dice.below(3) + 1).map(|_| self.topic().0).collect();
+        let request = ShareGroupHeartbeatRequest::default().with_group_id(self.group()).with_member_id(self.member());
+        sent(self.version, &request.with_member_epoch(epoch).with_subscribed_topic_names(Some(topics)))
+    }
+
+    fn share_fetch(&mut self) -> Option<Bytes> {
+        use share_fetch_request::{AcknowledgementBatch, FetchPartition, FetchTopic};
+        let epoch = *self.dice.pick(&[0, 0, 1, 2, -1]);
+        let said = (0..self.dice.below(3)).map(|_| {
+            let types = (0..self.dice.below(4)).map(|_| self.dice.below(6) as i8).collect();
+            let batch = AcknowledgementBatch::default().with_first_offset(self.edge()).with_last_offset(self.edge());
+            batch.with_acknowledge_types(types)
+        });
+        let partition = FetchPartition::default().with_acknowledgement_batches(if epoch == 0 { vec![] } else { said.collect() });
+        let partition = partition.with_partition_index(self.partition());
+        let topic = FetchTopic::default().with_topic_id(self.topic().1).with_partitions(vec![partition]);
+        let request = ShareFetchRequest::default()
+            .with_group_id(Some(self.group()))
+            .with_member_id(Some(self.member()))
+            .with_share_session_epoch(epoch)
+            .with_max_wait_ms(self.dice.below(100) as i32)
+            .with_max_bytes(self.edge32())
+            .with_max_records(self.edge32());
+        sent(self.version, &request.with_topics(vec![topic]))
+    }
+
+    fn share_acknowledge(&mut self) -> Option<Bytes> {
+        use share_acknowledge_request::{AcknowledgePartition, AcknowledgeTopic, AcknowledgementBatch};
+        let first = self.dice.below(20) as i64;
+        let batch = AcknowledgementBatch::default().with_first_offset(first).with_last_offset(first + self.dice.below(5) as i64);
+        let batch = batch.with_acknowledge_types(vec![self.dice.below(6) as i8]);
+        let partition = AcknowledgePartition::default().with_partition_index(self.partition());
+        let partition = partition.with_acknowledgement_batches(vec![batch]);
+        let topic = AcknowledgeTopic::default().with_topic_id(self.topic().1).with_partitions(vec![partition]);
+        let request = ShareAcknowledgeRequest::default()
+            .with_group_id(Some(self.group()))
+            .with_member_id(Some(self.member()))
+            .with_share_session_epoch(*self.dice.pick(&[1, 1, 2, -1, 0]));
+        sent(self.version, &request.with_topics(vec![topic]))
+    }
+
+    fn alter_share_group_offsets(&mut self) -> Option<Bytes> {
+        use alter_share_group_offsets_request::{
+            AlterShareGroupOffsetsRequestPartition as Partition, AlterShareGroupOffsetsRequestTopic as Topic,
+        };
+        let partition = Partition::default().with_partition_index(self.partition()).with_start_offset(self.edge());
+        let topic = Topic::default().with_topic_name(self.topic().0).with_partitions(vec![partition]);
+        let request = AlterShareGroupOffsetsRequest::default().with_group_id(self.group());
+        sent(self.version, &request.with_topics(vec![topic]))
     }
 
     fn topic(&mut self) -> (TopicName, uuid::Uuid) {

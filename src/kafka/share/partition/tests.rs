@@ -1,0 +1,224 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMIT: i16 = 3;
+const LOCKS: usize = 12;
+
+fn bounds(records_max: usize, until: u64) -> Bounds {
+    Bounds { records_max, locks_max: LOCKS, until: Duration::from_secs(until) }
+}
+
+fn terms() -> Terms {
+    Terms { deliveries_max: LIMIT, cuts_max: usize::MAX }
+}
+
+fn said(first: i64, last: i64, verdict: Verdict) -> Acknowledgement {
+    Acknowledgement { first, last, verdict }
+}
+
+fn taken(partition: &mut Partition, member: &str, batches: &[(i64, i64)], records_max: usize) -> Vec<(i64, i64, i16)> {
+    let taken = partition.acquire(&member.into(), batches, bounds(records_max, 30));
+    taken.into_iter().map(|taken| (taken.first, taken.last, taken.deliveries)).collect()
+}
+
+#[test]
+fn batches_are_taken_whole_and_as_one_range() {
+    let mut partition = Partition::at(0);
+    assert_eq!(taken(&mut partition, "a", &[(0, 2), (3, 5), (6, 8)], 4), [(0, 5, 1)]);
+    assert_eq!(partition.runs(), 1);
+    assert_eq!(partition.next(LOCKS), Some(6));
+    assert_eq!(taken(&mut partition, "b", &[(6, 8), (9, 40)], 100), [(6, 11, 1)], "as many as may be under way");
+    assert_eq!(partition.next(LOCKS), None);
+}
+
+#[test]
+fn what_is_released_comes_again_until_its_last_delivery() {
+    let mut partition = Partition::at(10);
+    for delivery in 1..=LIMIT {
+        assert_eq!(taken(&mut partition, "a", &[(10, 12)], 10), [(10, 12, delivery)]);
+        assert_eq!(partition.acknowledge("a", &[said(10, 12, Verdict::Release)], terms()), Ok(()));
+    }
+    assert_eq!((partition.start(), partition.next(LOCKS)), (13, Some(13)));
+}
+
+#[test]
+fn a_lock_that_is_over_is_given_back_and_counts() {
+    let mut partition = Partition::at(0);
+    taken(&mut partition, "a", &[(0, 1)], 10);
+    assert_eq!(partition.next_deadline(), Some(Duration::from_secs(30)));
+    assert!(!partition.expire(Duration::from_secs(29), LIMIT));
+    assert!(partition.expire(Duration::from_secs(30), LIMIT));
+    assert_eq!(partition.acknowledge("a", &[said(0, 0, Verdict::Accept)], terms()), Err(NotTaken::NotOwned));
+    assert_eq!(taken(&mut partition, "b", &[(0, 1)], 10), [(0, 1, 2)]);
+}
+
+#[test]
+fn what_a_member_that_leaves_has_does_not_count_as_delivered() {
+    let mut partition = Partition::at(0);
+    taken(&mut partition, "a", &[(0, 1)], 10);
+    assert!(partition.release("a") && !partition.release("a"));
+    assert_eq!(taken(&mut partition, "b", &[(0, 1)], 10), [(0, 1, 1)]);
+}
+
+#[test]
+fn verdicts_are_taken_all_or_none() {
+    let mut partition = Partition::at(0);
+    taken(&mut partition, "a", &[(0, 3)], 10);
+    taken(&mut partition, "b", &[(4, 5)], 10);
+    let before = partition.clone();
+    for (first, last) in [(3, 4), (5, 6), (0, 7)] {
+        let wrong = [said(0, 0, Verdict::Accept), said(first.max(1), last, Verdict::Accept)];
+        assert_eq!(partition.acknowledge("a", &wrong, terms()), Err(NotTaken::NotOwned), "{first} to {last}");
+    }
+    let no_cuts = Terms { cuts_max: 0, ..terms() };
+    assert_eq!(partition.acknowledge("a", &[said(1, 1, Verdict::Accept)], no_cuts), Err(NotTaken::TooManyRuns));
+    assert_eq!(partition, before);
+    let fine = [said(0, 0, Verdict::Accept), said(1, 1, Verdict::Reject), said(2, 2, Verdict::Gap)];
+    assert_eq!(partition.acknowledge("a", &fine, terms()), Ok(()));
+    assert_eq!(partition.start(), 3);
+    assert_eq!(partition.acknowledge("a", &[said(0, 2, Verdict::Accept)], terms()), Ok(()), "finished is finished");
+}
+
+#[test]
+fn what_is_below_the_horizon_is_forgotten() {
+    let mut partition = Partition::at(0);
+    taken(&mut partition, "a", &[(0, 5)], 10);
+    assert!(partition.trim(3) && !partition.trim(3));
+    assert_eq!((partition.start(), partition.next(LOCKS)), (3, Some(6)));
+    assert!(partition.trim(100));
+    assert_eq!((partition.start(), partition.next(LOCKS), partition.runs()), (100, Some(100), 0));
+}
+
+#[test]
+fn what_was_kept_is_believed_as_far_as_it_follows_on() {
+    let stored = |runs| Stored { epoch: 0, start: 5, runs };
+    for (runs, start, next) in [
+        (vec![(5, 6, AVAILABLE, 2), (7, 9, ACKNOWLEDGED, 1)], 5, 5),
+        (vec![(5, 6, ACKNOWLEDGED, 2), (7, 9, ARCHIVED, 1)], 10, 10),
+        (vec![(6, 7, ACKNOWLEDGED, 1)], 5, 5),
+        (vec![(5, 4, ACKNOWLEDGED, 1)], 5, 5),
+        (vec![(5, i64::MAX, ACKNOWLEDGED, 1)], 5, 5),
+    ] {
+        let partition = Partition::restored(&stored(runs));
+        assert_eq!((partition.start(), partition.next(LOCKS)), (start, Some(next)));
+    }
+}
+
+/// One record, as simply as can be.
+#[derive(Clone, PartialEq, Debug)]
+enum Fate {
+    Waits(i16),
+    Held { by: usize, until: u64, deliveries: i16 },
+    Done,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Acquire { member: usize, batches: u8, records_max: usize },
+    Verdict { member: usize, first: i64, length: i64, verdict: Verdict },
+    Pass(u64),
+    Leave(usize),
+    Crash,
+    Expire(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let verdict = prop_oneof![Just(Verdict::Accept), Just(Verdict::Release), Just(Verdict::Reject), Just(Verdict::Gap)];
+    prop_oneof![
+        4 => (0..3_usize, 1..5_u8, 1..8_usize).prop_map(|(member, batches, records_max)| Step::Acquire { member, batches, records_max }),
+        6 => (0..3_usize, 0..6_i64, 1..5_i64, verdict)
+            .prop_map(|(member, first, length, verdict)| Step::Verdict { member, first, length, verdict }),
+        2 => (1..20_u64).prop_map(Step::Pass),
+        1 => (0..3_usize).prop_map(Step::Leave),
+        1 => Just(Step::Crash),
+        1 => (0..4_i64).prop_map(Step::Expire),
+    ]
+}
+
+proptest! {
+    /// No record that is done is delivered again, every other one until its limit, and the counts are right.
+    #[test]
+    fn it_behaves_as_one_record_after_another_would(steps in prop::collection::vec(step(), 1..60)) {
+        const BATCH: i64 = 3;
+        let members = ["a", "b", "c"];
+        let (mut partition, mut records, mut now) = (Partition::at(0), BTreeMap::<i64, Fate>::new(), 0_u64);
+        let mut crashes = 0;
+        let give_back = |deliveries: i16| if deliveries >= LIMIT { Fate::Done } else { Fate::Waits(deliveries) };
+        for step in steps {
+            partition.expire(Duration::from_secs(now), LIMIT);
+            for fate in records.values_mut() {
+                if let Fate::Held { until, deliveries, .. } = *fate && until <= now {
+                    *fate = give_back(deliveries);
+                }
+            }
+            match step {
+                Step::Acquire { member, batches, records_max } => {
+                    let Some(from) = partition.next(LOCKS) else { continue };
+                    let first = from / BATCH * BATCH;
+                    let read: Vec<_> = (0..i64::from(batches)).map(|at| (first + at * BATCH, first + at * BATCH + BATCH - 1)).collect();
+                    let taken = partition.acquire(&members[member].into(), &read, bounds(records_max, now + 30));
+                    prop_assert!(!taken.is_empty());
+                    let count: i64 = taken.iter().map(|taken| taken.last - taken.first + 1).sum();
+                    prop_assert!(count < records_max as i64 + BATCH);
+                    for Acquired { first, last, deliveries } in taken {
+                        for offset in first..=last {
+                            let fate = records.entry(offset).or_insert(Fate::Waits(0));
+                            prop_assert_eq!(&*fate, &Fate::Waits(deliveries - 1), "offset {}", offset);
+                            prop_assert!(deliveries <= LIMIT + crashes);
+                            *fate = Fate::Held { by: member, until: now + 30, deliveries };
+                        }
+                    }
+                }
+                Step::Verdict { member, first, length, verdict } => {
+                    let first = partition.start() + first;
+                    let last = first + length - 1;
+                    let is_its = |offset| matches!(records.get(&offset), Some(Fate::Held { by, .. }) if *by == member);
+                    let expected = if (first..=last).all(is_its) { Ok(()) } else { Err(NotTaken::NotOwned) };
+                    prop_assert_eq!(partition.acknowledge(members[member], &[said(first, last, verdict)], terms()), expected);
+                    if expected.is_ok() {
+                        for fate in records.range_mut(first..=last).map(|(_, fate)| fate) {
+                            *fate = match (&*fate, verdict) {
+                                (Fate::Held { deliveries, .. }, Verdict::Release) => give_back(*deliveries),
+                                _ => Fate::Done,
+                            };
+                        }
+                    }
+                }
+                Step::Pass(seconds) => now += seconds,
+                Step::Leave(member) => {
+                    partition.release(members[member]);
+                    for fate in records.values_mut() {
+                        if let Fate::Held { by, deliveries, .. } = *fate && by == member {
+                            *fate = Fate::Waits(deliveries - 1);
+                        }
+                    }
+                }
+                // A record under its last lock then is delivered once more: nobody said that it is done.
+                Step::Crash => {
+                    crashes += 1;
+                    let stored = serde_json::to_vec(&partition.stored()).unwrap();
+                    partition = Partition::restored(&serde_json::from_slice(&stored).unwrap());
+                    for fate in records.values_mut() {
+                        if let Fate::Held { deliveries, .. } = *fate {
+                            *fate = Fate::Waits(deliveries);
+                        }
+                    }
+                }
+                Step::Expire(by) => {
+                    let horizon = partition.start() + by;
+                    partition.trim(horizon);
+                    for offset in 0..horizon {
+                        records.insert(offset, Fate::Done);
+                    }
+                }
+            }
+            let unfinished = records.iter().find(|(_, fate)| **fate != Fate::Done).map(|(offset, _)| *offset);
+            let behind = records.keys().next_back().map_or(0, |last| last + 1);
+            prop_assert_eq!(partition.start(), unfinished.unwrap_or(behind));
+            prop_assert!(partition.runs() <= LOCKS);
+        }
+    }
+}
