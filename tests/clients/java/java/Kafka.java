@@ -13,6 +13,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
@@ -37,6 +38,16 @@ record Kafka(String bootstrap) {
         Map<String, Object> reader = Map.of(
                 "default.api.timeout.ms", 20_000, "auto.offset.reset", "earliest", "enable.auto.commit", false);
         return new KafkaConsumer<>(config(reader, settings), new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    KafkaShareConsumer<byte[], byte[]> shareConsumer(String group, boolean explicit) {
+        return shareConsumer(group, explicit, Map.of());
+    }
+
+    KafkaShareConsumer<byte[], byte[]> shareConsumer(String group, boolean explicit, Map<String, Object> settings) {
+        Map<String, Object> member = Map.of("default.api.timeout.ms", 20_000, "group.id", group,
+                "share.acknowledgement.mode", explicit ? "explicit" : "implicit");
+        return new KafkaShareConsumer<>(config(member, settings), new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
     private Map<String, Object> config(Map<String, Object> defaults, Map<String, Object> settings) {

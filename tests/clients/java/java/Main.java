@@ -9,6 +9,8 @@ public final class Main {
                 .add("restart", GroupCases::restart)
                 .add("seek", RecordCases::seek)
                 .add("edges", RecordCases::edges)
+                .add("share", ShareCases::share)
+                .add("share-restart", ShareCases::shareRestart)
                 .run("java", arguments);
     }
 }

@@ -1,0 +1,210 @@
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ListGroupsOptions;
+import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
+import org.apache.kafka.clients.admin.ShareGroupDescription;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.GroupState;
+import org.apache.kafka.common.GroupType;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
+import org.apache.kafka.common.errors.GroupNotEmptyException;
+
+/** Share groups (KIP-932): KafkaShareConsumer, and what Admin says of them. */
+final class ShareCases {
+    private ShareCases() {}
+
+    static void share(Server server) throws Exception {
+        Kafka kafka = new Kafka(server.bootstrap());
+        kafka.create("share", 1);
+        earliest(kafka, "sharers");
+        send(kafka, "share", 0, 100);
+        implicit(kafka);
+        explicit(kafka);
+        together(kafka);
+        admin(kafka);
+    }
+
+    /** A poll accepts what the one before it returned; the cases behind this one would see what was not. */
+    private static void implicit(Kafka kafka) throws Exception {
+        try (KafkaShareConsumer<byte[], byte[]> consumer = kafka.shareConsumer("sharers", false)) {
+            consumer.subscribe(List.of("share"));
+            Check.equal(Kafka.numbered("share", 100), Kafka.values(poll(consumer, 100)), "shared implicitly");
+            Check.that(consumer.poll(Kafka.POLL).isEmpty(), "nothing comes twice");
+        }
+    }
+
+    /** Accepted and rejected records are done, released ones come again with a count. */
+    private static void explicit(Kafka kafka) throws Exception {
+        send(kafka, "share", 100, 103);
+        try (KafkaShareConsumer<byte[], byte[]> consumer = kafka.shareConsumer("sharers", true)) {
+            consumer.subscribe(List.of("share"));
+            List<ConsumerRecord<byte[], byte[]>> records = poll(consumer, 3);
+            Check.equal(List.of("share 100", "share 101", "share 102"), Kafka.values(records), "shared explicitly");
+            consumer.acknowledge(records.get(0), AcknowledgeType.ACCEPT);
+            consumer.acknowledge(records.get(1), AcknowledgeType.RELEASE);
+            consumer.acknowledge(records.get(2), AcknowledgeType.REJECT);
+            Check.that(consumer.commitSync().values().stream().allMatch(error -> error.isEmpty()), "committed");
+            for (int delivery = 2; delivery <= 5; delivery++) {
+                ConsumerRecord<byte[], byte[]> again = poll(consumer, 1).get(0);
+                Check.equal("share 101", new String(again.value()), "released");
+                Check.equal(delivery, (int) again.deliveryCount().orElseThrow(), "deliveries");
+                consumer.acknowledge(again, AcknowledgeType.RELEASE);
+                Check.that(consumer.commitSync().values().stream().allMatch(error -> error.isEmpty()), "released");
+            }
+            Check.that(consumer.poll(Kafka.POLL).isEmpty(), "a record is given up after five deliveries");
+        }
+    }
+
+    /** Two consumers read the same partition, and no record goes to both. */
+    private static void together(Kafka kafka) throws Exception {
+        Map<String, Object> few = Map.of("max.poll.records", 10);
+        try (KafkaShareConsumer<byte[], byte[]> one = kafka.shareConsumer("sharers", false, few);
+                KafkaShareConsumer<byte[], byte[]> other = kafka.shareConsumer("sharers", false, few)) {
+            one.subscribe(List.of("share"));
+            other.subscribe(List.of("share"));
+            Set<String> read = new HashSet<>();
+            int[] counts = new int[2];
+            int[] next = {103};
+            Check.eventually("both read", () -> {
+                if (counts[0] == 0 || counts[1] == 0) {
+                    send(kafka, "share", next[0], next[0] + 20);
+                    next[0] += 20;
+                }
+                counts[0] += take(one, read);
+                counts[1] += take(other, read);
+                return counts[0] > 0 && counts[1] > 0 && read.size() == next[0] - 103;
+            });
+            Check.equal(read.size(), counts[0] + counts[1], "records that went to one of them only");
+        }
+    }
+
+    private static int take(KafkaShareConsumer<byte[], byte[]> consumer, Set<String> read) {
+        int count = 0;
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Kafka.POLL)) {
+            read.add(new String(record.value()));
+            count++;
+        }
+        return count;
+    }
+
+    private static void admin(Kafka kafka) throws Exception {
+        try (Admin admin = kafka.admin()) {
+            try (KafkaShareConsumer<byte[], byte[]> consumer = kafka.shareConsumer("sharers", false)) {
+                consumer.subscribe(List.of("share"));
+                Check.eventually("the member is assigned its partition", () -> {
+                    consumer.poll(Kafka.POLL);
+                    return assigned(describe(admin)).equals(Set.of(new TopicPartition("share", 0)));
+                });
+                Check.equal(GroupState.STABLE, describe(admin).groupState(), "state");
+                Check.refused(GroupNotEmptyException.class, "a group with a member is moved",
+                        () -> admin.alterShareGroupOffsets("sharers", Map.of(new TopicPartition("share", 0), 5L)).all().get());
+            }
+            Check.eventually("the group is empty", () -> describe(admin).groupState() == GroupState.EMPTY);
+            ListGroupsOptions shares = new ListGroupsOptions().withTypes(Set.of(GroupType.SHARE));
+            Check.that(admin.listGroups(shares).all().get().stream().anyMatch(group -> group.groupId().equals("sharers")), "listed");
+            admin.alterShareGroupOffsets("sharers", Map.of(new TopicPartition("share", 0), 5L)).all().get();
+            Check.equal(5L, offset(kafka, "sharers", "share"), "moved");
+            try (KafkaShareConsumer<byte[], byte[]> consumer = kafka.shareConsumer("sharers", false)) {
+                consumer.subscribe(List.of("share"));
+                Check.equal("share 5", Kafka.values(poll(consumer, 1)).get(0), "read from there");
+            }
+            Check.eventually("the group is empty again", () -> describe(admin).groupState() == GroupState.EMPTY);
+            admin.deleteShareGroupOffsets("sharers", Set.of("share")).all().get();
+            admin.deleteShareGroups(List.of("sharers")).all().get();
+            Check.refused(GroupIdNotFoundException.class, "a deleted group is described", () -> describe(admin));
+        }
+    }
+
+    /** What was accepted does not come back after the server was killed; what was released keeps its count. */
+    static void shareRestart(Server server) throws Exception {
+        Kafka kafka = new Kafka(server.bootstrap());
+        kafka.create("share-restart", 1);
+        earliest(kafka, "survivors");
+        send(kafka, "share-restart", 0, 3);
+        try (KafkaShareConsumer<byte[], byte[]> consumer = kafka.shareConsumer("survivors", true)) {
+            consumer.subscribe(List.of("share-restart"));
+            List<ConsumerRecord<byte[], byte[]>> records = poll(consumer, 3);
+            consumer.acknowledge(records.get(0), AcknowledgeType.RELEASE);
+            consumer.acknowledge(records.get(1), AcknowledgeType.ACCEPT);
+            consumer.acknowledge(records.get(2), AcknowledgeType.RELEASE);
+            Check.that(consumer.commitSync().values().stream().allMatch(error -> error.isEmpty()), "committed");
+            server.kill();
+            server.resume();
+            Set<String> values = new TreeSet<>();
+            Check.eventually("what was released comes again", () -> {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Kafka.POLL)) {
+                    values.add(new String(record.value()));
+                    Check.that(record.deliveryCount().orElseThrow() >= 2, "the count holds");
+                    consumer.acknowledge(record, AcknowledgeType.ACCEPT);
+                }
+                return values.size() >= 2;
+            });
+            Check.equal(Set.of("share-restart 0", "share-restart 2"), values, "after the restart");
+        }
+    }
+
+    private static ShareGroupDescription describe(Admin admin) throws Exception {
+        return admin.describeShareGroups(List.of("sharers")).all().get().get("sharers");
+    }
+
+    private static Set<TopicPartition> assigned(ShareGroupDescription group) {
+        Set<TopicPartition> assigned = new HashSet<>();
+        group.members().forEach(member -> assigned.addAll(member.assignment().topicPartitions()));
+        return assigned;
+    }
+
+    private static void earliest(Kafka kafka, String group) throws Exception {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
+        AlterConfigOp earliest =
+                new AlterConfigOp(new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
+        try (Admin admin = kafka.admin()) {
+            admin.incrementalAlterConfigs(Map.of(resource, List.of(earliest))).all().get();
+            Check.eventually("the config is shown", () -> {
+                var shown = admin.describeConfigs(List.of(resource)).all().get().get(resource);
+                return shown.get("share.auto.offset.reset").value().equals("earliest");
+            });
+        }
+    }
+
+    private static Long offset(Kafka kafka, String group, String topic) throws Exception {
+        TopicPartition partition = new TopicPartition(topic, 0);
+        ListShareGroupOffsetsSpec spec = new ListShareGroupOffsetsSpec().topicPartitions(List.of(partition));
+        try (Admin admin = kafka.admin()) {
+            var offsets = admin.listShareGroupOffsets(Map.of(group, spec)).partitionsToOffsetInfo(group).get();
+            return offsets.get(partition) == null ? null : offsets.get(partition).startOffset();
+        }
+    }
+
+    /** Records "TOPIC FROM" to "TOPIC (TO-1)". */
+    private static void send(Kafka kafka, String topic, int from, int to) {
+        try (KafkaProducer<byte[], byte[]> producer = kafka.producer(Map.of())) {
+            for (int number = from; number < to; number++) {
+                producer.send(new ProducerRecord<>(topic, Kafka.bytes(topic + " " + number)));
+            }
+        }
+    }
+
+    /** At least so many records, in the order in which they came. */
+    private static List<ConsumerRecord<byte[], byte[]>> poll(KafkaShareConsumer<byte[], byte[]> consumer, int count)
+            throws Exception {
+        List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
+        Check.eventually(count + " records are shared", () -> {
+            consumer.poll(Kafka.POLL).forEach(records::add);
+            return records.size() >= count;
+        });
+        return records;
+    }
+}
