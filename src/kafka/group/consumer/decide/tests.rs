@@ -483,7 +483,10 @@ impl Stage {
             Event::Lose(at) => drop(who(at).filter(|&at| self.actors[at].alive).map(|at| self.turn(at, true))),
             Event::Subscribe(at, topics) => drop(who(at).map(|at| {
                 self.actors[at].topics = some_topics(topics);
-                if !self.actors[at].is_classic && self.actors[at].alive {
+                if self.actors[at].is_classic {
+                    // It says so by joining again.
+                    self.actors[at].epoch = 0;
+                } else if self.actors[at].alive {
                     self.turn(at, false);
                 }
             })),
