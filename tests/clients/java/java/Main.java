@@ -3,6 +3,7 @@ public final class Main {
     public static void main(String[] arguments) throws Exception {
         new Suite()
                 .add("admin", AdminCase::run)
+                .add("admin-table", AdminTable::run)
                 .add("produce", RecordCases::produce)
                 .add("idempotence", RecordCases::idempotence)
                 .add("group", GroupCases::group)

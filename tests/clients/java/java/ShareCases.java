@@ -166,7 +166,7 @@ final class ShareCases {
         return assigned;
     }
 
-    private static void earliest(Kafka kafka, String group) throws Exception {
+    static void earliest(Kafka kafka, String group) throws Exception {
         ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
         AlterConfigOp earliest =
                 new AlterConfigOp(new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
@@ -198,7 +198,7 @@ final class ShareCases {
     }
 
     /** At least so many records, in the order in which they came. */
-    private static List<ConsumerRecord<byte[], byte[]>> poll(KafkaShareConsumer<byte[], byte[]> consumer, int count)
+    static List<ConsumerRecord<byte[], byte[]>> poll(KafkaShareConsumer<byte[], byte[]> consumer, int count)
             throws Exception {
         List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
         Check.eventually(count + " records are shared", () -> {
