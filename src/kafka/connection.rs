@@ -10,7 +10,7 @@
 //! pipelined (Produce), the next pipelined request is started without waiting. The order of what they do is the order in
 //! which they came, because everything up to a handler's first wait happens when it is started; but writes to a shard that is
 //! over its throughput wait for their turn (`turn.rs`), and let those to other shards pass. A request that may not start yet stays
-//! in the socket, so a client that floods us waits in its own send buffer.
+//! in the socket, so a client that floods us waits in its own send buffer; and so does one that is over a quota (KIP-219).
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
@@ -182,6 +182,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
         loop {
             let busy = Busy::of(&self.in_flight, self.tab.is_open());
             let due = self.tab.due();
+            let muted = self.tab.muted_until();
             tokio::select! {
                 biased;
                 () = &mut stop => return self.finish().await,
@@ -190,7 +191,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
                     busy_at = Instant::now();
                 }
                 () = sleep_until(due.unwrap_or(busy_at)), if due.is_some() => self.ask().await,
-                next = self.intake.next(busy) => match next? {
+                () = sleep_until(muted.unwrap_or(busy_at)), if muted.is_some() => {}
+                next = self.intake.next(busy), if muted.is_none() => match next? {
                     Next::Request(accepted) => {
                         self.start(accepted).await;
                         busy_at = Instant::now();
@@ -496,6 +498,8 @@ mod tests {
     const REFUSED: i16 = 4;
     /// Pipelined, and owes a second for the lane whose number is its id's last digit.
     const OWING: i16 = 5;
+    /// Mutes its connection for as many seconds as its id says.
+    const MUTING: i16 = 6;
 
     /// Answers with the correlation id once the test lets it.
     #[derive(Clone, Default)]
@@ -536,7 +540,7 @@ mod tests {
                     pipelined: true,
                     waits: false,
                 }),
-                PLAIN | REFUSED => Ok(Terms {
+                PLAIN | REFUSED | MUTING => Ok(Terms {
                     frame_bytes_max: 64 << 10,
                     memory_per_byte: 1,
                     has_records: true,
@@ -574,6 +578,10 @@ mod tests {
                 fake.gate(id).notified().await;
                 mark.2 = true;
                 match head.key {
+                    MUTING => {
+                        turn.mute(Instant::now() + Duration::from_secs(id.unsigned_abs().into()));
+                        Reply::Send(BytesMut::from(&id.to_be_bytes()[..]).into())
+                    }
                     SILENT => Reply::Silent,
                     REFUSED => Reply::HangUp("refused".to_owned()),
                     _ => Reply::Send(BytesMut::from(&id.to_be_bytes()[..]).into()),
@@ -720,6 +728,40 @@ mod tests {
             assert_eq!(rig.answer().await, id);
             settle().await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_over_a_quota_is_answered_at_once_and_heard_after_the_delay() {
+        let mut rig = Rig::with(1 << 16, Some(Duration::from_secs(600)));
+        let begun = Instant::now();
+        for id in [3, 5] {
+            rig.send(MUTING, id).await;
+            rig.allow(id).await;
+        }
+        rig.send(PLAIN, 7).await;
+        rig.allow(7).await;
+        let mut answered = Vec::new();
+        for _ in 0..3 {
+            answered.push((rig.answer().await, begun.elapsed().as_secs()));
+        }
+        assert_eq!(answered, [(3, 0), (5, 3), (7, 8)]);
+        // Muted for longer than a connection may be idle, it is closed as an idle one.
+        rig.send(MUTING, 1_000).await;
+        rig.allow(1_000).await;
+        assert_eq!(rig.answer().await, 1_000);
+        assert!(matches!(rig.end.await.unwrap(), Err(Closed::Idle(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_does_not_wait_for_who_is_over_a_quota() {
+        let mut rig = Rig::new();
+        rig.send(MUTING, 100).await;
+        rig.allow(100).await;
+        assert_eq!(rig.answer().await, 100);
+        let begun = Instant::now();
+        rig.stop.send(true).unwrap();
+        rig.end.await.unwrap().unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

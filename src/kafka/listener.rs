@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{SemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::api;
 use super::api::contract::{Call, Door, Origin, Reply};
@@ -107,6 +107,9 @@ pub async fn serve_connection<S>(
 {
     let Some(_place) = place(&door, peer) else { return };
     let ends = Ends { peer, local, listener, door: door.clone(), shutdown };
+    if ends.is_too_soon().await {
+        return;
+    }
     if ends.listener.tls.is_some() {
         ends.secure(stream, None).await;
     } else {
@@ -133,6 +136,9 @@ fn admit(
     Some(async move {
         let door = ends.door.clone();
         let Some(_place) = place(&door, peer) else { return };
+        if ends.is_too_soon().await {
+            return;
+        }
         if ends.listener.tls.is_some() {
             // What TLS takes is taken by those who speak it.
             Box::pin(ends.secure(stream, Some(IDLE_MAX))).await;
@@ -162,6 +168,18 @@ struct Ends {
 }
 
 impl Ends {
+    /// Whether more connections come from there than its quota allows. Then the client is kept waiting until this returns, so that
+    /// it does not come again at once (KIP-612).
+    async fn is_too_soon(&self) -> bool {
+        let Err(delay) = self.door.quotas.connect(self.peer.ip(), Instant::now()) else { return false };
+        tracing::debug!(peer = %self.peer, ?delay, "connection closed: too many come from there");
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = stopped(self.shutdown.clone()) => {}
+        }
+        true
+    }
+
     fn origin(self, certificate: Option<Principal>) -> Origin {
         let Self { peer, local, listener, door, shutdown } = self;
         Origin { door, peer, local, session: Arc::new(Session::open(listener, certificate)), shutdown }

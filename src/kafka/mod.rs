@@ -12,6 +12,7 @@ mod group;
 mod listener;
 mod memory;
 mod partition;
+mod quota;
 mod share;
 mod sharing;
 mod started;

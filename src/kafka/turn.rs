@@ -32,6 +32,8 @@ struct Sums {
     waits: bool,
     /// Whether nobody has to wait any more.
     is_closed: bool,
+    /// Until when nothing more is read, if the client is over a quota.
+    muted_until: Option<Instant>,
 }
 
 impl Tab {
@@ -44,6 +46,11 @@ impl Tab {
     /// When the next shard is paid, if one is owed.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.0.lock().owed.values().min().copied()
+    }
+
+    /// Until when nothing more is read, if that is still to come.
+    pub(crate) fn muted_until(&self) -> Option<Instant> {
+        self.0.lock().muted_until.filter(|until| *until > Instant::now())
     }
 
     /// Strikes what is paid; those who wait can be asked again, beginning with the first.
@@ -106,6 +113,12 @@ impl Turn {
     /// Notes that the shard of a lane is paid then, and not before.
     pub(crate) fn owe(&self, lane: LaneId, paid_at: Instant) {
         self.tab.0.lock().owed.insert(lane, paid_at);
+    }
+
+    /// Has the connection read nothing more until then: its client is over a quota.
+    pub(crate) fn mute(&self, until: Instant) {
+        let mut sums = self.tab.0.lock();
+        sums.muted_until = sums.muted_until.max(Some(until));
     }
 
     /// Gives the memory of the request's bytes back before its answer: nobody keeps them any more.

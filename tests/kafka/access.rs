@@ -253,6 +253,10 @@ async fn the_cluster_is_for_those_who_may_describe_or_alter_it() {
     let denied = ResponseError::ClusterAuthorizationFailed.code();
     assert_eq!(alice.call(4, DescribeLogDirsRequest::default().with_topics(None)).await.error_code, denied);
     assert_eq!(alice.call(0, DescribeUserScramCredentialsRequest::default()).await.error_code, denied);
+    assert_eq!(alice.call(1, DescribeClientQuotasRequest::default()).await.error_code, denied);
+    let entry = alter_client_quotas_request::EntryData::default();
+    let quotas = AlterClientQuotasRequest::default().with_entries(vec![entry]);
+    assert_eq!(alice.call(1, quotas).await.entries[0].error_code, denied);
     let ask = || InitProducerIdRequest::default().with_producer_id(ProducerId(-1)).with_producer_epoch(-1);
     let ask = || ask().with_transactional_id(None).with_transaction_timeout_ms(1_000);
     assert_eq!(alice.call(4, ask()).await.error_code, denied);

@@ -93,6 +93,8 @@ async fn every_version_of_every_api_answers_an_empty_request() {
         DescribeUserScramCredentialsRequest,
         AlterUserScramCredentialsRequest,
         DescribeClusterRequest,
+        DescribeClientQuotasRequest,
+        AlterClientQuotasRequest,
         AlterReplicaLogDirsRequest,
         ElectLeadersRequest,
         AlterPartitionReassignmentsRequest,

@@ -1,9 +1,9 @@
 //! What every API file implements, and what happens around it once: version check, decode, encode, timing.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,14 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::kafka::auth::{Auth, CLUSTER, Kind, Operation, Security, Session};
+use super::throttled::Throttled;
+use crate::kafka::auth::{Auth, CLUSTER, Kind, Operation, Principal, Security, Session};
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::listener::Shutdown;
 use crate::kafka::memory::{Hold, Pool};
 use crate::kafka::partition::Topic;
+use crate::kafka::quota::{Limit, Quotas, Who};
 use crate::kafka::share::Shares;
 use crate::kafka::transaction;
 use crate::kafka::translate::{Refusal, ResourceType};
@@ -44,7 +46,7 @@ pub(crate) trait Api: Send + Sync + 'static {
     /// The request message.
     type Request: Decodable + HeaderVersion + Send;
     /// The response message.
-    type Response: Encodable + HeaderVersion + Send;
+    type Response: Encodable + HeaderVersion + Throttled + Send;
 
     /// Its number in the protocol.
     const KEY: ApiKey;
@@ -68,6 +70,8 @@ pub(crate) trait Api: Send + Sync + 'static {
     const IS_BULKY: bool = false;
     /// Whether the request is gone, and its memory with it, as soon as it is started. Whatever is kept of it is bounded elsewhere.
     const IS_HANDED_OVER: bool = false;
+    /// Which of its bytes client quotas count.
+    const COUNTED: Counted = Counted::Nothing;
 
     /// Serves one request. Everything up to the first await happens in the order of the connection's requests.
     fn handle(cx: &Context, request: Self::Request) -> impl Future<Output = Reply<Self::Response>> + Send;
@@ -76,6 +80,17 @@ pub(crate) trait Api: Send + Sync + 'static {
     fn refuse_version() -> Option<(Self::Response, i16)> {
         None
     }
+}
+
+/// What client quotas count of a request beside the time it takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Counted {
+    /// Nothing.
+    Nothing,
+    /// Its own bytes, as produced.
+    Request,
+    /// Those of its answer, as consumed.
+    Answer,
 }
 
 /// How a request ends.
@@ -112,6 +127,8 @@ pub(crate) struct Context {
     pub(crate) shutdown: Shutdown,
     /// Memory taken for the answer.
     answer_memory: Arc<Mutex<Option<Hold>>>,
+    /// How long the client has to wait for what it did beside using time and bytes.
+    delay: Arc<Mutex<Duration>>,
 }
 
 impl Context {
@@ -120,6 +137,40 @@ impl Context {
         let (share, hold) = self.door.answers.share(bytes.saturating_mul(ANSWER_COPIES));
         *self.answer_memory.lock() = hold;
         share / ANSWER_COPIES
+    }
+
+    /// How many bytes of answer one request may have by this client's quota, if it has one: what it may consume in ten seconds, as
+    /// in Kafka.
+    pub(crate) fn most_of_answers(&self) -> Option<usize> {
+        let principal = self.session.principal();
+        let most = self.door.quotas.most(Limit::ConsumerByteRate, self.who(&principal))?;
+        Some(most as usize)
+    }
+
+    /// Counts partitions that are created or deleted. Where it `is_strict`, a client that is over its quota is refused.
+    pub(crate) fn mutate(&self, partitions: u32, is_strict: bool) -> Result<(), Refusal> {
+        let principal = self.session.principal();
+        let counted = self.door.quotas.mutate(self.who(&principal), partitions, is_strict, Instant::now());
+        let (Ok(delay) | Err(delay)) = counted;
+        let mut longest = self.delay.lock();
+        *longest = delay.max(*longest);
+        counted.map(drop).map_err(|delay| {
+            let words = format!("the client creates and deletes more partitions than its quota allows; try again in {delay:?}");
+            Refusal::new(ResponseError::ThrottlingQuotaExceeded, words)
+        })
+    }
+
+    fn who<'a>(&'a self, principal: &'a Principal) -> Who<'a> {
+        Who { user: principal.name(), client: &self.client_id }
+    }
+
+    /// Counts what a request has used; how long the client has to wait.
+    fn charge(&self, counted: Option<(Limit, usize)>, spent: Duration) -> Duration {
+        let (principal, now) = (self.session.principal(), Instant::now());
+        let charge = |limit, amount| self.door.quotas.charge(limit, self.who(&principal), amount, now);
+        let of_bytes = counted.map_or(Duration::ZERO, |(limit, bytes)| charge(limit, bytes as f64));
+        let of_time = charge(Limit::RequestPercentage, spent.as_secs_f64() * 100.0);
+        of_bytes.max(of_time).max(*self.delay.lock())
     }
 
     /// Whether this client may do `operation` with the resource.
@@ -182,6 +233,7 @@ pub struct Door {
     pub(crate) shares: Shares,
     pub(crate) transactions: transaction::Coordinator,
     pub(crate) auth: Auth,
+    pub(crate) quotas: Quotas,
     pub(crate) meter: Meter,
     pub(crate) config: Config,
     /// Memory for requests that carry records.
@@ -198,7 +250,7 @@ pub struct Door {
     pub(crate) connections: Arc<Semaphore>,
 }
 
-/// What was kept of consumer groups, transactions or users cannot be read, or a file with keys for tokens.
+/// What was kept of consumer groups, transactions, quotas or users cannot be read, or a file with keys for tokens.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
@@ -211,7 +263,7 @@ impl Door {
         self.shares.topics_gone(|topic| self.log.stream_by_id(StreamId(*topic)).is_none()).await;
     }
 
-    /// The door to `log`, with nobody in it. Groups, transactions and users are kept in
+    /// The door to `log`, with nobody in it. Groups, transactions, quotas and users are kept in
     /// `notebook`; `meter` counts.
     pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
@@ -221,12 +273,29 @@ impl Door {
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
         let transactions = transaction::Coordinator::open(log.clone(), groups.clone(), notebook.clone());
         let transactions = transactions.map_err(|error| Unreadable(format!("the transactions cannot be read: {error}")))?;
+        let quotas = Quotas::open(notebook.clone());
+        let quotas = quotas.map_err(|error| Unreadable(format!("the client quotas cannot be read: {error}")))?;
         let auth = Auth::open(notebook, log.env().clone(), &config.security).map_err(Unreadable)?;
         let bytes = config.frames_in_flight_bytes_max;
         let (records, requests, owing) = (Pool::of(bytes / 2), Pool::of(bytes / 6), Pool::of(bytes / 3));
         let (answers, bulky) = (Pool::of(ANSWERS_BYTES), Semaphore::new(BULKY_MAX));
         let connections = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { log, groups, shares, transactions, auth, meter, config, records, requests, owing, bulky, answers, connections })
+        Ok(Self {
+            log,
+            groups,
+            shares,
+            transactions,
+            auth,
+            quotas,
+            meter,
+            config,
+            records,
+            requests,
+            owing,
+            bulky,
+            answers,
+            connections,
+        })
     }
 }
 
@@ -360,21 +429,51 @@ async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, turn: Turn) ->
         let (response, version) = A::refuse_version().ok_or("the version is not served")?;
         return encode(&response, version, correlation_id).map(|bytes| Reply::Send(bytes.into()));
     }
+    let (begun, frame_bytes) = (Instant::now(), frame.len());
     let (client_id, request) = decode::<A>(version, frame)?;
+    let mut spent = begun.elapsed();
     let Origin { ref door, peer, local, ref session, ref shutdown } = origin;
     // Held until the answer is encoded.
     let _turn = if A::IS_BULKY { door.bulky.acquire().await.ok() } else { None };
     let (door, session, shutdown) = (door.clone(), session.clone(), shutdown.clone());
-    let cx = Context { door, version, client_id, peer, local, session, turn, shutdown, answer_memory: Arc::default() };
-    Ok(match A::handle(&cx, request).await {
-        Reply::Send(response) => {
+    let (answer_memory, delay) = (Arc::default(), Arc::default());
+    let cx = Context { door, version, client_id, peer, local, session, turn, shutdown, answer_memory, delay };
+    let reply = {
+        let mut handling = pin!(A::handle(&cx, request));
+        // What it waits for is nobody's time.
+        poll_fn(|context| {
+            let begun = Instant::now();
+            let polled = handling.as_mut().poll(context);
+            spent += begun.elapsed();
+            polled
+        })
+        .await
+    };
+    let produced = (A::COUNTED == Counted::Request).then_some((Limit::ProducerByteRate, frame_bytes));
+    Ok(match reply {
+        Reply::Send(mut response) => {
+            let consumed = (A::COUNTED == Counted::Answer).then(|| response.compute_size(version)).transpose();
+            let consumed = consumed.map_err(|error| format!("the answer does not encode: {error}"))?;
+            let counted = produced.or(consumed.map(|bytes| (Limit::ConsumerByteRate, bytes)));
+            response.throttle(mute(&cx, cx.charge(counted, spent)));
             let bytes = encode(&response, version, correlation_id)?;
             Reply::Send(Answer { bytes, memory: cx.answer_memory.lock().take() })
         }
-        Reply::Silent => Reply::Silent,
+        Reply::Silent => {
+            mute(&cx, cx.charge(produced, spent));
+            Reply::Silent
+        }
         Reply::Last(response, reason) => Reply::Last(encode(&response, version, correlation_id)?.into(), reason),
         Reply::HangUp(reason) => Reply::HangUp(reason),
     })
+}
+
+/// Has the connection read nothing for so long; the milliseconds that the client is told.
+fn mute(cx: &Context, delay: Duration) -> i32 {
+    if delay > Duration::ZERO {
+        cx.turn.mute(Instant::now() + delay);
+    }
+    i32::try_from(delay.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// The client's id and the request.

@@ -5,7 +5,7 @@
 //! request's timeout is ignored. A stream on demand, one that is still being changed, and one that would exceed the shard quota
 //! are refused.
 //!
-//! Versions: 2 is flexible · 3 allows 89 (THROTTLING_QUOTA_EXCEEDED), which is never sent, since there are no mutation quotas.
+//! Versions: 2 is flexible · 3 allows 89 (THROTTLING_QUOTA_EXCEEDED, KIP-599).
 
 use std::ops::RangeInclusive;
 
@@ -15,9 +15,11 @@ use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicR
 use kafka_protocol::messages::{ApiKey, CreatePartitionsRequest, CreatePartitionsResponse, TopicName};
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::Door;
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::translate::{self, Refusal};
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT: i16 = 3;
 
 /// CreatePartitions.
 pub(crate) struct CreatePartitions;
@@ -36,7 +38,7 @@ impl Api for CreatePartitions {
         let mut results: Vec<CreatePartitionsTopicResult> = twice.collect();
         for topic in request.topics.iter().filter(|topic| !repeated.contains(&topic.name)) {
             let outcome = match cx.allows(Operation::Alter, Kind::Topic, &topic.name) {
-                true => open(&cx.door, topic, request.validate_only).await,
+                true => open(cx, topic, request.validate_only).await,
                 false => Err(Refusal::denied(Kind::Topic)),
             };
             results.push(result(topic.name.clone(), outcome));
@@ -45,9 +47,11 @@ impl Api for CreatePartitions {
     }
 }
 
-async fn open(door: &Door, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
+async fn open(cx: &Context, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
+    let door = &cx.door;
     let stream = translate::topic(door, topic.name.as_str())?;
     let lanes = wanted(topic, stream.lanes(), door.config.node_id)?;
+    cx.mutate(lanes - stream.lanes(), cx.version >= STRICT)?;
     if validate_only {
         return Ok(door.log.check_open_lanes(stream.id(), lanes)?);
     }

@@ -7,9 +7,10 @@
 //! - the answer is sent when every topic is durable and usable, however short the request's timeout is.
 //!
 //! Versions: 4 made partition count and replication factor optional (KIP-464) · 5 answers with counts and configs (KIP-525) ·
+//! 6 allows 89 (THROTTLING_QUOTA_EXCEEDED, KIP-599): what older ones create beyond a quota has to be waited for ·
 //! 7 answers with the topic id.
 //!
-//! Left out on purpose: the topic policy classes, and 89 (THROTTLING_QUOTA_EXCEEDED, version 6), since there are no mutation quotas.
+//! Left out on purpose: the topic policy classes.
 
 use std::ops::RangeInclusive;
 
@@ -27,6 +28,9 @@ use crate::model::{Limits, Mode, Settings, StreamName, limits};
 
 /// Partitions that one request can create, all its topics together (Apache Kafka, `ReplicationControlManager`, 4.4).
 const PARTITIONS_PER_REQUEST_MAX: i64 = 10_000;
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT: i16 = 6;
 
 /// CreateTopics.
 pub(crate) struct CreateTopics;
@@ -70,6 +74,7 @@ async fn create(cx: &Context, topic: &CreatableTopic, validate_only: bool) -> Re
     }
     let exists = cx.door.log.stream(name).is_some();
     let plan = plan(topic, &cx.door.config, exists)?;
+    cx.mutate(plan.lanes, cx.version >= STRICT)?;
     let mut result = created(&plan, &cx.door.config, cx.door.log.env().limits.get());
     if !cx.allows(Operation::DescribeConfigs, Kind::Topic, name) {
         // As Kafka hides them.

@@ -3,7 +3,7 @@
 //! How we differ from Kafka: a deleted topic is gone when the answer arrives, not some time later, so its name can be used again at
 //! once. The request's timeout is ignored.
 //!
-//! Versions: 5 answers in words · 6 names topics by id too (KIP-516).
+//! Versions: 5 answers in words and allows 89 (THROTTLING_QUOTA_EXCEEDED, KIP-599) · 6 names topics by id too (KIP-516).
 //!
 //! Left out on purpose: TOPIC_DELETION_DISABLED, since deletion cannot be switched off.
 
@@ -22,6 +22,9 @@ use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::partition;
 use crate::kafka::translate::{self, Refusal};
 use crate::log::Stream;
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT: i16 = 5;
 
 /// DeleteTopics.
 pub(crate) struct DeleteTopics;
@@ -67,6 +70,7 @@ async fn delete(cx: &Context, topic: &DeleteTopicState) -> Result<DeletableTopic
         Named::Id(id) => by_id(door, id)?,
     };
     may(Operation::Delete, stream.name().as_str())?;
+    cx.mutate(stream.lanes(), cx.version >= STRICT)?;
     door.log.delete_stream(stream.id()).await?;
     door.groups.topic_deleted(stream.name().as_str()).await;
     door.shares.topics_gone(|topic| *topic == stream.id().0).await;

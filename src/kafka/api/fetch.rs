@@ -7,7 +7,8 @@
 //! Batches compressed with zstd are given to versions below 10 too; Kafka converts or refuses.
 //!
 //! The bytes of an answer are bounded by the memory that other answers leave, not by Kafka's `fetch.max.bytes`; the first batch
-//! is always given.
+//! is always given. A client that is over its quota gets its records, and is told with them how long it has to wait; Kafka gives it
+//! nothing but the delay.
 //!
 //! A reader of committed records gets what lies before the first record of an open transaction, aborted records too, and the list of
 //! the aborted transactions that they belong to, from which clients work out what to leave out.
@@ -27,7 +28,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse, ProducerId};
 
-use super::contract::{Api, Context, Reply, name};
+use super::contract::{Api, Context, Counted, Reply, name};
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
@@ -52,6 +53,7 @@ impl Api for Fetch {
     const KEY: ApiKey = ApiKey::Fetch;
     const VERSIONS: RangeInclusive<i16> = 4..=18;
     const WAITS: bool = true;
+    const COUNTED: Counted = Counted::Answer;
 
     async fn handle(cx: &Context, request: FetchRequest) -> Reply<FetchResponse> {
         // A session goes on with an epoch of 1 or more; 0 and -1 ask for everything, whatever session was before.
@@ -73,7 +75,8 @@ impl Api for Fetch {
             })
             .collect();
         let patience = patience(&request).filter(|_| !refused && !wants.is_empty());
-        let pages = read(cx, &wants, size(request.max_bytes), patience).await;
+        let bytes_max = size(request.max_bytes).min(cx.most_of_answers().unwrap_or(usize::MAX));
+        let pages = read(cx, &wants, bytes_max, patience).await;
         let gave = pages.iter().flatten().any(|page| !page.batches.is_empty());
         let mut pages = pages.into_iter();
         let responses = topics.into_iter().map(|(topic, asked)| {

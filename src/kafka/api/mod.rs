@@ -4,6 +4,7 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
@@ -23,6 +24,7 @@ mod delete_records;
 mod delete_share_group_offsets;
 mod delete_topics;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_delegation_token;
@@ -62,6 +64,7 @@ mod share_fetch;
 mod share_group_describe;
 mod share_group_heartbeat;
 mod sync_group;
+mod throttled;
 mod txn_offset_commit;
 mod write_txn_markers;
 
@@ -116,6 +119,8 @@ const TABLE: &[Entry] = &[
     entry::<alter_partition_reassignments::AlterPartitionReassignments>(),
     entry::<list_partition_reassignments::ListPartitionReassignments>(),
     entry::<offset_delete::OffsetDelete>(),
+    entry::<describe_client_quotas::DescribeClientQuotas>(),
+    entry::<alter_client_quotas::AlterClientQuotas>(),
     entry::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
     entry::<alter_user_scram_credentials::AlterUserScramCredentials>(),
     entry::<describe_cluster::DescribeCluster>(),

@@ -7,8 +7,8 @@
 //! flight together. A topic that does not exist is not created here; clients ask Metadata first, which may.
 //!
 //! A batch whose shard is over its throughput is appended, and its answer held until the shard has paid for it; what the
-//! connection writes to that shard next waits for that. `throttle_time_ms` stays 0: half of the clients ignore it, and some do
-//! worse. A wait of more than 10 s is refused with NOT_ENOUGH_REPLICAS before anything is written.
+//! connection writes to that shard next waits for that. `throttle_time_ms` says nothing of that, but of client quotas only: half of
+//! the clients ignore it, and some do worse. A wait of more than 10 s is refused with NOT_ENOUGH_REPLICAS before anything is written.
 //! `kafka-console-producer` gives up on an answer that is held for longer than about 6 s.
 //!
 //! What is written in a transaction is refused unless the partition is part of it; from version 12 on, writing makes it so (KIP-890).
@@ -28,7 +28,7 @@ use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::contract::{Api, Context, Reply, name};
+use super::contract::{Api, Context, Counted, Reply, name};
 use crate::batch::{Batch, Codec, Header, ProducerStamp};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
@@ -70,6 +70,7 @@ impl Api for Produce {
     // The largest batch there can be, or many of the usual size; Kafka's 100 MiB would be more than all our memory.
     const FRAME_BYTES_MAX: usize = 16 << 20;
     const HAS_RECORDS: bool = true;
+    const COUNTED: Counted = Counted::Request;
     // The frame, and the copies of its batches that the log keeps.
     const MEMORY_PER_BYTE: usize = 2;
 

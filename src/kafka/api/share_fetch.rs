@@ -20,7 +20,7 @@ use kafka_protocol::messages::{ApiKey, ShareFetchRequest, ShareFetchResponse};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::contract::{Api, Context, Reply};
+use super::contract::{Api, Context, Counted, Reply};
 use crate::batch::Header;
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
@@ -43,6 +43,7 @@ impl Api for ShareFetch {
     const KEY: ApiKey = ApiKey::ShareFetch;
     const VERSIONS: RangeInclusive<i16> = 1..=1;
     const WAITS: bool = true;
+    const COUNTED: Counted = Counted::Answer;
 
     async fn handle(cx: &Context, request: ShareFetchRequest) -> Reply<ShareFetchResponse> {
         Reply::Send(
@@ -146,7 +147,7 @@ struct Turn {
 async fn fetch(cx: &Context, reader: &Reader, places: &[Place], request: &ShareFetchRequest) -> Fetches {
     let until = Instant::now() + Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let records_max = usize::try_from(request.max_records).unwrap_or(0);
-    let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0);
+    let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(cx.most_of_answers().unwrap_or(usize::MAX));
     if places.is_empty() || records_max == 0 || bytes_max == 0 {
         return Vec::new();
     }

@@ -144,6 +144,8 @@ impl Requests<'_> {
             ApiKey::DescribeDelegationToken => sent(self.version, &DescribeDelegationTokenRequest::default()),
             ApiKey::DescribeUserScramCredentials => self.describe_scram(),
             ApiKey::AlterUserScramCredentials => self.alter_scram(),
+            ApiKey::DescribeClientQuotas => self.describe_client_quotas(),
+            ApiKey::AlterClientQuotas => self.alter_client_quotas(),
             ApiKey::AlterReplicaLogDirs => self.alter_replica_log_dirs(),
             ApiKey::ElectLeaders => self.elect_leaders(),
             ApiKey::AlterPartitionReassignments => self.alter_partition_reassignments(),
@@ -333,6 +335,29 @@ impl Requests<'_> {
         let gone = ScramCredentialDeletion::default().with_name(text(&gone)).with_mechanism(mechanism);
         let request = AlterUserScramCredentialsRequest::default().with_deletions(vec![gone]).with_upsertions(vec![made]);
         sent(self.version, &request)
+    }
+
+    fn describe_client_quotas(&mut self) -> Option<Bytes> {
+        use describe_client_quotas_request::ComponentData;
+        let kind = self.dice.pick(&["user", "client-id", "ip", "x"]);
+        let (kind, match_type) = (text(kind), self.dice.below(4) as i8);
+        let name = (match_type == 0).then(|| text("attacker"));
+        let component = ComponentData::default().with_entity_type(kind).with_match_type(match_type).with_match(name);
+        sent(self.version, &DescribeClientQuotasRequest::default().with_components(vec![component]))
+    }
+
+    /// Nothing that slows the attack itself down: those who ask are others.
+    fn alter_client_quotas(&mut self) -> Option<Bytes> {
+        use alter_client_quotas_request::{EntityData, EntryData, OpData};
+        let kind = self.dice.pick(&["user", "client-id", "ip", "x"]);
+        let name = format!("somebody-{}", self.dice.below(20));
+        let entity = EntityData::default().with_entity_type(text(kind)).with_entity_name(Some(text(&name)));
+        let key = self.dice.pick(&["producer_byte_rate", "request_percentage", "connection_creation_rate", "x"]);
+        let value = f64::from_bits(self.edge().cast_unsigned());
+        let value = if self.dice.one_in(2) { value } else { 1_000.0 };
+        let op = OpData::default().with_key(text(key)).with_value(value).with_remove(self.dice.one_in(4));
+        let entry = EntryData::default().with_entity(vec![entity]).with_ops(vec![op]);
+        sent(self.version, &AlterClientQuotasRequest::default().with_entries(vec![entry]))
     }
 
     fn member(&mut self) -> StrBytes {

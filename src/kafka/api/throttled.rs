@@ -1,0 +1,97 @@
+//! Telling a client in its answer how long it has to wait.
+
+use kafka_protocol::messages::*;
+
+use crate::kafka::wire::{self, Unchanged};
+
+/// An answer that can tell the delay of a client that is over a quota.
+pub(crate) trait Throttled {
+    /// Has it tell so many milliseconds. Where the version has no place for it, it tells nothing.
+    fn throttle(&mut self, millis: i32);
+}
+
+impl<M: Throttled, const LAST: i16> Throttled for Unchanged<M, LAST> {
+    fn throttle(&mut self, millis: i32) {
+        self.0.throttle(millis);
+    }
+}
+
+macro_rules! throttled {
+    ($($response:ty),* $(,)?) => { $(impl Throttled for $response {
+        fn throttle(&mut self, millis: i32) {
+            self.throttle_time_ms = millis;
+        }
+    })* };
+}
+
+throttled!(
+    AddOffsetsToTxnResponse,
+    AddPartitionsToTxnResponse,
+    AlterClientQuotasResponse,
+    AlterConfigsResponse,
+    AlterPartitionReassignmentsResponse,
+    AlterReplicaLogDirsResponse,
+    AlterShareGroupOffsetsResponse,
+    AlterUserScramCredentialsResponse,
+    ApiVersionsResponse,
+    ConsumerGroupDescribeResponse,
+    ConsumerGroupHeartbeatResponse,
+    CreateAclsResponse,
+    CreateDelegationTokenResponse,
+    CreatePartitionsResponse,
+    CreateTopicsResponse,
+    DeleteAclsResponse,
+    DeleteRecordsResponse,
+    DeleteShareGroupOffsetsResponse,
+    DeleteTopicsResponse,
+    DescribeAclsResponse,
+    DescribeClientQuotasResponse,
+    DescribeClusterResponse,
+    DescribeConfigsResponse,
+    DescribeDelegationTokenResponse,
+    DescribeGroupsResponse,
+    DescribeProducersResponse,
+    DescribeShareGroupOffsetsResponse,
+    DescribeTopicPartitionsResponse,
+    DescribeTransactionsResponse,
+    DescribeUserScramCredentialsResponse,
+    ElectLeadersResponse,
+    EndTxnResponse,
+    ExpireDelegationTokenResponse,
+    FetchResponse,
+    FindCoordinatorResponse,
+    HeartbeatResponse,
+    IncrementalAlterConfigsResponse,
+    InitProducerIdResponse,
+    JoinGroupResponse,
+    LeaveGroupResponse,
+    ListConfigResourcesResponse,
+    ListGroupsResponse,
+    ListOffsetsResponse,
+    ListPartitionReassignmentsResponse,
+    ListTransactionsResponse,
+    MetadataResponse,
+    OffsetCommitResponse,
+    OffsetDeleteResponse,
+    OffsetFetchResponse,
+    OffsetForLeaderEpochResponse,
+    ProduceResponse,
+    RenewDelegationTokenResponse,
+    ShareAcknowledgeResponse,
+    ShareFetchResponse,
+    ShareGroupDescribeResponse,
+    ShareGroupHeartbeatResponse,
+    SyncGroupResponse,
+    TxnOffsetCommitResponse,
+    wire::DeleteGroupsResponse,
+    wire::DescribeLogDirsResponse,
+);
+
+/// Answers that have no place for it in any version.
+macro_rules! not_throttled {
+    ($($response:ty),* $(,)?) => { $(impl Throttled for $response {
+        fn throttle(&mut self, _millis: i32) {}
+    })* };
+}
+
+not_throttled!(SaslAuthenticateResponse, SaslHandshakeResponse, WriteTxnMarkersResponse);
