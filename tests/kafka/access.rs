@@ -254,6 +254,13 @@ async fn the_cluster_is_for_those_who_may_describe_or_alter_it() {
     assert_eq!(alice.call(4, DescribeLogDirsRequest::default().with_topics(None)).await.error_code, denied);
     assert_eq!(alice.call(0, DescribeUserScramCredentialsRequest::default()).await.error_code, denied);
     assert_eq!(alice.call(1, DescribeClientQuotasRequest::default()).await.error_code, denied);
+    let asked = describe_quorum_request::TopicData::default().with_topic_name(name("__cluster_metadata"));
+    let quorum = alice.call(2, DescribeQuorumRequest::default().with_topics(vec![asked])).await;
+    assert_eq!((quorum.error_code, quorum.topics.len()), (denied, 0));
+    assert_eq!(alice.call(2, UpdateFeaturesRequest::default()).await.error_code, denied);
+    assert_eq!(alice.call(0, UnregisterBrokerRequest::default().with_broker_id(BrokerId(0))).await.error_code, denied);
+    assert_eq!(alice.call(1, shardgate::kafka::wire::AddRaftVoterRequest::default()).await.0.error_code, denied);
+    assert_eq!(alice.call(0, RemoveRaftVoterRequest::default()).await.error_code, denied);
     let entry = alter_client_quotas_request::EntryData::default();
     let quotas = AlterClientQuotasRequest::default().with_entries(vec![entry]);
     assert_eq!(alice.call(1, quotas).await.entries[0].error_code, denied);

@@ -32,7 +32,7 @@ const NO_NODE: i32 = -1;
 
 /// Each feature with its highest level, which is in force: the second generation of transactions (KIP-890), the consumer
 /// protocol (KIP-848), and share groups (KIP-932).
-const LEVELS: [(&str, i16); 3] = [("transaction.version", 2), ("group.version", 1), ("share.version", 1)];
+pub(super) const LEVELS: [(&str, i16); 3] = [("transaction.version", 2), ("group.version", 1), ("share.version", 1)];
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;

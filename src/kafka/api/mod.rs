@@ -4,6 +4,7 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
@@ -31,6 +32,7 @@ mod describe_delegation_token;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_share_group_offsets;
 mod describe_topic_partitions;
 mod describe_transactions;
@@ -56,6 +58,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod remove_raft_voter;
 mod renew_delegation_token;
 mod sasl_authenticate;
 mod sasl_handshake;
@@ -66,6 +69,8 @@ mod share_group_heartbeat;
 mod sync_group;
 mod throttled;
 mod txn_offset_commit;
+mod unregister_broker;
+mod update_features;
 mod write_txn_markers;
 
 use std::ops::RangeInclusive;
@@ -123,8 +128,11 @@ const TABLE: &[Entry] = &[
     entry::<alter_client_quotas::AlterClientQuotas>(),
     entry::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
     entry::<alter_user_scram_credentials::AlterUserScramCredentials>(),
+    entry::<describe_quorum::DescribeQuorum>(),
+    entry::<update_features::UpdateFeatures>(),
     entry::<describe_cluster::DescribeCluster>(),
     entry::<describe_producers::DescribeProducers>(),
+    entry::<unregister_broker::UnregisterBroker>(),
     entry::<describe_transactions::DescribeTransactions>(),
     entry::<list_transactions::ListTransactions>(),
     entry::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
@@ -135,6 +143,8 @@ const TABLE: &[Entry] = &[
     entry::<share_group_describe::ShareGroupDescribe>(),
     entry::<share_fetch::ShareFetch>(),
     entry::<share_acknowledge::ShareAcknowledge>(),
+    entry::<add_raft_voter::AddRaftVoter>(),
+    entry::<remove_raft_voter::RemoveRaftVoter>(),
     entry::<describe_share_group_offsets::DescribeShareGroupOffsets>(),
     entry::<alter_share_group_offsets::AlterShareGroupOffsets>(),
     entry::<delete_share_group_offsets::DeleteShareGroupOffsets>(),

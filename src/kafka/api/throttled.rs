@@ -27,6 +27,7 @@ macro_rules! throttled {
 throttled!(
     AddOffsetsToTxnResponse,
     AddPartitionsToTxnResponse,
+    AddRaftVoterResponse,
     AlterClientQuotasResponse,
     AlterConfigsResponse,
     AlterPartitionReassignmentsResponse,
@@ -76,6 +77,7 @@ throttled!(
     OffsetFetchResponse,
     OffsetForLeaderEpochResponse,
     ProduceResponse,
+    RemoveRaftVoterResponse,
     RenewDelegationTokenResponse,
     ShareAcknowledgeResponse,
     ShareFetchResponse,
@@ -83,6 +85,8 @@ throttled!(
     ShareGroupHeartbeatResponse,
     SyncGroupResponse,
     TxnOffsetCommitResponse,
+    UnregisterBrokerResponse,
+    UpdateFeaturesResponse,
     wire::DeleteGroupsResponse,
     wire::DescribeLogDirsResponse,
 );
@@ -94,4 +98,4 @@ macro_rules! not_throttled {
     })* };
 }
 
-not_throttled!(SaslAuthenticateResponse, SaslHandshakeResponse, WriteTxnMarkersResponse);
+not_throttled!(DescribeQuorumResponse, SaslAuthenticateResponse, SaslHandshakeResponse, WriteTxnMarkersResponse);

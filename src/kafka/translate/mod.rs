@@ -18,7 +18,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 
 use crate::kafka::auth::Kind;
-use crate::kafka::{Door, code, partition};
+use crate::kafka::{Config, Door, code, partition};
 use crate::log::{self, Stream};
 use crate::model::{InvalidName, Settings, StreamName, limits};
 
@@ -148,6 +148,17 @@ pub(crate) fn check_replicas<'a>(node_id: i32, partitions: impl IntoIterator<Ite
     }
 }
 
+/// Whether `cluster` is this one, if it is named; INCONSISTENT_CLUSTER_ID if it is not.
+pub(crate) fn check_cluster(config: &Config, cluster: Option<&str>) -> Result<(), Refusal> {
+    match cluster.filter(|cluster| *cluster != config.cluster_id) {
+        None => Ok(()),
+        Some(other) => Err(Refusal::new(
+            ResponseError::InconsistentClusterId,
+            format!("the cluster id is {}; that of this cluster is {}", quoted(other), config.cluster_id),
+        )),
+    }
+}
+
 /// The stream of the topic `name`.
 pub(crate) fn topic(door: &Door, name: &str) -> Result<Arc<Stream>, Refusal> {
     partition::topic(&door.log, name).ok_or_else(|| Refusal::unknown_topic(name))
@@ -187,7 +198,6 @@ fn warn_of_compaction(name: &StreamName, before: &Settings, after: &Settings) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::kafka::Config;
 
     /// The set-up that the tests of this door's admin APIs share.
     pub(crate) fn config() -> Config {

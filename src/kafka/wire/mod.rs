@@ -7,6 +7,7 @@
 //!
 //! Never imports what gives the messages their meaning: `api`, `group` and all that is below.
 
+mod add_raft_voter;
 mod api_versions;
 mod delete_groups;
 mod describe_log_dirs;
@@ -16,6 +17,7 @@ mod offset_fetch;
 mod unchanged;
 mod value;
 
+pub use add_raft_voter::{AddRaftVoterListener, AddRaftVoterRequest};
 pub use api_versions::ApiVersionsRequest;
 pub use delete_groups::{DeletableGroupResult, DeleteGroupsResponse};
 pub use describe_log_dirs::{DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic};

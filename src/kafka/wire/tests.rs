@@ -185,6 +185,30 @@ fn offset_fetch_requests() {
 }
 
 #[test]
+fn add_raft_voter_requests() {
+    let ours = |ack_when_committed| AddRaftVoterRequest {
+        cluster_id: Some(text("c")),
+        timeout_ms: 5,
+        voter_id: 3,
+        voter_directory_id: ID,
+        listeners: vec![AddRaftVoterListener { name: text("n"), host: text("h"), port: 40_000 }],
+        ack_when_committed,
+    };
+    agree(|_| {
+        let listener = messages::add_raft_voter_request::Listener::default();
+        let listener = listener.with_name(text("n")).with_host(text("h")).with_port(40_000);
+        let theirs = messages::AddRaftVoterRequest::default()
+            .with_cluster_id(Some(text("c")))
+            .with_timeout_ms(5)
+            .with_voter_id(3)
+            .with_voter_directory_id(ID)
+            .with_listeners(vec![listener]);
+        (ours(true), theirs)
+    });
+    is_javas(ours(false), 1, "026300000005000000030102030405060708090a0b0c0d0e0f1002026e02689c40000000");
+}
+
+#[test]
 fn api_versions_requests() {
     agree(|version| {
         let (name, its_version) = if version >= 3 { (text("java"), text("4.4.0")) } else { Default::default() };

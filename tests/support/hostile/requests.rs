@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, Request, StrBytes};
-use shardgate::kafka::wire::{self, Unchanged};
+use shardgate::kafka::wire::{self, AddRaftVoterListener, AddRaftVoterRequest, Unchanged};
 
 use super::Dice;
 use super::batches::Batches;
@@ -146,6 +146,28 @@ impl Requests<'_> {
             ApiKey::AlterUserScramCredentials => self.alter_scram(),
             ApiKey::DescribeClientQuotas => self.describe_client_quotas(),
             ApiKey::AlterClientQuotas => self.alter_client_quotas(),
+            ApiKey::DescribeQuorum => {
+                use describe_quorum_request::{PartitionData, TopicData};
+                let name = if self.dice.one_in(2) { TopicName(text("__cluster_metadata")) } else { self.topic().0 };
+                let topic = TopicData::default().with_topic_name(name).with_partitions(vec![PartitionData::default()]);
+                sent(self.version, &DescribeQuorumRequest::default().with_topics(vec![topic]))
+            }
+            ApiKey::UpdateFeatures => {
+                let feature = update_features_request::FeatureUpdateKey::default().with_feature(text("group.version"));
+                let feature = feature.with_max_version_level(self.edge() as i16);
+                sent(self.version, &UpdateFeaturesRequest::default().with_feature_updates(vec![feature]))
+            }
+            ApiKey::UnregisterBroker => {
+                sent(self.version, &UnregisterBrokerRequest::default().with_broker_id(BrokerId(self.edge32())))
+            }
+            ApiKey::AddRaftVoter => {
+                let listeners = vec![AddRaftVoterListener::default()];
+                let voter_id = self.edge32();
+                sent(self.version, &AddRaftVoterRequest { cluster_id: None, voter_id, listeners, ..Default::default() })
+            }
+            ApiKey::RemoveRaftVoter => {
+                sent(self.version, &RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(self.edge32()))
+            }
             ApiKey::AlterReplicaLogDirs => self.alter_replica_log_dirs(),
             ApiKey::ElectLeaders => self.elect_leaders(),
             ApiKey::AlterPartitionReassignments => self.alter_partition_reassignments(),
