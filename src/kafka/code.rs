@@ -14,7 +14,7 @@ pub(crate) fn of(error: &Error) -> ResponseError {
         Error::UnknownStream(_) | Error::UnknownLane { .. } => ResponseError::UnknownTopicOrPartition,
         Error::StreamExists(_) => ResponseError::TopicAlreadyExists,
         Error::BatchTooLarge { .. } => ResponseError::MessageTooLarge,
-        Error::KeyMissing(_) => ResponseError::InvalidRecord,
+        Error::KeysMissing(_) => ResponseError::InvalidRecord,
         Error::InvalidBatch(invalid) => match invalid.fault() {
             batch::Fault::Corrupt => ResponseError::CorruptMessage,
             batch::Fault::OldFormat | batch::Fault::Rule => ResponseError::InvalidRecord,

@@ -150,7 +150,7 @@ impl Context {
             Error::WriteThroughput { stream, shard, .. } | Error::ReadThroughput { stream, shard, .. } => {
                 Refusal::new(THROUGHPUT, format!("Rate exceeded for shard {shard} in stream {stream} under account {account}."))
             }
-            Error::BatchTooLarge { .. } | Error::Lanes(_) | Error::KeyMissing(_) | Error::OutOfRange { .. } => {
+            Error::BatchTooLarge { .. } | Error::Lanes(_) | Error::KeysMissing(_) | Error::OutOfRange { .. } => {
                 argument(error.to_string())
             }
             // No Kinesis request names a lane, brings a batch, or is a producer with an id.

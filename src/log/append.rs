@@ -22,6 +22,9 @@ use super::{Error, Log};
 /// Decompressed bytes looked at when a stream insists on keys. *Ours*: eight times the default of the largest batch, where
 /// producers count a batch's size before they compress it.
 const KEY_CHECK_BYTES_MAX: usize = 8 << 20;
+/// Records without a key that a refusal names. *Ours*: there may be thousands of batches in a request, and a million records in
+/// each.
+const KEYS_MISSING_MAX: usize = 50;
 
 /// A batch that is on its way to the disk, or there already.
 pub struct Appending(Progress);
@@ -395,13 +398,13 @@ fn unknown_lane(stream: &Stream, lane: Lane) -> Error {
 
 /// Whether every record has a key.
 fn check_keys(batch: &Batch) -> Result<(), Error> {
-    for record in batch.records(KEY_CHECK_BYTES_MAX)? {
-        let record = record?;
-        if record.key.is_none() {
-            return Err(Error::KeyMissing(record.offset_delta));
+    let mut missing = Vec::new();
+    for (number, record) in (0..).zip(batch.records(KEY_CHECK_BYTES_MAX)?) {
+        if record?.key.is_none() && missing.len() < KEYS_MISSING_MAX {
+            missing.push(number);
         }
     }
-    Ok(())
+    if missing.is_empty() { Ok(()) } else { Err(Error::KeysMissing(missing)) }
 }
 
 /// Runs `work`, which may take long, here and now; the other tasks of this thread go on in another one, if the runtime has more.

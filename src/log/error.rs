@@ -141,9 +141,9 @@ pub enum Error {
         /// The stream's `batch_bytes_max`.
         max: u32,
     },
-    /// The stream accepts only records with a key.
-    #[error("record {0} of the batch has no key; the stream accepts only records with one")]
-    KeyMissing(i32),
+    /// The stream accepts only records with a key; which of the batch have none, the first of them at least.
+    #[error("{}; the stream accepts only records with one", without_key(.0))]
+    KeysMissing(Vec<i32>),
     /// The bytes are no batch.
     #[error(transparent)]
     InvalidBatch(#[from] batch::Invalid),
@@ -223,6 +223,15 @@ pub enum Error {
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// Which records have no key, in words.
+fn without_key(records: &[i32]) -> String {
+    let (first, others) = (records.first().copied().unwrap_or_default(), records.len().saturating_sub(1));
+    match others {
+        0 => format!("record {first} of the batch has no key"),
+        _ => format!("record {first} of the batch has no key, nor have {others} others"),
+    }
 }
 
 /// Who decides how many shards a stream has.

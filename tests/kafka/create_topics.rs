@@ -172,9 +172,20 @@ async fn a_compacted_topic_is_kept_for_a_year_and_refuses_records_without_a_key(
     let settings = gateway.log.stream("state").unwrap().settings();
     assert_eq!((settings.retention_hours, settings.keys_required), (8_760, true));
     let draft = |key| shardgate::batch::Draft { key, value: Some(b"v"), ..Default::default() };
-    let batch = |key| shardgate::batch::Builder::default().record(draft(key)).build().unwrap().bytes().clone();
-    assert_eq!(kafka.produce("state", 0, batch(Some(b"k"))).await.error_code, 0);
-    let refused = kafka.produce("state", 0, batch(None)).await;
-    let words = refused.error_message.unwrap();
-    assert!(refused.error_code == 87 && words.contains("has no key; the stream accepts only records with one"), "{words}");
+    let batch = |keys: &[Option<&'static [u8]>]| {
+        let filled = keys.iter().fold(shardgate::batch::Builder::default(), |builder, key| builder.record(draft(*key)));
+        filled.build().unwrap().bytes().clone()
+    };
+    let key: Option<&[u8]> = Some(b"k");
+    assert_eq!(kafka.produce("state", 0, batch(&[key])).await.error_code, 0);
+    for (keys, without, words) in [
+        (&[None][..], &[0][..], "record 0 of the batch has no key; the stream accepts only records with one"),
+        (&[key, None, key, None], &[1, 3], "record 1 of the batch has no key, nor have 1 others; "),
+        (&[None; 60], &(0..50).collect::<Vec<_>>(), "nor have 49 others"),
+    ] {
+        let refused = kafka.produce("state", 0, batch(keys)).await;
+        let said = refused.error_message.unwrap();
+        assert!(refused.error_code == 87 && said.contains(words), "{said}");
+        assert_eq!(refused.record_errors.iter().map(|record| record.batch_index).collect::<Vec<_>>(), without);
+    }
 }

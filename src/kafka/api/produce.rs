@@ -14,7 +14,8 @@
 //! What is written in a transaction is refused unless the partition is part of it; from version 12 on, writing makes it so (KIP-890).
 //! Requests of one transactional id have their turns in their order, so that what they write is before the transaction's end.
 //!
-//! Left out on purpose: `timeout_ms` (a commit is one disk away), `record_errors` (the message says it), other leaders (there is one).
+//! Left out on purpose: `timeout_ms` (a commit is one disk away), other leaders (there is one). `record_errors` names the records
+//! without a key that a compacted topic refuses, the first 50 of a batch.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::{Instant, timeout_at};
@@ -45,7 +46,7 @@ pub(crate) struct Produce;
 const TOPIC_IDS: i16 = 13;
 /// The first version whose clients know zstd.
 const ZSTD: i16 = 7;
-/// The first version with error messages.
+/// The first version with error messages, and with the records that a batch was refused for.
 const MESSAGES: i16 = 8;
 /// The first version whose clients know TRANSACTION_ABORTABLE, and the first of the second generation of transactions.
 const ABORTABLE: i16 = 11;
@@ -137,11 +138,13 @@ struct Accepted {
 struct Refused {
     error: ResponseError,
     words: String,
+    /// The records that it was refused for, if it was for some of them.
+    records: Vec<i32>,
 }
 
 impl Refused {
     fn new(error: ResponseError, words: impl Into<String>) -> Self {
-        Self { error, words: words.into() }
+        Self { error, words: words.into(), records: Vec::new() }
     }
 }
 
@@ -153,7 +156,9 @@ impl From<ResponseError> for Refused {
 
 impl From<log::Error> for Refused {
     fn from(error: log::Error) -> Self {
-        Self::new(code::of(&error), error.to_string())
+        let (code, words) = (code::of(&error), error.to_string());
+        let records = if let log::Error::KeysMissing(records) = error { records } else { Vec::new() };
+        Self { error: code, words, records }
     }
 }
 
@@ -334,10 +339,16 @@ fn answer(cx: &Context, index: i32, outcome: Result<Accepted, Refused>) -> Parti
             .with_base_offset(appended.base.map_or(UNKNOWN_OFFSET, |base| base.0))
             .with_log_append_time_ms(if stamped { appended.arrived_at.0 } else { -1 })
             .with_log_start_offset(appended.horizon.0),
-        Err(Refused { error, words }) => {
+        Err(Refused { error, words, records }) => {
             cx.door.meter.error(name::<Produce>(), error.code(), || format!("{error:?}"));
-            let message = (cx.version >= MESSAGES).then(|| StrBytes::from_string(words));
-            response.with_error_code(error.code()).with_base_offset(-1).with_error_message(message)
+            let response = response.with_error_code(error.code()).with_base_offset(-1);
+            if cx.version < MESSAGES {
+                return response;
+            }
+            let of_record = |number| BatchIndexAndErrorMessage::default().with_batch_index(number);
+            response
+                .with_error_message(Some(StrBytes::from_string(words)))
+                .with_record_errors(records.into_iter().map(of_record).collect())
         }
     }
 }
