@@ -25,9 +25,11 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.consumer.RoundRobinAssignor;
 import org.apache.kafka.clients.consumer.StickyAssignor;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.FencedInstanceIdException;
 
@@ -42,8 +44,11 @@ final class GroupCases {
 
         Member(Kafka kafka, String topic, Map<String, Object> settings) {
             Map<String, Object> all = new HashMap<>(settings);
-            // Rebalances are learnt of by heartbeats; the default of 3 s would be most of the run.
-            all.put("heartbeat.interval.ms", 100);
+            // Rebalances are learnt of by heartbeats; the default of 3 s would be most of the run. In the consumer
+            // protocol the server says how often.
+            if (!settings.containsKey("group.protocol")) {
+                all.put("heartbeat.interval.ms", 100);
+            }
             consumer = kafka.consumer(all);
             consumer.subscribe(List.of(topic), this);
         }
@@ -78,16 +83,53 @@ final class GroupCases {
         Kafka kafka = new Kafka(server.bootstrap());
         for (Class<?> assignor : List.of(
                 RangeAssignor.class, RoundRobinAssignor.class, StickyAssignor.class, CooperativeStickyAssignor.class)) {
-            takeOver(kafka, assignor);
+            String name = "java-group-" + assignor.getSimpleName();
+            takeOver(kafka, name, Map.of("partition.assignment.strategy", List.of(assignor.getName())),
+                    assignor == CooperativeStickyAssignor.class);
         }
         staticMembers(kafka);
     }
 
-    private static void takeOver(Kafka kafka, Class<?> assignor) throws Exception {
-        String name = "java-group-" + assignor.getSimpleName();
+    /** The consumer protocol (KIP-848): assignors of the server, a subscription by a pattern, a group that goes over. */
+    static void consumer(Server server) throws Exception {
+        Kafka kafka = new Kafka(server.bootstrap());
+        for (String assignor : List.of("uniform", "range")) {
+            Map<String, Object> settings = Map.of("group.protocol", "consumer", "group.remote.assignor", assignor);
+            takeOver(kafka, "java-consumer-" + assignor, settings, true);
+        }
+        String name = "java-consumer-uniform";
+        try (KafkaConsumer<byte[], byte[]> consumer =
+                        kafka.consumer(Map.of("group.id", "java-consumer-pattern", "group.protocol", "consumer"));
+                Admin admin = kafka.admin()) {
+            consumer.subscribe(new SubscriptionPattern("java-consumer-(uniform|range)"));
+            Check.eventually("the server finds both topics", () -> {
+                consumer.poll(Kafka.POLL);
+                return consumer.assignment().size() == 8;
+            });
+            Check.equal(GroupType.CONSUMER, admin.describeConsumerGroups(List.of("java-consumer-pattern")).all().get()
+                    .get("java-consumer-pattern").type(), "type of the group");
+        }
+        try (Member classic = new Member(kafka, name, Map.of("group.id", "java-consumer-moves"))) {
+            untilAll(classic);
+        }
+        try (Member consumer = new Member(kafka, name, Map.of("group.id", "java-consumer-moves", "group.protocol", "consumer"))) {
+            untilAll(consumer);
+            Check.equal(List.of(), consumer.records, "read again by a group that went over to the other protocol");
+        }
+    }
+
+    private static void untilAll(Member member) throws Exception {
+        Check.eventually("all partitions are assigned and read to their ends", () -> {
+            member.poll();
+            return member.partitions().size() == 4 && member.partitions().stream()
+                    .allMatch(partition -> member.consumer.position(partition) == 50);
+        });
+    }
+
+    private static void takeOver(Kafka kafka, String name, Map<String, Object> how, boolean keeps) throws Exception {
         kafka.create(name, 4);
-        Map<String, Object> settings =
-                Map.of("group.id", name, "partition.assignment.strategy", List.of(assignor.getName()));
+        Map<String, Object> settings = new HashMap<>(how);
+        settings.put("group.id", name);
         try (Member stays = new Member(kafka, name, settings)) {
             Member leaves = new Member(kafka, name, settings);
             try (leaves) {
@@ -102,7 +144,7 @@ final class GroupCases {
                 stays.poll();
                 return stays.partitions().size() == 4;
             });
-            if (assignor == CooperativeStickyAssignor.class) {
+            if (keeps) {
                 Check.equal(Set.of(), stays.revoked, name + ": revoked from the one that stays");
             }
             send(kafka, name, "after", 100);

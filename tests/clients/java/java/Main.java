@@ -10,6 +10,8 @@ public final class Main {
                 .add("restart", GroupCases::restart)
                 .add("seek", RecordCases::seek)
                 .add("edges", RecordCases::edges)
+                .add("transactions", TransactionCase::run)
+                .add("consumer", GroupCases::consumer)
                 .add("share", ShareCases::share)
                 .add("share-restart", ShareCases::shareRestart)
                 .run("java", arguments);
