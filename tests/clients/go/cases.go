@@ -27,8 +27,20 @@ type client interface {
 	offsetAt(ctx context.Context, topic string, at time.Time) (int64, error)
 	join(group, topic string, handle func(record) bool) (member, error)
 	committed(ctx context.Context, group, topic string, partitions int32) (map[int32]int64, error)
+	// transaction writes the records in one transaction of a producer of its own, and commits or aborts it.
+	transaction(ctx context.Context, id, topic string, records []record, commit bool) error
+	readCommitted(ctx context.Context, topic string, n int) ([]record, error)
+	// copyOnce copies n committed records exactly once, in transactions that commit what was read with what was written.
+	copyOnce(ctx context.Context, id, from, to string, n int) error
+	// inConsumerProtocol is this client with groups of the consumer protocol (KIP-848).
+	inConsumerProtocol() (client, error)
 	close()
 }
+
+// lacks is why a client cannot have a case.
+type lacks string
+
+func (l lacks) Error() string { return string(l) }
 
 type settings struct {
 	codec      string
@@ -86,6 +98,8 @@ var cases = []struct {
 	{"restart", plain(restartCase)},
 	{"seek", plain(seekCase)},
 	{"edges", plain(edgesCase)},
+	{"transactions", plain(transactionsCase)},
+	{"consumer", plain(consumerCase)},
 }
 
 func plain(run func(context.Context, *trial) error) func(context.Context, *trial) (string, error) {
@@ -118,6 +132,14 @@ func idempotenceCase(ctx context.Context, t *trial) error {
 		}
 	}
 	return err
+}
+
+func consumerCase(ctx context.Context, t *trial) error {
+	c, err := t.inConsumerProtocol()
+	if err != nil {
+		return err
+	}
+	return groupCase(ctx, &trial{t.server, c, t.name})
 }
 
 func groupCase(ctx context.Context, t *trial) (err error) {

@@ -17,6 +17,7 @@ import (
 type franz struct {
 	bootstrap string
 	adm       *kadm.Client
+	protocol  []kgo.Opt // of groups
 }
 
 func connectFranz(bootstrap string) (client, error) {
@@ -34,6 +35,10 @@ func (f *franz) open(opts ...kgo.Opt) (*kgo.Client, error) {
 }
 
 func (f *franz) close() { f.adm.Close() }
+
+func (f *franz) inConsumerProtocol() (client, error) {
+	return &franz{f.bootstrap, f.adm, []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer())}}, nil
+}
 
 func (f *franz) createTopic(ctx context.Context, topic string, partitions int32) error {
 	if _, err := f.adm.CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
@@ -108,7 +113,12 @@ func (f *franz) fromWire(k *kgo.Record) record {
 }
 
 func (f *franz) read(ctx context.Context, topic string, from int64, n int) ([]record, error) {
-	cl, err := f.open(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().At(from)}}))
+	return f.readFrom(ctx, topic, from, n)
+}
+
+func (f *franz) readFrom(ctx context.Context, topic string, from int64, n int, opts ...kgo.Opt) ([]record, error) {
+	start := map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().At(from)}}
+	cl, err := f.open(append(opts, kgo.ConsumePartitions(start))...)
 	if err != nil {
 		return nil, err
 	}
@@ -175,13 +185,13 @@ func (f *franz) join(group, topic string, handle func(record) bool) (member, err
 			}
 		}
 	}
-	cl, err := f.open(
+	cl, err := f.open(append(f.protocol,
 		kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(note(true)), kgo.OnPartitionsRevoked(note(false)), kgo.OnPartitionsLost(note(false)),
 		// Members learn of a rebalance by their heartbeat.
 		kgo.HeartbeatInterval(200*time.Millisecond), kgo.SessionTimeout(10*time.Second),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

@@ -108,8 +108,19 @@ func fromSarama(m *sarama.ConsumerMessage) record {
 	return r
 }
 
+func (s *saramaClient) inConsumerProtocol() (client, error) {
+	return nil, lacks("sarama has the classic protocol only")
+}
+
 func (s *saramaClient) read(ctx context.Context, topic string, from int64, n int) ([]record, error) {
+	return s.readFrom(ctx, topic, from, n, sarama.ReadUncommitted)
+}
+
+func (s *saramaClient) readFrom(
+	ctx context.Context, topic string, from int64, n int, isolation sarama.IsolationLevel,
+) ([]record, error) {
 	config := saramaConfig()
+	config.Consumer.IsolationLevel = isolation
 	config.Consumer.Return.Errors = true
 	consumer, err := sarama.NewConsumer([]string{s.bootstrap}, config)
 	if err != nil {
