@@ -1,4 +1,4 @@
-// The seven cases. A client module gives `name`, `module` and `connect(bootstrap)`, which resolves to
+// The cases. A client module gives `name`, `module` and `connect(bootstrap)`, which resolves to
 //
 //   codecs, lacks            names of codecs; what the client itself cannot send, or nothing
 //   admin(trial)             has no common shape: every client runs its own
@@ -9,11 +9,18 @@
 //   join(group, topic, handle)             -> { assigned(), leave() }; commits what `handle` returned
 //                                             true for and hands out nothing after a false
 //   committed(group, topic, partitions)    -> offsets by partition
+//   transaction(id, topic, records, commit)  of a producer of its own; not there if the client has none, and then so are
+//   readCommitted(topic, count, deadline), readAll(topic, count, deadline)
+//   copyOnce(id, from, to, count, deadline)  copies committed records exactly once, and gives up some transactions
+//   inConsumerProtocol()                   -> the same client with groups of the consumer protocol (KIP-848), if it can
 //   close()
 //
 // A record is { partition, offset, key, value, headers: [[name, value]], time }; null is null.
 import assert from 'node:assert/strict'
 import { createCipheriv, createHash } from 'node:crypto'
+
+// Why a client cannot have a case.
+export class Lacks extends Error {}
 
 export const cases = {
   admin: trial => trial.client.admin(trial),
@@ -66,6 +73,31 @@ export const cases = {
     // Some may have come twice: @platformatic/kafka hands out what was under way in a rebalance.
     assert.deepEqual(await client.committed(name, name, 4), [30, 30, 30, 30])
     await producer.close()
+  },
+
+  async transactions (trial) {
+    const { client, name, deadline } = trial
+    if (!client.transaction) throw new Lacks('this client has no transactions')
+    const copy = `${name}-copy`
+    for (const topic of [name, copy]) await client.createTopic(topic, 1, deadline)
+    const [first, second, third, last] = [[0, 10], [10, 10], [20, 10], [99, 1]].map(part => numbered(...part))
+    await client.transaction(name, name, first, true)
+    await client.transaction(name, name, second, false)
+    await client.transaction(name, name, third, true)
+    const values = records => records.map(({ value }) => String(value))
+    const committed = [...first, ...third]
+    assert.deepEqual(values(await client.readCommitted(name, 20, deadline)), values(committed))
+    assert.deepEqual(values(await client.readAll(name, 30, deadline)), values([...first, ...second, ...third]))
+    await client.copyOnce(`${name}-copier`, name, copy, committed.length, deadline)
+    // One more than there should be would be read before it.
+    await client.transaction(name, copy, last, true)
+    assert.deepEqual(values(await client.readCommitted(copy, 21, deadline)), values([...committed, ...last]))
+  },
+
+  async consumer (trial) {
+    const client = trial.client.inConsumerProtocol?.()
+    if (!client) throw new Lacks('this client has the classic protocol only')
+    await cases.group({ ...trial, client })
   },
 
   async restart (trial) {

@@ -72,19 +72,85 @@ class Client {
   }
 
   // A fetch that waits for records delays the end of its consumer, so it waits for a short time only.
-  consumer (groupId) {
+  consumer (groupId, settings = {}) {
     return this.kafka.consumer({
       groupId,
       maxWaitTimeInMs: 100,
       heartbeatInterval: 200,
       sessionTimeout: 10_000,
-      allowAutoTopicCreation: false
+      allowAutoTopicCreation: false,
+      ...settings
     })
   }
 
-  async read (topic, from, count, deadline) {
+  // Its consumers read what is committed unless they are told otherwise.
+  readCommitted (topic, count, deadline) {
+    return this.read(topic, 0, count, deadline)
+  }
+
+  readAll (topic, count, deadline) {
+    return this.read(topic, 0, count, deadline, { readUncommitted: true })
+  }
+
+  async transactional (transactionalId) {
+    const producer = this.kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
+    await producer.connect()
+    return producer
+  }
+
+  async transaction (id, topic, records, commit) {
+    const producer = await this.transactional(id)
+    try {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: records.map(toKafkaJs) })
+      await (commit ? transaction.commit() : transaction.abort())
+    } finally {
+      await producer.disconnect()
+    }
+  }
+
+  async copyOnce (id, from, to, count, deadline) {
+    const producer = await this.transactional(id)
+    const consumer = this.consumer(id)
+    let copied = 0
+    let transactions = 0
+    await consumer.connect()
+    await consumer.subscribe({ topics: [from], fromBeginning: true })
+    const crash = crashOf(consumer)
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: async ({ batch: { partition, messages }, resolveOffset }) => {
+        for (let i = 0; i < messages.length; i += 5) {
+          const part = messages.slice(i, i + 5)
+          // Every second transaction is given up and done again.
+          for (const commit of transactions++ % 2 === 0 ? [false, true] : [true]) {
+            const transaction = await producer.transaction()
+            await transaction.send({ topic: to, messages: part.map(({ key, value }) => ({ key, value, partition: 0 })) })
+            const offset = String(BigInt(part.at(-1).offset) + 1n)
+            await transaction.sendOffsets({ consumerGroupId: id, topics: [{ topic: from, partitions: [{ partition, offset }] }] })
+            await (commit ? transaction.commit() : transaction.abort())
+          }
+          resolveOffset(part.at(-1).offset)
+          copied += part.length
+        }
+      }
+    })
+    try {
+      await eventually({ deadline }, () => assert.ok(crash.error || copied >= count, `${copied} of ${count} records`))
+      if (crash.error) throw crash.error
+      // The offset after the last record, which its transactions' markers follow.
+      const [committed] = await this.committed(id, from)
+      assert.equal(committed, await this.endOffset(from) - 1, 'committed with what was copied')
+    } finally {
+      await consumer.disconnect()
+      await producer.disconnect()
+    }
+  }
+
+  async read (topic, from, count, deadline, settings) {
     const records = []
-    const consumer = this.consumer(`read-${randomUUID()}`)
+    const consumer = this.consumer(`read-${randomUUID()}`, settings)
     try {
       await consumer.connect()
       await consumer.subscribe({ topics: [topic] })

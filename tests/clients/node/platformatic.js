@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 
-import { Admin, ConfigResourceTypes, Consumer, IncrementalAlterConfigOperationTypes, Producer } from '@platformatic/kafka'
+import {
+  Admin, ConfigResourceTypes, Consumer, FetchIsolationLevels, IncrementalAlterConfigOperationTypes, Producer
+} from '@platformatic/kafka'
 
 import { eventually } from './cases.js'
 
@@ -21,10 +23,12 @@ class Client {
   constructor (options) {
     this.options = options
     this.adm = new Admin(options)
+    this.transactionals = {}
   }
 
-  close () {
-    return this.adm.close()
+  async close () {
+    for (const producer of Object.values(this.transactionals)) await producer.close()
+    await this.adm.close()
   }
 
   async createTopic (topic, partitions, deadline) {
@@ -44,7 +48,7 @@ class Client {
   }
 
   // A fetch that waits for records delays the end of its consumer, so it waits for a short time only.
-  consumer (groupId) {
+  consumer (groupId, settings) {
     return new Consumer({
       ...this.options,
       groupId,
@@ -52,13 +56,67 @@ class Client {
       maxWaitTime: 100,
       heartbeatInterval: 200,
       sessionTimeout: 10_000,
-      rebalanceTimeout: 10_000
+      rebalanceTimeout: 10_000,
+      ...settings
     })
   }
 
-  async read (topic, from, count, deadline) {
+  inConsumerProtocol () {
+    return new Client({ ...this.options, groupProtocol: 'consumer' })
+  }
+
+  readCommitted (topic, count, deadline) {
+    return this.read(topic, 0, count, deadline, { isolationLevel: FetchIsolationLevels.READ_COMMITTED })
+  }
+
+  readAll (topic, count, deadline) {
+    return this.read(topic, 0, count, deadline, { isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED })
+  }
+
+  // It claims to be producer 0 when it begins, so Kafka too lets only the first one have the transactional id.
+  transactional (transactionalId) {
+    return (this.transactionals[transactionalId] ??= new Producer({ ...this.options, transactionalId, idempotent: true }))
+  }
+
+  async transaction (id, topic, records, commit) {
+    const transaction = await this.transactional(id).beginTransaction()
+    await transaction.send({ messages: records.map(record => toPlatformatic(topic, record)) })
+    await (commit ? transaction.commit() : transaction.abort())
+  }
+
+  async copyOnce (id, from, to, count) {
+    const producer = this.transactional(id)
+    const consumer = this.consumer(id, { isolationLevel: FetchIsolationLevels.READ_COMMITTED })
+    const stream = await consumer.consume({ topics: [from], mode: 'committed', fallbackMode: 'earliest' })
+    const copy = async (part, commit) => {
+      const transaction = await producer.beginTransaction()
+      await transaction.addConsumer(consumer)
+      await transaction.send({ messages: part.map(message => toPlatformatic(to, fromPlatformatic(message))) })
+      for (const message of part) await transaction.addOffset(message)
+      await (commit ? transaction.commit() : transaction.abort())
+    }
+    let copied = 0
+    let part = []
+    for await (const message of stream) {
+      part.push(message)
+      if (part.length < 5) continue
+      // The first transaction is given up and done again. Not more of them, because this client leaves out what is aborted of
+      // only one transaction of a producer.
+      if (copied === 0) await copy(part, false)
+      await copy(part, true)
+      copied += part.length
+      part = []
+      if (copied >= count) break
+    }
+    await consumer.close(true)
+    // The offset after the last record, which its transactions' markers follow.
+    const [committed] = await this.committed(id, from, 1)
+    assert.equal(committed, await this.endOffset(from) - 1, 'committed with what was copied')
+  }
+
+  async read (topic, from, count, deadline, settings) {
     const records = []
-    const consumer = this.consumer(`read-${randomUUID()}`)
+    const consumer = this.consumer(`read-${randomUUID()}`, settings)
     try {
       const stream = await consumer.consume({
         topics: [topic],
