@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod broker;
 mod code;
 mod connection;
 mod frame;

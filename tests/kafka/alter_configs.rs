@@ -3,7 +3,7 @@
 use kafka_protocol::messages::AlterConfigsRequest;
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 
-use super::configs::{BROKER, TOPIC, value};
+use super::configs::{BROKER, TOPIC, config, describe, value};
 use crate::support::{Gateway, text};
 
 fn resource(kind: i8, name: &str, configs: &[(&str, Option<&str>)]) -> AlterConfigsResource {
@@ -81,4 +81,19 @@ async fn a_trial_changes_nothing_and_a_resource_named_twice_neither() {
     let twice = kafka.call(2, request(vec![orders(), orders()])).await;
     assert_eq!(twice.responses.iter().map(|r| r.error_code).collect::<Vec<_>>(), [42, 42]);
     assert_eq!(value(&mut kafka, "orders", "segment.ms").await, ("604800000".to_owned(), false));
+}
+
+/// What is not named goes back to its default, as a topic's does.
+#[tokio::test(start_paused = true)]
+async fn a_brokers_configs_are_replaced() {
+    let gateway = Gateway::start();
+    let mut kafka = gateway.kafka();
+    let (messages, millis) = ("log.flush.interval.messages", "log.flush.interval.ms");
+    for (named, other) in [(messages, millis), (millis, messages)] {
+        let response = kafka.call(2, request(vec![resource(BROKER, "0", &[(named, Some("1234"))])])).await;
+        assert_eq!(response.responses[0].error_code, 0);
+        let described = describe(&mut kafka, BROKER, "0").await;
+        assert_eq!(config(&described, named).value.as_deref(), Some("1234"));
+        assert_eq!(config(&described, other).config_source, 5);
+    }
 }

@@ -73,7 +73,7 @@ async fn only_the_configs_asked_for_are_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_broker_shows_how_it_was_set_up_and_lets_only_the_limits_be_changed() {
+async fn the_broker_shows_how_it_was_set_up_and_lets_few_configs_be_changed() {
     let gateway = Gateway::with(|config| (config.node_id, config.default_partitions) = (3, 7));
     let mut kafka = gateway.kafka();
     let described = describe(&mut kafka, BROKER, "3").await;
@@ -92,7 +92,7 @@ async fn the_broker_shows_how_it_was_set_up_and_lets_only_the_limits_be_changed(
     }
     let changeable: Vec<_> =
         described.configs.iter().filter(|config| !config.read_only).map(|config| config.name.as_str()).collect();
-    assert_eq!(changeable, ["kinesis.limits.profile"]);
+    assert_eq!(changeable, ["kinesis.limits.profile", "log.flush.interval.messages", "log.flush.interval.ms"]);
     let common = describe(&mut kafka, BROKER, "").await;
     assert_eq!((common.error_code, common.configs.len()), (0, 0));
 }

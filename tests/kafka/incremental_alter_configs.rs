@@ -3,7 +3,7 @@
 use kafka_protocol::messages::IncrementalAlterConfigsRequest;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 
-use super::configs::{BROKER, TOPIC, value};
+use super::configs::{BROKER, TOPIC, config, describe, value};
 use crate::support::{Gateway, Kafka, text};
 
 const SET: i8 = 0;
@@ -148,4 +148,32 @@ async fn the_limits_are_a_config_of_the_broker_that_can_be_changed() {
         assert_eq!(gateway.log.env().limits.get().to_string(), profile);
         assert_eq!(value(&mut kafka, "orders", limits).await.0, profile);
     }
+}
+
+/// Its records are on the disk before they are acknowledged, so any of these values holds.
+#[tokio::test(start_paused = true)]
+async fn how_often_the_broker_forces_records_to_the_disk_can_be_set_and_survives_a_restart() {
+    let gateway = Gateway::start();
+    let mut kafka = gateway.kafka();
+    let (messages, millis) = ("log.flush.interval.messages", "log.flush.interval.ms");
+    for (change, trial, code, value, source) in [
+        ((messages, SET, Some("1234")), true, 0, "9223372036854775807", 5),
+        ((messages, SET, Some("1234")), false, 0, "1234", 2),
+        ((messages, SET, Some("0")), false, 40, "1234", 2),
+        ((messages, APPEND, Some("1")), false, 40, "1234", 2),
+        ((millis, SET, Some("1")), false, 0, "1234", 2),
+        ((millis, DELETE, None), false, 0, "1234", 2),
+    ] {
+        let request = request(BROKER, "0", &[change]).with_validate_only(trial);
+        assert_eq!(kafka.call(1, request).await.responses[0].error_code, code, "{change:?}");
+        let described = describe(&mut kafka, BROKER, "0").await;
+        let shown = config(&described, messages);
+        assert_eq!((shown.value.as_deref(), shown.config_source), (Some(value), source), "{change:?}");
+        assert!(!shown.read_only);
+    }
+    let gateway = gateway.restarted();
+    let mut kafka = gateway.kafka();
+    let described = describe(&mut kafka, BROKER, "0").await;
+    assert_eq!(config(&described, messages).value.as_deref(), Some("1234"));
+    assert_eq!(config(&described, millis).config_source, 5);
 }

@@ -2,7 +2,8 @@
 //!
 //! Kafka has deprecated it for IncrementalAlterConfigs, but sarama, kafkajs and librdkafka's older call still use it.
 //!
-//! How we differ from Kafka: configs of brokers cannot be changed while the gateway runs; the refusal says which option sets them.
+//! How we differ from Kafka: most configs of brokers cannot be changed while the gateway runs; the refusal says which option sets
+//! them. The limits stay as they are unless they are named.
 //! A retention set through Kinesis is a config like the others, so it goes to its default too.
 //!
 //! Versions: 2 is flexible; nothing else changed.
@@ -46,7 +47,9 @@ impl Api for AlterConfigs {
 async fn alter(cx: &Context, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
     cx.check_configs(Operation::AlterConfigs, resource.resource_type, resource.resource_name.as_str())?;
     let configs = configs(resource)?;
-    let named: Vec<_> = configs.iter().map(|(name, value)| (*name, BrokerChange::Set(Some(*value)))).collect();
+    let left_out = translate::LASTING.into_iter().filter(|name| configs.iter().all(|(named, _)| named != name));
+    let named = configs.iter().map(|(name, value)| (*name, BrokerChange::Set(Some(*value))));
+    let named: Vec<_> = named.chain(left_out.map(|name| (name, BrokerChange::Set(None)))).collect();
     let change = |settings: &_| translate::replaced(settings, configs.iter().copied());
     translate::alter(&cx.door, (resource.resource_type, resource.resource_name.as_str()), &named, validate_only, change).await
 }

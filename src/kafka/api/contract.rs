@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::throttled::Throttled;
 use crate::kafka::auth::{Auth, CLUSTER, Kind, Operation, Principal, Security, Session};
+use crate::kafka::broker::BrokerConfigs;
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::listener::Shutdown;
@@ -234,6 +235,7 @@ pub struct Door {
     pub(crate) transactions: transaction::Coordinator,
     pub(crate) auth: Auth,
     pub(crate) quotas: Quotas,
+    pub(crate) broker: BrokerConfigs,
     pub(crate) meter: Meter,
     pub(crate) config: Config,
     /// Memory for requests that carry records.
@@ -250,7 +252,7 @@ pub struct Door {
     pub(crate) connections: Arc<Semaphore>,
 }
 
-/// What was kept of consumer groups, transactions, quotas or users cannot be read, or a file with keys for tokens.
+/// What was kept of groups, transactions, quotas, users or configs cannot be read, or a file with keys for tokens.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);
@@ -275,6 +277,8 @@ impl Door {
         let transactions = transactions.map_err(|error| Unreadable(format!("the transactions cannot be read: {error}")))?;
         let quotas = Quotas::open(notebook.clone());
         let quotas = quotas.map_err(|error| Unreadable(format!("the client quotas cannot be read: {error}")))?;
+        let broker = BrokerConfigs::open(notebook.clone());
+        let broker = broker.map_err(|error| Unreadable(format!("the broker's configs cannot be read: {error}")))?;
         let auth = Auth::open(notebook, log.env().clone(), &config.security).map_err(Unreadable)?;
         let bytes = config.frames_in_flight_bytes_max;
         let (records, requests, owing) = (Pool::of(bytes / 2), Pool::of(bytes / 6), Pool::of(bytes / 3));
@@ -287,6 +291,7 @@ impl Door {
             transactions,
             auth,
             quotas,
+            broker,
             meter,
             config,
             records,

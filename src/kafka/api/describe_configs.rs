@@ -1,7 +1,7 @@
 //! **DescribeConfigs** (32): the configs of topics and of the broker, with their sources, synonyms and documentation.
 //!
-//! How we differ from Kafka: a topic also shows the stream behind it (`kinesis.stream.arn` and others, read-only); every config of
-//! the broker is read-only; a value that depends on the client's way here (`advertised.listeners`) is the one it sees. Loggers,
+//! How we differ from Kafka: a topic also shows the stream behind it (`kinesis.stream.arn` and others, read-only); of the
+//! configs of the broker only the limits and what is stored and shown can be changed; a value that depends on the client's way here (`advertised.listeners`) is the one it sees. Loggers,
 //! client metrics have no configs and are answered with none; of groups those of share groups are shown.
 //!
 //! Versions: 1 brought sources and synonyms (KIP-226) · 3 brought types and documentation (KIP-569) · 4 is flexible.
@@ -75,7 +75,8 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Show
         ResourceType::Broker => {
             translate::check_broker(config, name)?;
             let (host, port) = cx.endpoint();
-            Ok(translate::show_broker(config, cx.door.log.env().limits.get(), (cx.session.listener().protocol(), &host, port)))
+            let (limits, way) = (cx.door.log.env().limits.get(), (cx.session.listener().protocol(), host.as_str(), port));
+            Ok(translate::show_broker(config, limits, &cx.door.broker.set(), way))
         }
         ResourceType::BrokerLogger => translate::check_broker(config, name).map(|()| Vec::new()),
         ResourceType::ClientMetrics | ResourceType::Group if name.is_empty() => {

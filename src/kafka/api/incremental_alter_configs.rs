@@ -1,6 +1,7 @@
 //! **IncrementalAlterConfigs** (44): changes single configs of a topic: set, delete, append to a list, subtract from it (KIP-339).
 //!
-//! How we differ from Kafka: configs of brokers cannot be changed while the gateway runs; the refusal says which option sets them.
+//! How we differ from Kafka: most configs of brokers cannot be changed while the gateway runs; the refusal says which option sets
+//! them.
 //! An unknown operation is an INVALID_REQUEST, in words; Kafka says UNKNOWN_SERVER_ERROR, which tells a client nothing, and some
 //! of them try again. As in Kafka, deleting a config of a topic that does not exist changes nothing and is no error: tools take
 //! configs back that older brokers knew.

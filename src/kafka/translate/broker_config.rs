@@ -1,7 +1,9 @@
 //! The broker configs that tools read: consoles, kafka-configs, Connect and Streams.
 //!
-//! All but the profile of limits read-only: a gateway is set up when it is started, and what can change later belongs to a
-//! topic. The profile can be changed while the gateway runs, and is as `--limits` says after the next start. Besides these, each topic config's default is shown under the broker's name for it (`log.retention.ms` for `retention.ms`).
+//! Most are read-only: a gateway is set up when it is started, and what can change later belongs to a topic. The profile of limits
+//! can be changed while the gateway runs, and is as `--limits` says after the next start. How often records are forced to the
+//! disk can be set for good: each is there before it is acknowledged, so whatever is asked for holds. Besides these, each topic
+//! config's default is shown under the broker's name for it (`log.retention.ms` for `retention.ms`).
 //!
 //! The `group.*` values and `offset.metadata.max.bytes` repeat the defaults of `kafka::group`, which nobody can change yet.
 //!
@@ -12,10 +14,14 @@ use super::settings::default_value;
 use super::shown::{Kind, Shown, Source, Synonym};
 use super::{Refusal, quoted, topic_config};
 use crate::kafka::Config;
+use crate::kafka::broker::Values;
 use crate::model::{Limits, Settings};
 
 /// Name of the limits in force.
 pub(super) const LIMITS_PROFILE: &str = "kinesis.limits.profile";
+
+/// The configs that can be set for good, in name order. Nothing is steered by them.
+pub(crate) const LASTING: [&str; 2] = ["log.flush.interval.messages", "log.flush.interval.ms"];
 
 /// What a broker config's value is computed from.
 struct Seen<'a> {
@@ -204,8 +210,9 @@ fn listener(seen: &Seen<'_>) -> String {
     }
 }
 
-/// Every broker config in name order, as seen by a client that reaches the broker by `protocol` at `host` and `port`.
-pub(crate) fn show(config: &Config, limits: Limits, (protocol, host, port): (&str, &str, u16)) -> Vec<Shown> {
+/// Every broker config in name order, with what is `set`, as seen by a client that reaches the broker by `protocol` at `host` and
+/// `port`.
+pub(crate) fn show(config: &Config, limits: Limits, set: &Values, (protocol, host, port): (&str, &str, u16)) -> Vec<Shown> {
     let seen = Seen { config, limits, protocol, host, port };
     let own = TABLE.iter().map(|broker| {
         let source = if broker.option.is_some() { Source::Start } else { Source::Default };
@@ -213,7 +220,11 @@ pub(crate) fn show(config: &Config, limits: Limits, (protocol, host, port): (&st
     });
     let topics = topic_config::TABLE.iter().filter_map(|topic| {
         let value = default_value(topic, &Settings::default());
-        Some(shown(topic.broker_name?, value, topic.kind, Source::Default, topic.documentation))
+        let default = shown(topic.broker_name?, value, topic.kind, Source::Default, topic.documentation);
+        Some(match set.get(default.name) {
+            Some(value) => overridden(default, value),
+            None => default,
+        })
     });
     let mut all: Vec<Shown> = own.chain(topics).collect();
     all.sort_unstable_by_key(|shown| shown.name);
@@ -222,7 +233,14 @@ pub(crate) fn show(config: &Config, limits: Limits, (protocol, host, port): (&st
 
 fn shown(name: &'static str, value: String, kind: Kind, source: Source, documentation: &'static str) -> Shown {
     let synonyms = vec![Synonym { name, value: value.clone(), source }];
-    Shown { name, value, kind, read_only: name != LIMITS_PROFILE, source, synonyms, documentation }
+    let read_only = name != LIMITS_PROFILE && !LASTING.contains(&name);
+    Shown { name, value, kind, read_only, source, synonyms, documentation }
+}
+
+/// A config that a request has given another value.
+fn overridden(mut shown: Shown, value: &str) -> Shown {
+    shown.synonyms.insert(0, Synonym { name: shown.name, value: value.to_owned(), source: Source::Broker });
+    Shown { value: value.to_owned(), source: Source::Broker, ..shown }
 }
 
 /// What a request wants to do with a broker's config.
@@ -234,18 +252,33 @@ pub(crate) enum BrokerChange<'a> {
     Extend,
 }
 
-/// The limits that are to be in force after a change of the broker config `name`, `None` for those of the start.
+/// What a change of a broker's config comes to.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Wanted {
+    /// These limits are to be in force, or those of the start.
+    Limits(Option<Limits>),
+    /// This one of [`LASTING`] is to have this value, or its default.
+    Lasting(&'static str, Option<String>),
+}
+
+/// What a change of the broker config `name` comes to.
 ///
 /// # Errors
-/// INVALID_CONFIG if it is another config, or the value is not accepted.
-pub(super) fn changed(name: &str, change: BrokerChange<'_>) -> Result<Option<Limits>, Refusal> {
-    match change {
-        _ if name != LIMITS_PROFILE => Err(refuse(name)),
-        BrokerChange::Extend => Err(Refusal::config(format!("{name} is no list, so nothing can be appended or subtracted"))),
-        BrokerChange::Set(None) => Ok(None),
-        BrokerChange::Set(Some(value)) => {
-            let wrong = |accepted| Refusal::config(format!("{name} is {}; {accepted}", quoted(value)));
-            value.trim().parse().map(Some).map_err(wrong)
+/// INVALID_CONFIG if the config cannot be changed, or the value is not accepted.
+pub(super) fn changed(name: &str, change: BrokerChange<'_>) -> Result<Wanted, Refusal> {
+    let lasting = LASTING.into_iter().find(|lasting| *lasting == name);
+    if lasting.is_none() && name != LIMITS_PROFILE {
+        return Err(refuse(name));
+    }
+    let BrokerChange::Set(value) = change else {
+        return Err(Refusal::config(format!("{name} is no list, so nothing can be appended or subtracted")));
+    };
+    match lasting.and_then(|name| Some((name, topic_config::TABLE.iter().find(|topic| topic.broker_name == Some(name))?))) {
+        Some((name, topic)) => Ok(Wanted::Lasting(name, value.map(|value| topic.accept(value)).transpose()?)),
+        None => {
+            let wrong = |value: &str, accepted| Refusal::config(format!("{name} is {}; {accepted}", quoted(value)));
+            let limits = value.map(|value| value.trim().parse().map_err(|accepted| wrong(value, accepted)));
+            Ok(Wanted::Limits(limits.transpose()?))
         }
     }
 }
@@ -269,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_tools_read_is_there_with_its_real_value() {
-        let all = show(&config(), Limits::kinesis(), ("SSL", "::1", 9092));
+        let all = show(&config(), Limits::kinesis(), &Values::new(), ("SSL", "::1", 9092));
         for (name, value) in [
             ("advertised.listeners", "SSL://[::1]:9092"),
             ("auto.create.topics.enable", "false"),
@@ -299,22 +332,22 @@ mod tests {
     }
 
     #[test]
-    fn every_broker_config_is_documented_and_named_once_and_only_the_limits_can_be_changed() {
-        let all = show(&config(), Limits::off(), ("PLAINTEXT", "localhost", 1));
+    fn every_broker_config_is_documented_and_named_once_and_few_can_be_changed() {
+        let all = show(&config(), Limits::off(), &Values::new(), ("PLAINTEXT", "localhost", 1));
         for pair in all.windows(2) {
             assert!(pair[0].name < pair[1].name, "{} {}", pair[0].name, pair[1].name);
         }
         assert!(all.iter().all(|shown| shown.documentation.ends_with('.')));
         let changeable: Vec<_> = all.iter().filter(|shown| !shown.read_only).map(|shown| shown.name).collect();
-        assert_eq!(changeable, [LIMITS_PROFILE]);
+        assert_eq!(changeable, [LIMITS_PROFILE, LASTING[0], LASTING[1]]);
     }
 
     #[test]
     fn the_limits_are_set_to_a_profile_or_back() {
         let set = |value| changed(LIMITS_PROFILE, BrokerChange::Set(value));
-        assert_eq!(set(Some(" off ")), Ok(Some(Limits::off())));
-        assert_eq!(set(Some("kinesis")), Ok(Some(Limits::kinesis())));
-        assert_eq!(set(None), Ok(None));
+        assert_eq!(set(Some(" off ")), Ok(Wanted::Limits(Some(Limits::off()))));
+        assert_eq!(set(Some("kinesis")), Ok(Wanted::Limits(Some(Limits::kinesis()))));
+        assert_eq!(set(None), Ok(Wanted::Limits(None)));
         assert!(set(Some("half")).unwrap_err().words.contains("\"half\"; kinesis, off, and parts"));
         assert!(changed(LIMITS_PROFILE, BrokerChange::Extend).unwrap_err().words.contains("no list"));
     }

@@ -22,7 +22,7 @@ use crate::kafka::{Config, Door, code, partition};
 use crate::log::{self, Stream};
 use crate::model::{InvalidName, Settings, StreamName, limits};
 
-pub(crate) use broker_config::{BrokerChange, show as show_broker};
+pub(crate) use broker_config::{BrokerChange, LASTING, show as show_broker};
 pub(crate) use group_config::{alter as alter_group, show as show_group};
 pub(crate) use resource::{ResourceType, alter, check_broker};
 pub(crate) use settings::{Change, changed, replaced, show as show_topic, with_values};

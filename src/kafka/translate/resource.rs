@@ -1,9 +1,9 @@
 //! The resources that have configs, and changing those configs.
 
-use super::broker_config::{self, BrokerChange};
+use super::broker_config::{self, BrokerChange, Wanted};
 use super::{Refusal, quoted, topic, warn_of_compaction};
 use crate::kafka::{Config, Door};
-use crate::model::{Limits, Settings, StreamName};
+use crate::model::{Settings, StreamName};
 
 /// What a config belongs to, by its number on the wire (Apache Kafka, `ConfigResource.Type`, 4.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +43,7 @@ pub(crate) fn check_broker(config: &Config, name: &str) -> Result<(), Refusal> {
 /// Changes configs of one resource, all or nothing; only tries it if `validate_only`.
 ///
 /// A topic's are changed as `change` says, which sees the settings of the topic as they are when it is this request's turn, so
-/// it may run twice. `named` is the same for a broker: of its configs only the limits can be changed.
+/// it may run twice. `named` is the same for a broker.
 pub(crate) async fn alter<F>(
     door: &Door,
     (code, resource): (i8, &str),
@@ -57,26 +57,37 @@ where
     match ResourceType::of(code)? {
         ResourceType::Topic => alter_topic(door, resource, validate_only, change).await,
         ResourceType::Broker => {
-            let wanted = broker_limits(&door.config, resource, named)?;
-            match wanted.last() {
-                Some(_) if validate_only => {}
-                Some(Some(limits)) => door.log.env().limits.set(*limits),
-                Some(None) => door.log.env().limits.reset(),
-                None => {}
-            }
-            Ok(())
+            let wanted = wanted(&door.config, resource, named)?;
+            if validate_only { Ok(()) } else { alter_broker(door, wanted).await }
         }
         other => Err(Refusal::request(why_not(other))),
     }
 }
 
-/// The limits that a broker's changes put in force one after another, `None` for those of the start. The empty name stands for
-/// what all brokers have in common, and there is only one.
-fn broker_limits(config: &Config, broker: &str, named: &[(&str, BrokerChange<'_>)]) -> Result<Vec<Option<Limits>>, Refusal> {
+/// What is wanted of a broker. The empty name stands for what all brokers have in common, and there is only one.
+fn wanted(config: &Config, broker: &str, named: &[(&str, BrokerChange<'_>)]) -> Result<Vec<Wanted>, Refusal> {
     if !broker.is_empty() {
         check_broker(config, broker)?;
     }
     named.iter().map(|(name, change)| broker_config::changed(name, *change)).collect()
+}
+
+async fn alter_broker(door: &Door, wanted: Vec<Wanted>) -> Result<(), Refusal> {
+    let (mut limits, mut lasting) = (None, Vec::new());
+    for each in wanted {
+        match each {
+            Wanted::Limits(to) => limits = Some(to),
+            Wanted::Lasting(name, value) => lasting.push((name, value)),
+        }
+    }
+    // What may fail comes first.
+    door.broker.change(lasting).await?;
+    match limits {
+        Some(Some(limits)) => door.log.env().limits.set(limits),
+        Some(None) => door.log.env().limits.reset(),
+        None => {}
+    }
+    Ok(())
 }
 
 /// Why a resource of this kind cannot be altered.
@@ -116,6 +127,7 @@ where
 mod tests {
     use super::*;
     use crate::kafka::translate::tests::config;
+    use crate::model::Limits;
     use kafka_protocol::ResponseError::{InvalidConfig, InvalidRequest};
 
     #[test]
@@ -130,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn of_a_broker_only_the_limits_can_be_changed_and_the_rest_is_told_why_not() {
+    fn what_cannot_be_changed_of_a_broker_is_told_why_not() {
         let node = config().node_id.to_string();
-        let set = |broker: &str, name: &str| broker_limits(&config(), broker, &[(name, BrokerChange::Set(Some("off")))]);
+        let set = |broker: &str, name: &str| wanted(&config(), broker, &[(name, BrokerChange::Set(Some("off")))]);
         for (broker, error, words) in [
             (node.as_str(), InvalidConfig, "--default-partitions"),
             ("", InvalidConfig, "--default-partitions"),
@@ -144,9 +156,9 @@ mod tests {
             assert!(refusal.words.contains(words), "{}", refusal.words);
         }
         for broker in [node.as_str(), ""] {
-            assert_eq!(set(broker, "kinesis.limits.profile"), Ok(vec![Some(Limits::off())]));
+            assert_eq!(set(broker, "kinesis.limits.profile"), Ok(vec![Wanted::Limits(Some(Limits::off()))]));
         }
-        assert_eq!(broker_limits(&config(), &node, &[]), Ok(Vec::new()));
+        assert_eq!(wanted(&config(), &node, &[]), Ok(Vec::new()));
         for (kind, words) in [
             (ResourceType::BrokerLogger, "RUST_LOG"),
             (ResourceType::ClientMetrics, "not collected"),

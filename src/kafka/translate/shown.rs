@@ -54,6 +54,8 @@ pub(crate) enum Kind {
 pub(crate) enum Source {
     /// Set on the topic.
     Topic = 1,
+    /// Set on the broker.
+    Broker = 2,
     /// Set when the gateway was started.
     Start = 4,
     /// Nobody set it.
