@@ -2,9 +2,11 @@
 
 Client    create(topic, partitions), partitions(topic), producer(codec, acks, idempotent),
           end(topic, partition), offset_at(topic, partition, timestamp),
-          read(topic, partition, start, end), member(group, topic), committed(group, topic)
+          read(topic, partition, start, end), member(group, topic), committed(group, topic),
+          transactional(id), read_some(topic, count, committed_only)
 Producer  send(topic, record), flush(), close(); flush raises what a send failed with
 Member    poll(), assigned(), commit({partition: offset}), close()
+Transactional  begin(), send(topic, record), flush(), offset(member, group, topic, offset), end(commit), close()
 """
 
 import subprocess
@@ -14,6 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SUBJECT = Path(__file__).parent.parent / "subject"
+
+
+class Lacks(Exception):
+    """Why a client cannot have a case."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,56 @@ def idempotence(client):
     records = numbered(0, 1000)
     send(client, topic, records, idempotent=True)
     same_records(client.read(topic, 0, 0, client.end(topic, 0)), records)
+
+
+def transactions(client):
+    """Readers of what is committed see whole transactions or nothing of them, and a copy of a group's topic, some of whose
+    transactions are given up, has each record once."""
+    topic, copy = new_topic(client, "transactions", 1), new_topic(client, "copy", 1)
+    producer = client.transactional(topic)
+    parts = [(numbered(0, 10), True), (numbered(10, 10), False), (numbered(20, 10), True)]
+    for records, commit in parts:
+        transaction(producer, topic, records, commit)
+    committed = parts[0][0] + parts[2][0]
+    same_records(client.read_some(topic, 20, committed_only=True), committed)
+    same_records(client.read_some(topic, 30, committed_only=False), numbered(0, 30))
+
+    group, members = new_name("copier"), []
+    for given_up in (True, False):
+        copied, member = [], client.member(group, topic, committed_only=True)
+        members.append(member)
+        until("all is copied", lambda: copy_some(producer, member, group, topic, copy, copied, not given_up) >= 20)
+        # Only what was committed with the copies is read no more.
+        member.close()
+        equal(client.committed(group, topic), {} if given_up else {0: 32}, "offset committed with the copies")
+    last = numbered(99, 1)
+    transaction(producer, copy, last, True)
+    producer.close()
+    same_records(client.read_some(copy, 21, committed_only=True), committed + last)
+
+
+def transaction(producer, topic, records, commit, offset=None):
+    producer.begin()
+    for record in records:
+        producer.send(topic, record)
+    producer.flush()
+    if offset:
+        producer.offset(*offset)
+    producer.end(commit)
+
+
+def copy_some(producer, member, group, topic, copy, copied, commit):
+    """Copies what the member reads in one transaction; how much there is by now."""
+    records = member.poll()
+    if records:
+        transaction(producer, copy, [Record(record.value, record.key) for record in records], commit,
+                    (member, group, topic, records[-1].offset + 1))
+    copied.extend(records)
+    return len(copied)
+
+
+def consumer(client):
+    raise Lacks("this client has the classic protocol only")
 
 
 def join_two(client, group, topic, **settings):

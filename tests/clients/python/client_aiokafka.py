@@ -69,8 +69,19 @@ class Client:
         self.reader.unsubscribe()
         return records
 
-    def member(self, group, topic):
-        return Member(topic, bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False,
+    def transactional(self, name):
+        return Transactional(bootstrap_servers=self.bootstrap, transactional_id=name)
+
+    def read_some(self, topic, count, committed_only):
+        reader = Member(topic, bootstrap_servers=self.bootstrap, group_id=None, auto_offset_reset="earliest",
+                        isolation_level=isolation(committed_only))
+        records = []
+        until(f"{count} records read", lambda: records.extend(reader.poll()) or len(records) >= count)
+        reader.close()
+        return records
+
+    def member(self, group, topic, committed_only=False):
+        return Member(topic, isolation_level=isolation(committed_only), bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False,
                       auto_offset_reset="earliest", heartbeat_interval_ms=300)
 
     def committed(self, group, topic):
@@ -94,6 +105,21 @@ class Sender:
 
     def close(self):
         wait(self.producer.stop())
+
+
+class Transactional(Sender):
+    def begin(self):
+        wait(self.producer.begin_transaction())
+
+    def offset(self, _member, group, topic, offset):
+        wait(self.producer.send_offsets_to_transaction({TopicPartition(topic, 0): offset}, group))
+
+    def end(self, commit):
+        wait(self.producer.commit_transaction() if commit else self.producer.abort_transaction())
+
+
+def isolation(committed_only):
+    return "read_committed" if committed_only else "read_uncommitted"
 
 
 async def gather(futures):

@@ -54,7 +54,23 @@ class Client:
         self.reader.unassign()
         return records
 
-    def member(self, group, topic, **settings):
+    def transactional(self, name):
+        return Transactional(self.settings, name)
+
+    def read_some(self, topic, count, committed_only):
+        reader = self.consumer(new_name("reader"), **isolation(committed_only))
+        reader.assign([TopicPartition(topic, 0, 0)])
+        records = []
+        until(f"{count} records read", lambda: records.extend(take(reader)) or len(records) >= count)
+        reader.close()
+        return records
+
+    # It reads what is committed unless it is told otherwise.
+    def member(self, group, topic, committed_only=True, **settings):
+        settings.update(isolation(committed_only))
+        if settings.get("group_protocol") == "consumer":
+            return Member({**self.settings, "group.id": group, "enable.auto.commit": False, "auto.offset.reset": "earliest",
+                           **{name.replace("_", "."): value for name, value in settings.items()}}, topic)
         return Member({**self.settings, "group.id": group, "enable.auto.commit": False,
                        "auto.offset.reset": "earliest", "session.timeout.ms": 10_000, "heartbeat.interval.ms": 300,
                        **{name.replace("_", "."): value for name, value in settings.items()}}, topic)
@@ -89,6 +105,26 @@ class Sender:
 
     def close(self):
         self.producer = None
+
+
+class Transactional(Sender):
+    def __init__(self, settings, name):
+        super().__init__({**settings, "transactional.id": name})
+        self.producer.init_transactions(30)
+
+    def begin(self):
+        self.producer.begin_transaction()
+
+    def offset(self, member, _group, topic, offset):
+        metadata = member.consumer.consumer_group_metadata()
+        self.producer.send_offsets_to_transaction([TopicPartition(topic, 0, offset)], metadata, 30)
+
+    def end(self, commit):
+        (self.producer.commit_transaction if commit else self.producer.abort_transaction)(30)
+
+
+def isolation(committed_only):
+    return {"isolation.level": "read_committed" if committed_only else "read_uncommitted"}
 
 
 class Member:
@@ -170,6 +206,13 @@ def group(client):
     cooperative(client)
     static(client)
     return "range, cooperative-sticky, static membership"
+
+
+def consumer(client):
+    """The consumer protocol (KIP-848), with the server's assignors."""
+    for assignor in ("uniform", "range"):
+        cases.group(client, group_protocol="consumer", group_remote_assignor=assignor)
+    return "uniform, range"
 
 
 def cooperative(client):

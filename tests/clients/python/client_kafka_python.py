@@ -54,9 +54,20 @@ class Client:
         until(f"offset {end} read", lambda: records.extend(take(self.reader)) or start + len(records) >= end)
         return records
 
-    def member(self, group, topic):
-        return Member(self.consumer(group_id=group, auto_offset_reset="earliest", session_timeout_ms=10_000,
-                                    heartbeat_interval_ms=300), topic)
+    def transactional(self, name):
+        return Transactional(**self.settings, transactional_id=name)
+
+    def read_some(self, topic, count, committed_only):
+        reader, part, records = self.consumer(isolation_level=isolation(committed_only)), TopicPartition(topic, 0), []
+        reader.assign([part])
+        reader.seek(part, 0)
+        until(f"{count} records read", lambda: records.extend(take(reader)) or len(records) >= count)
+        reader.close()
+        return records
+
+    def member(self, group, topic, committed_only=False):
+        return Member(self.consumer(group_id=group, isolation_level=isolation(committed_only), auto_offset_reset="earliest",
+                                    session_timeout_ms=10_000, heartbeat_interval_ms=300), topic)
 
     def committed(self, group, topic):
         offsets = self.admin.list_group_offsets(group)[group]
@@ -80,6 +91,25 @@ class Sender:
 
     def close(self):
         self.producer.close(timeout=10)
+
+
+class Transactional(Sender):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.producer.init_transactions()
+
+    def begin(self):
+        self.producer.begin_transaction()
+
+    def offset(self, _member, group, topic, offset):
+        self.producer.send_offsets_to_transaction({TopicPartition(topic, 0): OffsetAndMetadata(offset, "", -1)}, group)
+
+    def end(self, commit):
+        self.producer.commit_transaction() if commit else self.producer.abort_transaction()
+
+
+def isolation(committed_only):
+    return "read_committed" if committed_only else "read_uncommitted"
 
 
 class Member:
