@@ -39,6 +39,7 @@ import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.ProducerState;
+import org.apache.kafka.clients.admin.QuorumInfo;
 import org.apache.kafka.clients.admin.RaftVoterEndpoint;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
@@ -81,6 +82,7 @@ import org.apache.kafka.common.metrics.KafkaMetric;
 import org.apache.kafka.common.quota.ClientQuotaAlteration;
 import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.quota.ClientQuotaFilter;
+import org.apache.kafka.common.quota.ClientQuotaFilterComponent;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
@@ -290,7 +292,7 @@ final class AdminTable {
             Check.equal(1, directories.size(), "directories");
             Check.that(directories.values().iterator().next().replicaInfos().get(FIRST).size() > 0, "no size");
         });
-        row("describeReplicaLogDirs", "that directory", () -> {
+        row("describeReplicaLogDirs", "the one directory", () -> {
             var directory = admin.describeReplicaLogDirs(List.of(replica)).all().get().get(replica);
             Check.that(directory.getCurrentReplicaLogDir() != null, "no directory");
         });
@@ -349,7 +351,7 @@ final class AdminTable {
             var description = admin.describeClassicGroups(List.of(CLASSIC)).all().get().get(CLASSIC);
             Check.equal(1, description.members().size(), "members");
         });
-        row("describeConsumerGroups", "the same of groups of both protocols", () -> {
+        row("describeConsumerGroups", "state and members of groups of both protocols", () -> {
             for (String group : List.of(CLASSIC, CONSUMERS)) {
                 var description = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
                 Check.equal(GroupState.STABLE, description.groupState(), "state of " + group);
@@ -540,13 +542,16 @@ final class AdminTable {
                 Check.that(features.finalizedFeatures().containsKey(feature), feature + " is not on");
             }
         });
-        left("updateFeatures", "the features are as they are", "sets the versions of features", null,
-                () -> admin.updateFeatures(Map.of("group.version",
-                        new FeatureUpdate((short) 1, FeatureUpdate.UpgradeType.UPGRADE))).all().get());
-        left("describeMetadataQuorum", "there is no quorum", "describes the quorum", null,
-                () -> admin.describeMetadataQuorum().quorumInfo().get());
-        left("unregisterBroker", "there is one broker", "BrokerIdNotRegisteredException for a broker that is not there",
-                BrokerIdNotRegisteredException.class, () -> admin.unregisterBroker(77).all().get());
+        row("updateFeatures", "a level that is in force may be asked for again", () -> admin.updateFeatures(
+                Map.of("group.version", new FeatureUpdate((short) 1, FeatureUpdate.UpgradeType.UPGRADE))).all().get());
+        row("describeMetadataQuorum", "one voter, which leads", () -> {
+            QuorumInfo quorum = admin.describeMetadataQuorum().quorumInfo().get();
+            Check.equal(node.id(), quorum.leaderId(), "leader");
+            Check.equal(List.of(node.id()),
+                    quorum.voters().stream().map(QuorumInfo.ReplicaState::replicaId).toList(), "voters");
+        });
+        refused("unregisterBroker", "there is no other", BrokerIdNotRegisteredException.class,
+                () -> admin.unregisterBroker(77).all().get());
         left("unregisterController", "there are no controllers",
                 "ControllerIdNotRegisteredException for a controller that is not there",
                 ControllerIdNotRegisteredException.class, () -> admin.unregisterController(77).all().get());
@@ -555,12 +560,17 @@ final class AdminTable {
                         Set.of(new RaftVoterEndpoint("CONTROLLER", "127.0.0.1", 9093))).all().get());
         refused("removeRaftVoter", "the quorum is fixed", UnsupportedVersionException.class,
                 () -> admin.removeRaftVoter(77, Uuid.randomUuid()).all().get());
-        left("describeClientQuotas", "there are no client quotas, only the limits of shards", "describes them", null,
-                () -> admin.describeClientQuotas(ClientQuotaFilter.all()).entities().get());
-        left("alterClientQuotas", "there are no client quotas, only the limits of shards", "alters them", null,
-                () -> admin.alterClientQuotas(List.of(new ClientQuotaAlteration(
-                        new ClientQuotaEntity(Map.of(ClientQuotaEntity.USER, USER)),
-                        List.of(new ClientQuotaAlteration.Op("producer_byte_rate", 1e6))))).all().get());
+        ClientQuotaEntity user = new ClientQuotaEntity(Map.of(ClientQuotaEntity.USER, USER));
+        ClientQuotaAlteration rate =
+                new ClientQuotaAlteration(user, List.of(new ClientQuotaAlteration.Op("producer_byte_rate", 1e6)));
+        row("alterClientQuotas", "sets and removes what clients may use",
+                () -> admin.alterClientQuotas(List.of(rate)).all().get());
+        row("describeClientQuotas", "the quotas that a filter matches", () -> {
+            ClientQuotaFilter users = ClientQuotaFilter.contains(
+                    List.of(ClientQuotaFilterComponent.ofEntity(ClientQuotaEntity.USER, USER)));
+            Check.eventually("it is there", () -> Map.of(user, Map.of("producer_byte_rate", 1e6))
+                    .equals(admin.describeClientQuotas(users).entities().get()));
+        });
     }
 
     private void client() {

@@ -90,7 +90,7 @@ final class GroupCases {
         staticMembers(kafka);
     }
 
-    /** The consumer protocol (KIP-848): assignors of the server, a subscription by a pattern, a group that goes over. */
+    /** The consumer protocol (KIP-848): assignors of the server, a pattern, a group that goes over. */
     static void consumer(Server server) throws Exception {
         Kafka kafka = new Kafka(server.bootstrap());
         for (String assignor : List.of("uniform", "range")) {
@@ -112,7 +112,8 @@ final class GroupCases {
         try (Member classic = new Member(kafka, name, Map.of("group.id", "java-consumer-moves"))) {
             untilAll(classic);
         }
-        try (Member consumer = new Member(kafka, name, Map.of("group.id", "java-consumer-moves", "group.protocol", "consumer"))) {
+        Map<String, Object> over = Map.of("group.id", "java-consumer-moves", "group.protocol", "consumer");
+        try (Member consumer = new Member(kafka, name, over)) {
             untilAll(consumer);
             Check.equal(List.of(), consumer.records, "read again by a group that went over to the other protocol");
         }

@@ -12,6 +12,7 @@ public final class Main {
                 .add("edges", RecordCases::edges)
                 .add("transactions", TransactionCase::run)
                 .add("consumer", GroupCases::consumer)
+                .add("registry", RegistryCase::run)
                 .add("share", ShareCases::share)
                 .add("share-restart", ShareCases::shareRestart)
                 .run("java", arguments);
