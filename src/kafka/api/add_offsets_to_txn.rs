@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use kafka_protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ApiKey};
+use kafka_protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -18,7 +18,6 @@ impl Api for AddOffsetsToTxn {
     type Request = AddOffsetsToTxnRequest;
     type Response = AddOffsetsToTxnResponse;
 
-    const KEY: ApiKey = ApiKey::AddOffsetsToTxn;
     const VERSIONS: RangeInclusive<i16> = 0..=4;
 
     async fn handle(cx: &Context, request: AddOffsetsToTxnRequest) -> Reply<AddOffsetsToTxnResponse> {

@@ -13,7 +13,7 @@ use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnT
 use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopicResult,
 };
-use kafka_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiKey};
+use kafka_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -42,7 +42,6 @@ impl Api for AddPartitionsToTxn {
     type Request = AddPartitionsToTxnRequest;
     type Response = AddPartitionsToTxnResponse;
 
-    const KEY: ApiKey = ApiKey::AddPartitionsToTxn;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: AddPartitionsToTxnRequest) -> Reply<AddPartitionsToTxnResponse> {

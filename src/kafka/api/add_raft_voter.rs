@@ -8,7 +8,7 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{AddRaftVoterResponse, ApiKey};
+use kafka_protocol::messages::AddRaftVoterResponse;
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -23,7 +23,6 @@ impl Api for AddRaftVoter {
     type Request = AddRaftVoterRequest;
     type Response = Unchanged<AddRaftVoterResponse, 1>;
 
-    const KEY: ApiKey = ApiKey::AddRaftVoter;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: AddRaftVoterRequest) -> Reply<Self::Response> {

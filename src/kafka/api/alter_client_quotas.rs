@@ -22,7 +22,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, OpData};
 use kafka_protocol::messages::alter_client_quotas_response::{EntityData as AnsweredEntity, EntryData as AnsweredEntry};
-use kafka_protocol::messages::{AlterClientQuotasRequest, AlterClientQuotasResponse, ApiKey};
+use kafka_protocol::messages::{AlterClientQuotasRequest, AlterClientQuotasResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -42,7 +42,6 @@ impl Api for AlterClientQuotas {
     type Request = AlterClientQuotasRequest;
     type Response = AlterClientQuotasResponse;
 
-    const KEY: ApiKey = ApiKey::AlterClientQuotas;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: AlterClientQuotasRequest) -> Reply<AlterClientQuotasResponse> {

@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
-use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse, ApiKey};
+use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
@@ -26,7 +26,6 @@ impl Api for AlterConfigs {
     type Request = AlterConfigsRequest;
     type Response = AlterConfigsResponse;
 
-    const KEY: ApiKey = ApiKey::AlterConfigs;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: AlterConfigsRequest) -> Reply<AlterConfigsResponse> {

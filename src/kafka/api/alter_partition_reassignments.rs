@@ -10,7 +10,7 @@ use kafka_protocol::messages::alter_partition_reassignments_request::{Reassignab
 use kafka_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
-use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ApiKey, BrokerId};
+use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -23,7 +23,6 @@ impl Api for AlterPartitionReassignments {
     type Request = AlterPartitionReassignmentsRequest;
     type Response = AlterPartitionReassignmentsResponse;
 
-    const KEY: ApiKey = ApiKey::AlterPartitionReassignments;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: AlterPartitionReassignmentsRequest) -> Reply<AlterPartitionReassignmentsResponse> {

@@ -10,7 +10,7 @@ use kafka_protocol::messages::alter_replica_log_dirs_request::AlterReplicaLogDir
 use kafka_protocol::messages::alter_replica_log_dirs_response::{
     AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
 };
-use kafka_protocol::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, ApiKey};
+use kafka_protocol::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -22,7 +22,6 @@ impl Api for AlterReplicaLogDirs {
     type Request = AlterReplicaLogDirsRequest;
     type Response = AlterReplicaLogDirsResponse;
 
-    const KEY: ApiKey = ApiKey::AlterReplicaLogDirs;
     const VERSIONS: RangeInclusive<i16> = 1..=2;
 
     async fn handle(cx: &Context, request: AlterReplicaLogDirsRequest) -> Reply<AlterReplicaLogDirsResponse> {

@@ -9,7 +9,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_share_group_offsets_response::{
     AlterShareGroupOffsetsResponsePartition, AlterShareGroupOffsetsResponseTopic,
 };
-use kafka_protocol::messages::{AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse, ApiKey};
+use kafka_protocol::messages::{AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -23,7 +23,6 @@ impl Api for AlterShareGroupOffsets {
     type Request = AlterShareGroupOffsetsRequest;
     type Response = AlterShareGroupOffsetsResponse;
 
-    const KEY: ApiKey = ApiKey::AlterShareGroupOffsets;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: AlterShareGroupOffsetsRequest) -> Reply<AlterShareGroupOffsetsResponse> {

@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_user_scram_credentials_request::{ScramCredentialDeletion, ScramCredentialUpsertion};
 use kafka_protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
-use kafka_protocol::messages::{AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, ApiKey};
+use kafka_protocol::messages::{AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -32,7 +32,6 @@ impl Api for AlterUserScramCredentials {
     type Request = AlterUserScramCredentialsRequest;
     type Response = AlterUserScramCredentialsResponse;
 
-    const KEY: ApiKey = ApiKey::AlterUserScramCredentials;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: AlterUserScramCredentialsRequest) -> Reply<AlterUserScramCredentialsResponse> {

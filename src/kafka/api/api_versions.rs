@@ -13,8 +13,8 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
-use kafka_protocol::messages::{ApiKey, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Config, Context, Reply};
@@ -38,7 +38,6 @@ impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
     type Response = Unchanged<ApiVersionsResponse, 5>;
 
-    const KEY: ApiKey = ApiKey::ApiVersions;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: ApiVersionsRequest) -> Reply<Self::Response> {
@@ -98,7 +97,7 @@ fn all() -> Vec<ApiVersion> {
         .iter()
         .map(|entry| {
             ApiVersion::default()
-                .with_api_key(entry.key as i16)
+                .with_api_key(entry.key)
                 .with_min_version(*entry.advertised.start())
                 .with_max_version(*entry.advertised.end())
         })

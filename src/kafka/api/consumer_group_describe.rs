@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_describe_response::{Assignment, DescribedGroup, Member, TopicPartitions};
-use kafka_protocol::messages::{ApiKey, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, GroupId, TopicName};
+use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, GroupId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
@@ -29,7 +29,6 @@ impl Api for ConsumerGroupDescribe {
     type Request = ConsumerGroupDescribeRequest;
     type Response = ConsumerGroupDescribeResponse;
 
-    const KEY: ApiKey = ApiKey::ConsumerGroupDescribe;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=1;
     const IS_BULKY: bool = true;
 

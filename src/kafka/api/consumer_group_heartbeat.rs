@@ -15,7 +15,7 @@ use std::time::Duration;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions as OwnedPartitions;
 use kafka_protocol::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
-use kafka_protocol::messages::{ApiKey, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -41,7 +41,6 @@ impl Api for ConsumerGroupHeartbeat {
     type Request = ConsumerGroupHeartbeatRequest;
     type Response = ConsumerGroupHeartbeatResponse;
 
-    const KEY: ApiKey = ApiKey::ConsumerGroupHeartbeat;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: ConsumerGroupHeartbeatRequest) -> Reply<ConsumerGroupHeartbeatResponse> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use kafka_protocol::messages::{RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -45,12 +45,10 @@ const BULKY_MAX: usize = 1;
 /// One API of the Kafka protocol.
 pub(crate) trait Api: Send + Sync + 'static {
     /// The request message.
-    type Request: Decodable + HeaderVersion + Send;
+    type Request: Request + Send;
     /// The response message.
     type Response: Encodable + HeaderVersion + Throttled + Send;
 
-    /// Its number in the protocol.
-    const KEY: ApiKey;
     /// The versions served.
     const VERSIONS: RangeInclusive<i16>;
     /// The versions named in ApiVersions, where clients need another range than the served one.
@@ -366,8 +364,8 @@ pub(crate) struct Origin {
 
 /// One line of the table of APIs.
 pub(crate) struct Entry {
-    /// [`Api::KEY`].
-    pub(crate) key: ApiKey,
+    /// Its number in the protocol.
+    pub(crate) key: i16,
     /// Its name in the protocol.
     pub(crate) name: fn() -> &'static str,
     /// [`Api::VERSIONS`].
@@ -393,7 +391,7 @@ pub(crate) struct Entry {
 /// The line of `A`.
 pub(crate) const fn entry<A: Api>() -> Entry {
     Entry {
-        key: A::KEY,
+        key: A::Request::KEY,
         name: name::<A>,
         versions: A::VERSIONS,
         advertised: A::ADVERTISED,
@@ -413,7 +411,7 @@ async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes, turn: Turn) -> R
         Ok(Reply::Send(answer)) => Reply::Send(answer),
         Ok(Reply::Silent) => Reply::Silent,
         Ok(Reply::Last(answer, reason)) => Reply::Last(answer, reason),
-        Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{:?} version {}: {reason}", A::KEY, head.version)),
+        Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{} version {}: {reason}", name::<A>(), head.version)),
     };
     let answer_bytes = if let Reply::Send(answer) | Reply::Last(answer, _) = &reply { answer.bytes.len() } else { 0 };
     let took = begun.elapsed();
@@ -489,7 +487,7 @@ fn decode<A: Api>(version: i16, frame: Bytes) -> Result<(Arc<str>, A::Request), 
     let request = A::Request::decode(&mut frame, version).map_err(|error| format!("the request does not parse: {error}"))?;
     if frame.has_remaining() {
         // As in Kafka, which reads what it knows of.
-        tracing::debug!(key = ?A::KEY, version, bytes = frame.remaining(), "bytes follow the request");
+        tracing::debug!(api = name::<A>(), version, bytes = frame.remaining(), "bytes follow the request");
     }
     Ok((header.client_id.as_deref().unwrap_or_default().into(), request))
 }

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::create_acls_response::AclCreationResult;
-use kafka_protocol::messages::{ApiKey, CreateAclsRequest, CreateAclsResponse};
+use kafka_protocol::messages::{CreateAclsRequest, CreateAclsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -30,7 +30,6 @@ impl Api for CreateAcls {
     type Request = CreateAclsRequest;
     type Response = CreateAclsResponse;
 
-    const KEY: ApiKey = ApiKey::CreateAcls;
     const VERSIONS: RangeInclusive<i16> = 1..=3;
 
     async fn handle(cx: &Context, request: CreateAclsRequest) -> Reply<CreateAclsResponse> {

@@ -10,7 +10,7 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, CreateDelegationTokenRequest, CreateDelegationTokenResponse};
+use kafka_protocol::messages::{CreateDelegationTokenRequest, CreateDelegationTokenResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -28,7 +28,6 @@ impl Api for CreateDelegationToken {
     type Request = CreateDelegationTokenRequest;
     type Response = CreateDelegationTokenResponse;
 
-    const KEY: ApiKey = ApiKey::CreateDelegationToken;
     const VERSIONS: RangeInclusive<i16> = 1..=3;
 
     async fn handle(cx: &Context, request: CreateDelegationTokenRequest) -> Reply<CreateDelegationTokenResponse> {

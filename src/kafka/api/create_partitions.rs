@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
-use kafka_protocol::messages::{ApiKey, CreatePartitionsRequest, CreatePartitionsResponse, TopicName};
+use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse, TopicName};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -28,7 +28,6 @@ impl Api for CreatePartitions {
     type Request = CreatePartitionsRequest;
     type Response = CreatePartitionsResponse;
 
-    const KEY: ApiKey = ApiKey::CreatePartitions;
     const VERSIONS: RangeInclusive<i16> = 0..=3;
 
     async fn handle(cx: &Context, request: CreatePartitionsRequest) -> Reply<CreatePartitionsResponse> {

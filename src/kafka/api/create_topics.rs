@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
-use kafka_protocol::messages::{ApiKey, CreateTopicsRequest, CreateTopicsResponse, TopicName};
+use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
@@ -39,7 +39,6 @@ impl Api for CreateTopics {
     type Request = CreateTopicsRequest;
     type Response = CreateTopicsResponse;
 
-    const KEY: ApiKey = ApiKey::CreateTopics;
     const VERSIONS: RangeInclusive<i16> = 2..=7;
 
     async fn handle(cx: &Context, request: CreateTopicsRequest) -> Reply<CreateTopicsResponse> {

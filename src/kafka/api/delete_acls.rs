@@ -12,7 +12,7 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::messages::delete_acls_response::{DeleteAclsFilterResult, DeleteAclsMatchingAcl};
-use kafka_protocol::messages::{ApiKey, DeleteAclsRequest, DeleteAclsResponse};
+use kafka_protocol::messages::{DeleteAclsRequest, DeleteAclsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -30,7 +30,6 @@ impl Api for DeleteAcls {
     type Request = DeleteAclsRequest;
     type Response = DeleteAclsResponse;
 
-    const KEY: ApiKey = ApiKey::DeleteAcls;
     const VERSIONS: RangeInclusive<i16> = 1..=3;
     const IS_BULKY: bool = true;
 

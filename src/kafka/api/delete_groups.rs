@@ -3,7 +3,7 @@
 //! As Kafka does it; each group has its own error. v3 brought words beside it, which Kafka has for groups of the streams protocol
 //! only.
 
-use kafka_protocol::messages::{ApiKey, DeleteGroupsRequest};
+use kafka_protocol::messages::DeleteGroupsRequest;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -16,7 +16,6 @@ impl Api for DeleteGroups {
     type Request = Unchanged<DeleteGroupsRequest, 3>;
     type Response = DeleteGroupsResponse;
 
-    const KEY: ApiKey = ApiKey::DeleteGroups;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=3;
 
     async fn handle(cx: &Context, Unchanged(request): Self::Request) -> Reply<DeleteGroupsResponse> {

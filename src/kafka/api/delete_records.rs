@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_records_request::DeleteRecordsTopic;
 use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
-use kafka_protocol::messages::{ApiKey, DeleteRecordsRequest, DeleteRecordsResponse};
+use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
@@ -26,7 +26,6 @@ impl Api for DeleteRecords {
     type Request = DeleteRecordsRequest;
     type Response = DeleteRecordsResponse;
 
-    const KEY: ApiKey = ApiKey::DeleteRecords;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: DeleteRecordsRequest) -> Reply<DeleteRecordsResponse> {

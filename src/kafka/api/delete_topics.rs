@@ -13,7 +13,7 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
-use kafka_protocol::messages::{ApiKey, DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
+use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
 use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
@@ -33,7 +33,6 @@ impl Api for DeleteTopics {
     type Request = DeleteTopicsRequest;
     type Response = DeleteTopicsResponse;
 
-    const KEY: ApiKey = ApiKey::DeleteTopics;
     const VERSIONS: RangeInclusive<i16> = 1..=6;
 
     async fn handle(cx: &Context, request: DeleteTopicsRequest) -> Reply<DeleteTopicsResponse> {

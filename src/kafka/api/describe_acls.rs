@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_acls_response::{AclDescription, DescribeAclsResource};
-use kafka_protocol::messages::{ApiKey, DescribeAclsRequest, DescribeAclsResponse};
+use kafka_protocol::messages::{DescribeAclsRequest, DescribeAclsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -30,7 +30,6 @@ impl Api for DescribeAcls {
     type Request = DescribeAclsRequest;
     type Response = DescribeAclsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeAcls;
     const VERSIONS: RangeInclusive<i16> = 1..=3;
     const IS_BULKY: bool = true;
 

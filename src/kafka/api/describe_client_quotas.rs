@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
 use kafka_protocol::messages::describe_client_quotas_response::{EntityData, EntryData, ValueData};
-use kafka_protocol::messages::{ApiKey, DescribeClientQuotasRequest, DescribeClientQuotasResponse};
+use kafka_protocol::messages::{DescribeClientQuotasRequest, DescribeClientQuotasResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -26,7 +26,6 @@ impl Api for DescribeClientQuotas {
     type Request = DescribeClientQuotasRequest;
     type Response = DescribeClientQuotasResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeClientQuotas;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
     const IS_BULKY: bool = true;
 

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
-use kafka_protocol::messages::{ApiKey, BrokerId, DescribeClusterRequest, DescribeClusterResponse};
+use kafka_protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::Config;
@@ -28,7 +28,6 @@ impl Api for DescribeCluster {
     type Request = DescribeClusterRequest;
     type Response = DescribeClusterResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeCluster;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: DescribeClusterRequest) -> Reply<DescribeClusterResponse> {

@@ -13,7 +13,7 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use kafka_protocol::messages::{ApiKey, DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
@@ -30,7 +30,6 @@ impl Api for DescribeConfigs {
     type Request = DescribeConfigsRequest;
     type Response = DescribeConfigsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeConfigs;
     const VERSIONS: RangeInclusive<i16> = 1..=4;
     const IS_BULKY: bool = true;
 

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use kafka_protocol::messages::{ApiKey, DescribeDelegationTokenRequest, DescribeDelegationTokenResponse};
+use kafka_protocol::messages::{DescribeDelegationTokenRequest, DescribeDelegationTokenResponse};
 
 use super::contract::{Api, Context, Reply};
 use super::create_delegation_token::refusal;
@@ -17,7 +17,6 @@ impl Api for DescribeDelegationToken {
     type Request = DescribeDelegationTokenRequest;
     type Response = DescribeDelegationTokenResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeDelegationToken;
     const VERSIONS: RangeInclusive<i16> = 1..=3;
 
     async fn handle(cx: &Context, _request: DescribeDelegationTokenRequest) -> Reply<DescribeDelegationTokenResponse> {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse};
+use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -20,7 +20,6 @@ impl Api for DescribeGroups {
     type Request = DescribeGroupsRequest;
     type Response = DescribeGroupsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeGroups;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=6;
     const IS_BULKY: bool = true;
 

@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
-use kafka_protocol::messages::{ApiKey, DescribeLogDirsRequest, TopicName};
+use kafka_protocol::messages::{DescribeLogDirsRequest, TopicName};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -34,7 +34,6 @@ impl Api for DescribeLogDirs {
     type Request = Unchanged<DescribeLogDirsRequest, 5>;
     type Response = DescribeLogDirsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeLogDirs;
     const VERSIONS: RangeInclusive<i16> = 1..=5;
     const IS_BULKY: bool = true;
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
-use kafka_protocol::messages::{ApiKey, DescribeProducersRequest, DescribeProducersResponse, ProducerId};
+use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -24,7 +24,6 @@ impl Api for DescribeProducers {
     type Request = DescribeProducersRequest;
     type Response = DescribeProducersResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeProducers;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const IS_BULKY: bool = true;
 

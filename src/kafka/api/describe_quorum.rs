@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_quorum_request::TopicData as AskedTopic;
 use kafka_protocol::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
-use kafka_protocol::messages::{ApiKey, BrokerId, DescribeQuorumRequest, DescribeQuorumResponse};
+use kafka_protocol::messages::{BrokerId, DescribeQuorumRequest, DescribeQuorumResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -35,7 +35,6 @@ impl Api for DescribeQuorum {
     type Request = DescribeQuorumRequest;
     type Response = DescribeQuorumResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeQuorum;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: DescribeQuorumRequest) -> Reply<DescribeQuorumResponse> {

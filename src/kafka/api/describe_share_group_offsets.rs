@@ -11,7 +11,7 @@ use kafka_protocol::messages::describe_share_group_offsets_request::{
 use kafka_protocol::messages::describe_share_group_offsets_response::{
     DescribeShareGroupOffsetsResponseGroup, DescribeShareGroupOffsetsResponsePartition, DescribeShareGroupOffsetsResponseTopic,
 };
-use kafka_protocol::messages::{ApiKey, DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse, TopicName};
+use kafka_protocol::messages::{DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse, TopicName};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -25,7 +25,6 @@ impl Api for DescribeShareGroupOffsets {
     type Request = DescribeShareGroupOffsetsRequest;
     type Response = DescribeShareGroupOffsetsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeShareGroupOffsets;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const IS_BULKY: bool = true;
 

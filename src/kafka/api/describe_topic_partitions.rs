@@ -11,7 +11,7 @@ use kafka_protocol::messages::describe_topic_partitions_request::TopicRequest;
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
-use kafka_protocol::messages::{ApiKey, BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicName};
+use kafka_protocol::messages::{BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -29,7 +29,6 @@ impl Api for DescribeTopicPartitions {
     type Request = DescribeTopicPartitionsRequest;
     type Response = DescribeTopicPartitionsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeTopicPartitions;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const IS_BULKY: bool = true;
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
 use kafka_protocol::messages::{
-    ApiKey, DescribeTransactionsRequest, DescribeTransactionsResponse, ProducerId, TopicName, TransactionalId,
+    DescribeTransactionsRequest, DescribeTransactionsResponse, ProducerId, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -24,7 +24,6 @@ impl Api for DescribeTransactions {
     type Request = DescribeTransactionsRequest;
     type Response = DescribeTransactionsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeTransactions;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const IS_BULKY: bool = true;
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_user_scram_credentials_response::{CredentialInfo, DescribeUserScramCredentialsResult};
-use kafka_protocol::messages::{ApiKey, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse};
+use kafka_protocol::messages::{DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -22,7 +22,6 @@ impl Api for DescribeUserScramCredentials {
     type Request = DescribeUserScramCredentialsRequest;
     type Response = DescribeUserScramCredentialsResponse;
 
-    const KEY: ApiKey = ApiKey::DescribeUserScramCredentials;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const IS_BULKY: bool = true;
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
-use kafka_protocol::messages::{ApiKey, ElectLeadersRequest, ElectLeadersResponse, TopicName};
+use kafka_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse, TopicName};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -24,7 +24,6 @@ impl Api for ElectLeaders {
     type Request = ElectLeadersRequest;
     type Response = ElectLeadersResponse;
 
-    const KEY: ApiKey = ApiKey::ElectLeaders;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
     const IS_BULKY: bool = true;
 

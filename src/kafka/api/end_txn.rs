@@ -8,7 +8,7 @@
 
 use std::ops::RangeInclusive;
 
-use kafka_protocol::messages::{ApiKey, EndTxnRequest, EndTxnResponse, ProducerId};
+use kafka_protocol::messages::{EndTxnRequest, EndTxnResponse, ProducerId};
 
 use super::contract::{Api, Context, Reply};
 use crate::batch::Outcome;
@@ -25,7 +25,6 @@ impl Api for EndTxn {
     type Request = EndTxnRequest;
     type Response = EndTxnResponse;
 
-    const KEY: ApiKey = ApiKey::EndTxn;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: EndTxnRequest) -> Reply<EndTxnResponse> {

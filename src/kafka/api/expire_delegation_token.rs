@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use kafka_protocol::messages::{ApiKey, ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
+use kafka_protocol::messages::{ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
 
 use super::contract::{Api, Context, Reply};
 use super::create_delegation_token::{NEVER, refusal};
@@ -17,7 +17,6 @@ impl Api for ExpireDelegationToken {
     type Request = ExpireDelegationTokenRequest;
     type Response = ExpireDelegationTokenResponse;
 
-    const KEY: ApiKey = ApiKey::ExpireDelegationToken;
     const VERSIONS: RangeInclusive<i16> = 1..=2;
 
     async fn handle(cx: &Context, _request: ExpireDelegationTokenRequest) -> Reply<ExpireDelegationTokenResponse> {

@@ -26,7 +26,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse, ProducerId};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, ProducerId};
 
 use super::contract::{Api, Context, Counted, Reply, name};
 use crate::kafka::auth::Operation;
@@ -50,7 +50,6 @@ impl Api for Fetch {
     type Request = FetchRequest;
     type Response = FetchResponse;
 
-    const KEY: ApiKey = ApiKey::Fetch;
     const VERSIONS: RangeInclusive<i16> = 4..=18;
     const WAITS: bool = true;
     const COUNTED: Counted = Counted::Answer;

@@ -2,7 +2,7 @@
 //!
 //! As Kafka does it. v3 brought the instance id (KIP-345); v1, v2 and v4 brought no rules.
 
-use kafka_protocol::messages::{ApiKey, HeartbeatRequest, HeartbeatResponse};
+use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -15,7 +15,6 @@ impl Api for Heartbeat {
     type Request = HeartbeatRequest;
     type Response = HeartbeatResponse;
 
-    const KEY: ApiKey = ApiKey::Heartbeat;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=4;
 
     async fn handle(cx: &Context, request: HeartbeatRequest) -> Reply<HeartbeatResponse> {

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
-use kafka_protocol::messages::{ApiKey, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
@@ -25,7 +25,6 @@ impl Api for IncrementalAlterConfigs {
     type Request = IncrementalAlterConfigsRequest;
     type Response = IncrementalAlterConfigsResponse;
 
-    const KEY: ApiKey = ApiKey::IncrementalAlterConfigs;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: IncrementalAlterConfigsRequest) -> Reply<IncrementalAlterConfigsResponse> {

@@ -12,7 +12,7 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, InitProducerIdRequest, InitProducerIdResponse, ProducerId};
+use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -28,7 +28,6 @@ impl Api for InitProducerId {
     type Request = InitProducerIdRequest;
     type Response = InitProducerIdResponse;
 
-    const KEY: ApiKey = ApiKey::InitProducerId;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: InitProducerIdRequest) -> Reply<InitProducerIdResponse> {

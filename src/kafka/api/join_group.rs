@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
-use kafka_protocol::messages::{ApiKey, JoinGroupRequest, JoinGroupResponse};
+use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -25,7 +25,6 @@ impl Api for JoinGroup {
     type Request = JoinGroupRequest;
     type Response = JoinGroupResponse;
 
-    const KEY: ApiKey = ApiKey::JoinGroup;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=9;
     // What a member says is kept by its group, which has a bound of its own; the wait for others may be long.
     const IS_HANDED_OVER: bool = true;

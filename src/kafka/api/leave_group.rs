@@ -6,7 +6,7 @@
 
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
-use kafka_protocol::messages::{ApiKey, LeaveGroupRequest, LeaveGroupResponse};
+use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -19,7 +19,6 @@ impl Api for LeaveGroup {
     type Request = LeaveGroupRequest;
     type Response = LeaveGroupResponse;
 
-    const KEY: ApiKey = ApiKey::LeaveGroup;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: LeaveGroupRequest) -> Reply<LeaveGroupResponse> {

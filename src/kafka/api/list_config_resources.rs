@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_config_resources_response::ConfigResource;
-use kafka_protocol::messages::{ApiKey, ListConfigResourcesRequest, ListConfigResourcesResponse};
+use kafka_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -20,7 +20,6 @@ impl Api for ListConfigResources {
     type Request = ListConfigResourcesRequest;
     type Response = ListConfigResourcesResponse;
 
-    const KEY: ApiKey = ApiKey::ListConfigResources;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
     const IS_BULKY: bool = true;
 

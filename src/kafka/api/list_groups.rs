@@ -4,7 +4,7 @@
 //! ignore case; a name that is no state or type filters everything out.
 
 use kafka_protocol::messages::list_groups_response::ListedGroup;
-use kafka_protocol::messages::{ApiKey, GroupId, ListGroupsRequest, ListGroupsResponse};
+use kafka_protocol::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -21,7 +21,6 @@ impl Api for ListGroups {
     type Request = ListGroupsRequest;
     type Response = ListGroupsResponse;
 
-    const KEY: ApiKey = ApiKey::ListGroups;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
     const IS_BULKY: bool = true;
 

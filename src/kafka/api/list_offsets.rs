@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use kafka_protocol::messages::{ApiKey, ListOffsetsRequest, ListOffsetsResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
@@ -36,7 +36,6 @@ impl Api for ListOffsets {
     type Request = Unchanged<ListOffsetsRequest, 11>;
     type Response = Unchanged<ListOffsetsResponse, 11>;
 
-    const KEY: ApiKey = ApiKey::ListOffsets;
     const VERSIONS: RangeInclusive<i16> = 1..=11;
 
     async fn handle(cx: &Context, request: Self::Request) -> Reply<Self::Response> {

@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use kafka_protocol::messages::{ApiKey, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
+use kafka_protocol::messages::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -16,7 +16,6 @@ impl Api for ListPartitionReassignments {
     type Request = ListPartitionReassignmentsRequest;
     type Response = ListPartitionReassignmentsResponse;
 
-    const KEY: ApiKey = ApiKey::ListPartitionReassignments;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, _: ListPartitionReassignmentsRequest) -> Reply<ListPartitionReassignmentsResponse> {

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use kafka_protocol::messages::list_transactions_response::TransactionState;
-use kafka_protocol::messages::{ApiKey, ListTransactionsRequest, ListTransactionsResponse, ProducerId, TransactionalId};
+use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse, ProducerId, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -20,7 +20,6 @@ impl Api for ListTransactions {
     type Request = ListTransactionsRequest;
     type Response = ListTransactionsResponse;
 
-    const KEY: ApiKey = ApiKey::ListTransactions;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
     const IS_BULKY: bool = true;
 

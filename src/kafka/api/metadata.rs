@@ -18,7 +18,7 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
-use kafka_protocol::messages::{ApiKey, BrokerId, MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
@@ -46,7 +46,6 @@ impl Api for Metadata {
     type Request = MetadataRequest;
     type Response = MetadataResponse;
 
-    const KEY: ApiKey = ApiKey::Metadata;
     const VERSIONS: RangeInclusive<i16> = 0..=13;
 
     async fn handle(cx: &Context, request: MetadataRequest) -> Reply<MetadataResponse> {

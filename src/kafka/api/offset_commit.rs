@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::OffsetCommitResponse;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{ApiKey, OffsetCommitResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -26,7 +26,6 @@ impl Api for OffsetCommit {
     type Request = OffsetCommitRequest;
     type Response = OffsetCommitResponse;
 
-    const KEY: ApiKey = ApiKey::OffsetCommit;
     const VERSIONS: std::ops::RangeInclusive<i16> = 2..=10;
 
     async fn handle(cx: &Context, request: OffsetCommitRequest) -> Reply<OffsetCommitResponse> {

@@ -4,7 +4,7 @@
 //! exist UNKNOWN_TOPIC_OR_PARTITION; a partition without an offset is no error.
 
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
-use kafka_protocol::messages::{ApiKey, OffsetDeleteRequest, OffsetDeleteResponse};
+use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -18,7 +18,6 @@ impl Api for OffsetDelete {
     type Request = OffsetDeleteRequest;
     type Response = OffsetDeleteResponse;
 
-    const KEY: ApiKey = ApiKey::OffsetDelete;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: OffsetDeleteRequest) -> Reply<OffsetDeleteResponse> {

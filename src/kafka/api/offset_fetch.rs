@@ -12,7 +12,7 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
     OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{ApiKey, OffsetFetchResponse, TopicName};
+use kafka_protocol::messages::{OffsetFetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
@@ -32,7 +32,6 @@ impl Api for OffsetFetch {
     type Request = OffsetFetchRequest;
     type Response = OffsetFetchResponse;
 
-    const KEY: ApiKey = ApiKey::OffsetFetch;
     const VERSIONS: std::ops::RangeInclusive<i16> = 1..=10;
     const IS_BULKY: bool = true;
 

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
-use kafka_protocol::messages::{ApiKey, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
+use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
@@ -25,7 +25,6 @@ impl Api for OffsetForLeaderEpoch {
     type Request = OffsetForLeaderEpochRequest;
     type Response = OffsetForLeaderEpochResponse;
 
-    const KEY: ApiKey = ApiKey::OffsetForLeaderEpoch;
     const VERSIONS: RangeInclusive<i16> = 2..=4;
 
     async fn handle(cx: &Context, request: OffsetForLeaderEpochRequest) -> Reply<OffsetForLeaderEpochResponse> {

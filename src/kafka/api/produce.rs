@@ -25,7 +25,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::{Instant, timeout_at};
 
@@ -64,7 +64,6 @@ impl Api for Produce {
     type Request = ProduceRequest;
     type Response = ProduceResponse;
 
-    const KEY: ApiKey = ApiKey::Produce;
     const VERSIONS: RangeInclusive<i16> = 3..=13;
     const ADVERTISED: RangeInclusive<i16> = 0..=13;
     const PIPELINED: bool = true;

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, RemoveRaftVoterRequest, RemoveRaftVoterResponse};
+use kafka_protocol::messages::{RemoveRaftVoterRequest, RemoveRaftVoterResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -20,7 +20,6 @@ impl Api for RemoveRaftVoter {
     type Request = RemoveRaftVoterRequest;
     type Response = RemoveRaftVoterResponse;
 
-    const KEY: ApiKey = ApiKey::RemoveRaftVoter;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: RemoveRaftVoterRequest) -> Reply<RemoveRaftVoterResponse> {

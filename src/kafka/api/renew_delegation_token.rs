@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use kafka_protocol::messages::{ApiKey, RenewDelegationTokenRequest, RenewDelegationTokenResponse};
+use kafka_protocol::messages::{RenewDelegationTokenRequest, RenewDelegationTokenResponse};
 
 use super::contract::{Api, Context, Reply};
 use super::create_delegation_token::{NEVER, refusal};
@@ -17,7 +17,6 @@ impl Api for RenewDelegationToken {
     type Request = RenewDelegationTokenRequest;
     type Response = RenewDelegationTokenResponse;
 
-    const KEY: ApiKey = ApiKey::RenewDelegationToken;
     const VERSIONS: RangeInclusive<i16> = 1..=2;
 
     async fn handle(cx: &Context, _request: RenewDelegationTokenRequest) -> Reply<RenewDelegationTokenResponse> {

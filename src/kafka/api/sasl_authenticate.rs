@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, SaslAuthenticateRequest, SaslAuthenticateResponse};
+use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use tokio::time::{Instant, sleep_until};
 
 use super::contract::{Answer, Api, Context, Origin, Reply};
@@ -30,7 +30,6 @@ impl Api for SaslAuthenticate {
     type Request = SaslAuthenticateRequest;
     type Response = SaslAuthenticateResponse;
 
-    const KEY: ApiKey = ApiKey::SaslAuthenticate;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
     /// *Ours*: strangers send it. Kafka allows 512 KiB (`sasl.server.max.receive.size`), which are for Kerberos; tokens have a few.
     const FRAME_BYTES_MAX: usize = 64 << 10;

@@ -9,7 +9,7 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, SaslHandshakeRequest, SaslHandshakeResponse};
+use kafka_protocol::messages::{SaslHandshakeRequest, SaslHandshakeResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -22,7 +22,6 @@ impl Api for SaslHandshake {
     type Request = SaslHandshakeRequest;
     type Response = SaslHandshakeResponse;
 
-    const KEY: ApiKey = ApiKey::SaslHandshake;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
     /// *Ours*: strangers send it, and it has one short text.
     const FRAME_BYTES_MAX: usize = 4 << 10;

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_acknowledge_request::AcknowledgementBatch;
 use kafka_protocol::messages::share_acknowledge_response::{PartitionData, ShareAcknowledgeTopicResponse};
-use kafka_protocol::messages::{ApiKey, ShareAcknowledgeRequest, ShareAcknowledgeResponse};
+use kafka_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::sharing::{self, FINAL, INITIAL, Said};
@@ -21,7 +21,6 @@ impl Api for ShareAcknowledge {
     type Request = ShareAcknowledgeRequest;
     type Response = ShareAcknowledgeResponse;
 
-    const KEY: ApiKey = ApiKey::ShareAcknowledge;
     const VERSIONS: RangeInclusive<i16> = 1..=1;
 
     async fn handle(cx: &Context, request: ShareAcknowledgeRequest) -> Reply<ShareAcknowledgeResponse> {

@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_fetch_request::AcknowledgementBatch;
 use kafka_protocol::messages::share_fetch_response::{AcquiredRecords, PartitionData, ShareFetchableTopicResponse};
-use kafka_protocol::messages::{ApiKey, ShareFetchRequest, ShareFetchResponse};
+use kafka_protocol::messages::{ShareFetchRequest, ShareFetchResponse};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
@@ -40,7 +40,6 @@ impl Api for ShareFetch {
     type Request = ShareFetchRequest;
     type Response = ShareFetchResponse;
 
-    const KEY: ApiKey = ApiKey::ShareFetch;
     const VERSIONS: RangeInclusive<i16> = 1..=1;
     const WAITS: bool = true;
     const COUNTED: Counted = Counted::Answer;

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_group_describe_response::{Assignment, DescribedGroup, Member, TopicPartitions};
-use kafka_protocol::messages::{ApiKey, ShareGroupDescribeRequest, ShareGroupDescribeResponse, TopicName};
+use kafka_protocol::messages::{ShareGroupDescribeRequest, ShareGroupDescribeResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -21,7 +21,6 @@ impl Api for ShareGroupDescribe {
     type Request = ShareGroupDescribeRequest;
     type Response = ShareGroupDescribeResponse;
 
-    const KEY: ApiKey = ApiKey::ShareGroupDescribe;
     const VERSIONS: RangeInclusive<i16> = 1..=1;
     const IS_BULKY: bool = true;
 

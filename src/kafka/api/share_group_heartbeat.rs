@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_group_heartbeat_response::{Assignment, TopicPartitions};
-use kafka_protocol::messages::{ApiKey, ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse};
+use kafka_protocol::messages::{ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -22,7 +22,6 @@ impl Api for ShareGroupHeartbeat {
     type Request = ShareGroupHeartbeatRequest;
     type Response = ShareGroupHeartbeatResponse;
 
-    const KEY: ApiKey = ApiKey::ShareGroupHeartbeat;
     const VERSIONS: RangeInclusive<i16> = 1..=1;
 
     async fn handle(cx: &Context, request: ShareGroupHeartbeatRequest) -> Reply<ShareGroupHeartbeatResponse> {

@@ -4,7 +4,7 @@
 //! (KIP-345); v5 the protocol type and name (KIP-559), which then must be given and must be the group's.
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, SyncGroupRequest, SyncGroupResponse};
+use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -18,7 +18,6 @@ impl Api for SyncGroup {
     type Request = SyncGroupRequest;
     type Response = SyncGroupResponse;
 
-    const KEY: ApiKey = ApiKey::SyncGroup;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
     // What a member says is kept by its group, which has a bound of its own; the wait for others may be long.
     const IS_HANDED_OVER: bool = true;

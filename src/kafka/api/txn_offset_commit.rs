@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
 use kafka_protocol::messages::txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
-use kafka_protocol::messages::{ApiKey, TopicName, TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use kafka_protocol::messages::{TopicName, TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -31,7 +31,6 @@ impl Api for TxnOffsetCommit {
     type Request = TxnOffsetCommitRequest;
     type Response = TxnOffsetCommitResponse;
 
-    const KEY: ApiKey = ApiKey::TxnOffsetCommit;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, mut request: TxnOffsetCommitRequest) -> Reply<TxnOffsetCommitResponse> {

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, UnregisterBrokerRequest, UnregisterBrokerResponse};
+use kafka_protocol::messages::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
@@ -20,7 +20,6 @@ impl Api for UnregisterBroker {
     type Request = UnregisterBrokerRequest;
     type Response = UnregisterBrokerResponse;
 
-    const KEY: ApiKey = ApiKey::UnregisterBroker;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: UnregisterBrokerRequest) -> Reply<UnregisterBrokerResponse> {

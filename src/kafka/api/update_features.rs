@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::update_features_response::UpdatableFeatureResult;
-use kafka_protocol::messages::{ApiKey, UpdateFeaturesRequest, UpdateFeaturesResponse};
+use kafka_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::api_versions::LEVELS;
@@ -34,7 +34,6 @@ impl Api for UpdateFeatures {
     type Request = UpdateFeaturesRequest;
     type Response = UpdateFeaturesResponse;
 
-    const KEY: ApiKey = ApiKey::UpdateFeatures;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: UpdateFeaturesRequest) -> Reply<UpdateFeaturesResponse> {

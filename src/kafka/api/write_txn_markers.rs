@@ -11,7 +11,7 @@ use kafka_protocol::messages::write_txn_markers_request::WritableTxnMarker;
 use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
-use kafka_protocol::messages::{ApiKey, TopicName, WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use kafka_protocol::messages::{TopicName, WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::batch::{Marker, Outcome};
@@ -25,7 +25,6 @@ impl Api for WriteTxnMarkers {
     type Request = WriteTxnMarkersRequest;
     type Response = WriteTxnMarkersResponse;
 
-    const KEY: ApiKey = ApiKey::WriteTxnMarkers;
     const VERSIONS: RangeInclusive<i16> = 1..=1;
 
     async fn handle(cx: &Context, request: WriteTxnMarkersRequest) -> Reply<WriteTxnMarkersResponse> {
