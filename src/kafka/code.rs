@@ -4,6 +4,7 @@ use kafka_protocol::ResponseError;
 
 use crate::batch;
 use crate::kafka::group::Refusal;
+use crate::kafka::group_configs::NotSet;
 use crate::kafka::share;
 use crate::kafka::transaction;
 use crate::log::{Error, StoreError};
@@ -65,6 +66,8 @@ pub(crate) fn of_group(refusal: Refusal) -> ResponseError {
         Refusal::EpochFenced => ResponseError::FencedMemberEpoch,
         Refusal::StaleEpoch => ResponseError::StaleMemberEpoch,
         Refusal::UnsupportedVersion => ResponseError::UnsupportedVersion,
+        Refusal::InvalidRequest(_) => ResponseError::InvalidRequest,
+        Refusal::InvalidTopology(_) => ResponseError::StreamsInvalidTopology,
         Refusal::MetadataTooLarge => ResponseError::OffsetMetadataTooLarge,
         Refusal::NonEmpty => ResponseError::NonEmptyGroup,
         Refusal::Subscribed => ResponseError::GroupSubscribedToTopic,
@@ -104,6 +107,14 @@ pub(crate) fn of_share(refusal: share::Refusal) -> ResponseError {
         share::Refusal::TooManySessions => ResponseError::ShareSessionLimitReached,
         share::Refusal::RecordState => ResponseError::InvalidRecordState,
         share::Refusal::UnknownPartition => ResponseError::UnknownTopicOrPartition,
+    }
+}
+
+/// The Kafka error for configs of a group that are not set.
+pub(crate) fn of_group_configs(refusal: NotSet) -> ResponseError {
+    match refusal {
+        NotSet::Unavailable => ResponseError::CoordinatorNotAvailable,
+        NotSet::TooMany => ResponseError::PolicyViolation,
     }
 }
 

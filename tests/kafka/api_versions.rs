@@ -31,17 +31,12 @@ async fn every_version_names_every_api() {
         assert_eq!(named, shardgate::kafka::supported().map(|api| (api.key, api.advertised)).collect::<Vec<_>>());
         // librdkafka stops compressing if Produce begins above 0, and finds lz4 by FindCoordinator from 0.
         assert_eq!((range(&response, 0), range(&response, 10)), (Some((0, 13)), Some((0, 6))));
-        // KIP-932 and KIP-890, for clients that know features; those with a minimum of 0 only for clients that take them.
+        // KIP-890, KIP-848, KIP-932 and KIP-1071, for clients that know features; those with a minimum of 0 only for clients that take them.
         let finalized: Vec<_> = response.finalized_features.iter().map(|it| (it.name.as_str(), it.max_version_level)).collect();
-        assert_eq!(
-            finalized,
-            if version >= 3 { vec![("transaction.version", 2), ("group.version", 1), ("share.version", 1)] } else { vec![] }
-        );
+        let levels = [("transaction.version", 2), ("group.version", 1), ("share.version", 1), ("streams.version", 1)];
+        assert_eq!(finalized, if version >= 3 { levels.to_vec() } else { vec![] });
         let supported: Vec<_> = response.supported_features.iter().map(|it| (it.name.as_str(), it.max_version)).collect();
-        assert_eq!(
-            supported,
-            if version >= 4 { vec![("transaction.version", 2), ("group.version", 1), ("share.version", 1)] } else { vec![] }
-        );
+        assert_eq!(supported, if version >= 4 { levels.to_vec() } else { vec![] });
     }
 }
 

@@ -115,6 +115,8 @@ async fn every_version_of_every_api_answers_an_empty_request() {
         DescribeShareGroupOffsetsRequest,
         AlterShareGroupOffsetsRequest,
         DeleteShareGroupOffsetsRequest,
+        wire::StreamsGroupHeartbeatRequest,
+        wire::StreamsGroupDescribeRequest,
     ));
     answered.sort_unstable();
     let served: Vec<_> = shardgate::kafka::supported().map(|api| (api.key, api.served.count())).collect();
@@ -157,8 +159,8 @@ async fn what_is_not_served_is_not_advertised_and_closes_the_connection() {
     let request = ApiVersionsRequest::default().with_client_software_name(text("a")).with_client_software_version(text("1"));
     let response = gateway.kafka().call(4, request).await;
     let features: Vec<_> = response.finalized_features.iter().map(|feature| feature.name.as_str()).collect();
-    assert_eq!(features, ["transaction.version", "group.version", "share.version"]);
-    for key in [4, 71, 72, 88, 93, 999] {
+    assert_eq!(features, ["transaction.version", "group.version", "share.version", "streams.version"]);
+    for key in [4, 71, 72, 93, 999] {
         assert!(!response.api_keys.iter().any(|api| api.api_key == key), "key {key}");
         let mut kafka = gateway.kafka();
         kafka.send_body(key, 0, 1, &[0; 64]).await;

@@ -76,6 +76,7 @@ mod retention;
 mod sasl;
 mod shards;
 mod share_groups;
+mod streams_groups;
 mod sync_group;
 mod throughput;
 mod tls;

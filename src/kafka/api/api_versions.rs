@@ -8,7 +8,7 @@
 //! A version that is not served is answered with UNSUPPORTED_VERSION in version 0 and all APIs, so that the client can step
 //! down. The feature `transaction.version` tells clients that they may write in a transaction without naming partitions before
 //! (KIP-890); `group.version` tells tools of the consumer protocol (KIP-848), and the Java client shares only where it finds
-//! `share.version` (KIP-932).
+//! `share.version` (KIP-932), as Kafka Streams joins streams groups only where it finds `streams.version` (KIP-1071).
 
 use std::ops::RangeInclusive;
 
@@ -31,8 +31,9 @@ const MINIMUM_0: i16 = 4;
 const NO_NODE: i32 = -1;
 
 /// Each feature with its highest level, which is in force: the second generation of transactions (KIP-890), the consumer
-/// protocol (KIP-848), and share groups (KIP-932).
-pub(super) const LEVELS: [(&str, i16); 3] = [("transaction.version", 2), ("group.version", 1), ("share.version", 1)];
+/// protocol (KIP-848), share groups (KIP-932), and streams groups (KIP-1071).
+pub(super) const LEVELS: [(&str, i16); 4] =
+    [("transaction.version", 2), ("group.version", 1), ("share.version", 1), ("streams.version", 1)];
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;

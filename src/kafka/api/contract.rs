@@ -20,6 +20,7 @@ use crate::kafka::auth::{Auth, CLUSTER, Kind, Operation, Principal, Security, Se
 use crate::kafka::broker::BrokerConfigs;
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
+use crate::kafka::group_configs::GroupConfigs;
 use crate::kafka::listener::Shutdown;
 use crate::kafka::memory::{Hold, Pool};
 use crate::kafka::partition::Topic;
@@ -229,6 +230,7 @@ impl Context {
 pub struct Door {
     pub(crate) log: Log,
     pub(crate) groups: Coordinator,
+    pub(crate) group_configs: GroupConfigs,
     pub(crate) shares: Shares,
     pub(crate) transactions: transaction::Coordinator,
     pub(crate) auth: Auth,
@@ -267,7 +269,10 @@ impl Door {
     /// `notebook`; `meter` counts.
     pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
         let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
-        let shares = Shares::open(notebook.clone());
+        let group_configs = GroupConfigs::open(notebook.clone());
+        let group_configs =
+            group_configs.map_err(|error| Unreadable(format!("the configs of groups cannot be read: {error}")))?;
+        let shares = Shares::open(notebook.clone(), group_configs.clone());
         let shares = shares.map_err(|error| Unreadable(format!("the share groups cannot be read: {error}")))?;
         let groups = Coordinator::open(notebook.clone(), log.env().clone(), groups, Arc::new(log.clone()));
         let groups = groups.map_err(|error| Unreadable(error.to_string()))?;
@@ -285,6 +290,7 @@ impl Door {
         Ok(Self {
             log,
             groups,
+            group_configs,
             shares,
             transactions,
             auth,

@@ -1,4 +1,4 @@
-//! **DeleteGroups** (42), v0 to v3: forgets groups without members, classic and share groups alike, and their offsets.
+//! **DeleteGroups** (42), v0 to v3: forgets groups without members, of whatever kind, and their offsets.
 //!
 //! As Kafka does it; each group has its own error. v3 brought words beside it, which Kafka has for groups of the streams protocol
 //! only.

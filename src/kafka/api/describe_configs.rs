@@ -82,7 +82,7 @@ fn describe(cx: &Context, resource: &DescribeConfigsResource) -> Result<Vec<Show
             Err(Refusal::request("the name of the resource is empty; a name is needed"))
         }
         ResourceType::ClientMetrics => Ok(Vec::new()),
-        ResourceType::Group => Ok(translate::show_group(&cx.door.shares.configs(name))),
+        ResourceType::Group => Ok(translate::show_group(&cx.door.group_configs.own(name))),
     }
 }
 

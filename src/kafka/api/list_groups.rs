@@ -1,6 +1,6 @@
 //! **ListGroups** (16), v0 to v5: all groups, by name.
 //!
-//! As Kafka does it. v4 brought states and a filter by them (KIP-518), v5 types (KIP-848): `classic`, `consumer` and `share`. Filters
+//! As Kafka does it. v4 brought states and a filter by them (KIP-518), v5 types (KIP-848): `classic`, `consumer`, `streams` and `share`. Filters
 //! ignore case; a name that is no state or type filters everything out.
 
 use kafka_protocol::messages::list_groups_response::ListedGroup;

@@ -66,6 +66,8 @@ mod share_acknowledge;
 mod share_fetch;
 mod share_group_describe;
 mod share_group_heartbeat;
+mod streams_group_describe;
+mod streams_group_heartbeat;
 mod sync_group;
 mod throttled;
 mod txn_offset_commit;
@@ -145,6 +147,8 @@ const TABLE: &[Entry] = &[
     entry::<share_acknowledge::ShareAcknowledge>(),
     entry::<add_raft_voter::AddRaftVoter>(),
     entry::<remove_raft_voter::RemoveRaftVoter>(),
+    entry::<streams_group_heartbeat::StreamsGroupHeartbeat>(),
+    entry::<streams_group_describe::StreamsGroupDescribe>(),
     entry::<describe_share_group_offsets::DescribeShareGroupOffsets>(),
     entry::<alter_share_group_offsets::AlterShareGroupOffsets>(),
     entry::<delete_share_group_offsets::DeleteShareGroupOffsets>(),
@@ -192,7 +196,12 @@ mod tests {
 
     #[test]
     fn every_api_has_the_name_of_its_key() {
-        let name = |key| ApiKey::try_from(key).map(|key| format!("{key:?}"));
+        let name = |key| match key {
+            // Those that the message crate does not have.
+            88 => Ok("StreamsGroupHeartbeat".to_owned()),
+            89 => Ok("StreamsGroupDescribe".to_owned()),
+            key => ApiKey::try_from(key).map(|key| format!("{key:?}")),
+        };
         assert!(TABLE.iter().all(|entry| name(entry.key).is_ok_and(|name| (entry.name)() == name)));
     }
 

@@ -13,6 +13,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
+use crate::kafka::group::Refusal;
 use crate::kafka::share::Beat;
 use crate::kafka::{code, partition};
 
@@ -49,7 +50,8 @@ async fn serve(
         return Err((Kind::Topic.denied(), StrBytes::from_static_str("the access rules do not allow it")));
     }
     let refused = |error: ResponseError, words: String| (error, StrBytes::from_string(words));
-    if !cx.door.shares.exists(&group) && matches!(cx.door.groups.describe(&group).await, Ok(Some(_))) {
+    let is_other = |described: &_| matches!(described, Ok(Some(_)) | Err(Refusal::OtherKind));
+    if !cx.door.shares.exists(&group) && is_other(&cx.door.groups.describe(&group).await) {
         return Err(refused(ResponseError::GroupIdNotFound, format!("Group {} is not a share group.", &*group)));
     }
     let topics = |name: &str| partition::topic(&cx.door.log, name).map(|stream| (stream.id().0, stream.lanes()));

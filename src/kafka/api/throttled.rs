@@ -89,6 +89,8 @@ throttled!(
     UpdateFeaturesResponse,
     wire::DeleteGroupsResponse,
     wire::DescribeLogDirsResponse,
+    wire::StreamsGroupDescribeResponse,
+    wire::StreamsGroupHeartbeatResponse,
 );
 
 /// Answers that have no place for it in any version.

@@ -29,6 +29,7 @@ use super::request::{
     Partitions, Refusal, Request, Results, Sync, Synced, TopicFilter, TopicOffsets,
 };
 use super::state::{Change, Charge, Group, Now, Ticket};
+use super::streams::request::{DescribedStreams, StreamsBeat, StreamsBeaten};
 use super::topics::Topics;
 use crate::env::Env;
 use crate::notebook::Notebook;
@@ -161,6 +162,29 @@ impl Coordinator {
     pub(crate) async fn describe_consumers(&self, group: &str) -> Result<Option<DescribedConsumers>, Refusal> {
         match self.ask(group, Request::DescribeConsumers, Make::Nothing).await? {
             Some(Answer::DescribedConsumers(described)) => described,
+            Some(_) => Err(Refusal::Unavailable),
+            None => Ok(None),
+        }
+    }
+
+    /// A member joins, stays or goes by the streams protocol; durable when it returns.
+    pub(crate) async fn beat_streams(&self, group: &str, beat: StreamsBeat) -> Result<StreamsBeaten, Refusal> {
+        let joins = beat.epoch == 0;
+        let make = if joins { Make::Group } else { Make::Nothing };
+        if !self.shared.has_room(joins) {
+            return Err(Refusal::TooManyGroups);
+        }
+        match self.ask(group, Request::StreamsBeat(Box::new(beat)), make).await? {
+            Some(Answer::StreamsBeat(result)) => result,
+            Some(_) => Err(Refusal::Unavailable),
+            None => Err(Refusal::UnknownGroup),
+        }
+    }
+
+    /// A group of the streams protocol with its members; `None` if there is no such group.
+    pub(crate) async fn describe_streams(&self, group: &str) -> Result<Option<DescribedStreams>, Refusal> {
+        match self.ask(group, Request::DescribeStreams, Make::Nothing).await? {
+            Some(Answer::DescribedStreams(described)) => described,
             Some(_) => Err(Refusal::Unavailable),
             None => Ok(None),
         }
@@ -504,13 +528,15 @@ impl Resident {
             request,
             Request::Heartbeat(_)
                 | Request::Beat(..)
+                | Request::StreamsBeat(_)
                 | Request::Commit(_)
                 | Request::CommitInTransaction(..)
                 | Request::Unstable
                 | Request::Fetch(..)
         );
-        // A classic group that may become one of the consumer protocol must first be what it is about to be.
-        let exclusive = request.is_exclusive() || (matches!(request, Request::Beat(..)) && self.group.roster.is_none());
+        // A classic group that may become one of a newer protocol must first be what it is about to be.
+        let is_beat = matches!(request, Request::Beat(..) | Request::StreamsBeat(_));
+        let exclusive = request.is_exclusive() || (is_beat && !self.group.is_newer());
         if exclusive {
             self.settle().await;
         }
@@ -523,7 +549,7 @@ impl Resident {
         if moves_deadlines || reshapes {
             self.group.weigh();
         }
-        if moves_deadlines || self.group.roster.is_some() {
+        if moves_deadlines || self.group.is_newer() {
             self.wake = self.group.next_deadline();
         }
     }
@@ -596,7 +622,9 @@ impl Resident {
                     self.perform(decision);
                 }
             }
-            Change::Offsets(_) | Change::Pending(..) | Change::Roster(_) | Change::Deleted => self.group.apply(change, now),
+            Change::Offsets(_) | Change::Pending(..) | Change::Roster(_) | Change::Streams(_) | Change::Deleted => {
+                self.group.apply(change, now);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! **The rules of groups**, in full those of classic ones (`consumer::decide` has the others): a group, a request and the present in; changes and answers out.
+//! **The rules of groups**, in full those of classic ones (`consumer::decide` and `streams::decide` have the others): a group, a request and the present in; changes and answers out.
 //!
 //! No I/O, no clock, no lock, no wait: whoever waits is a [`Ticket`] in the group, and every deadline is a field of it
 //! (`Group::next_deadline` tells when to call [`expire`]), so that a whole rebalance can be played in a test as a dialogue.
@@ -36,9 +36,9 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// Whether it changes the members of a group of the consumer protocol: then the next one has to wait for it.
+    /// Whether it changes the members of a group of a newer protocol: then the next one has to wait for it.
     pub(super) fn reshapes(&self) -> bool {
-        self.changes.iter().any(|change| matches!(change, Change::Roster(_) | Change::Downgraded { .. }))
+        self.changes.iter().any(|change| matches!(change, Change::Roster(_) | Change::Streams(_) | Change::Downgraded { .. }))
     }
 }
 
@@ -54,6 +54,7 @@ pub(super) fn decide(group: &mut Group, rules: Rules<'_>, now: Now, ticket: Tick
     let mut desk = Desk::new(group, rules, now);
     match request {
         Request::Beat(beat, fresh) => desk.beat(&beat, fresh, ticket),
+        Request::StreamsBeat(beat) => desk.beat_streams(&beat, ticket),
         Request::Join(join, fresh) => desk.join(*join, fresh, ticket),
         Request::Sync(sync) => desk.sync(sync, ticket),
         Request::Heartbeat(who) => desk.heartbeat(&who, ticket),
@@ -65,6 +66,7 @@ pub(super) fn decide(group: &mut Group, rules: Rules<'_>, now: Now, ticket: Tick
         Request::Fetch(wanted, who) => desk.fetch(wanted, &who, ticket),
         Request::Describe => desk.describe(ticket),
         Request::DescribeConsumers => desk.describe_consumers(ticket),
+        Request::DescribeStreams => desk.describe_streams(ticket),
         Request::Summarize => desk.summarize(ticket),
         Request::Delete => desk.delete(ticket),
         Request::DeleteOffsets(partitions) => desk.delete_offsets(partitions, ticket),
@@ -78,6 +80,7 @@ pub(super) fn decide(group: &mut Group, rules: Rules<'_>, now: Now, ticket: Tick
 pub(super) fn expire(group: &mut Group, rules: Rules<'_>, now: Now) -> Decision {
     let mut desk = Desk::new(group, rules, now);
     desk.expire_members();
+    desk.expire_streams();
     desk.expire_sessions();
     desk.expire_phase();
     desk.decision
@@ -110,9 +113,11 @@ pub(super) fn downgraded(group: &mut Group, rules: Rules<'_>, now: Now) -> Decis
     desk.decision
 }
 
-/// Starts the time of the members of a group of the consumer protocol, after it was loaded.
+/// Starts the time of the members of a group of a newer protocol, after it was loaded.
 pub(super) fn wake(group: &mut Group, rules: Rules<'_>, now: Now) {
-    Desk::new(group, rules, now).wake_members();
+    let mut desk = Desk::new(group, rules, now);
+    desk.wake_members();
+    desk.wake_streams();
 }
 
 /// Offsets past their time: of a group without members, counted from when the last one left; of a group that only keeps
@@ -121,6 +126,7 @@ pub(super) fn wake(group: &mut Group, rules: Rules<'_>, now: Now) {
 fn expired(group: &Group, Rules { config, topics }: Rules<'_>, now: Now) -> Vec<(String, i32)> {
     let subscribed = match group.state {
         _ if let Some(roster) = &group.roster => subscribed_names(group, roster, topics),
+        _ if let Some(roster) = &group.streams => roster.subscribed_names(),
         State::Stable => match group.subscriptions() {
             Subscriptions::Topics(topics) => topics,
             Subscriptions::Unknown => return Vec::new(),
@@ -184,6 +190,9 @@ impl Desk<'_> {
         if let Some(roster) = self.occupied_roster() {
             return self.join_roster(roster, join, fresh, ticket);
         }
+        if self.group.is_occupied_newer() {
+            return self.refuse_join(ticket, Refusal::InconsistentProtocol, join.member);
+        }
         // A protocol named twice counts once.
         let mut names = HashSet::new();
         join.protocols.retain(|protocol| names.insert(protocol.name.clone()));
@@ -211,7 +220,7 @@ impl Desk<'_> {
         let room = |taken: usize| taken < self.config.group_size_max;
         let known = self.group.members.get(member);
         match self.group.state {
-            State::Empty | State::Dead | State::Assigning | State::Reconciling => true,
+            State::Empty | State::Dead | State::NotReady | State::Assigning | State::Reconciling => true,
             State::PreparingRebalance => {
                 known.is_some_and(|member| member.joining.is_some())
                     || room(self.group.members.values().filter(|member| member.joining.is_some()).count())
@@ -243,7 +252,7 @@ impl Desk<'_> {
 
     fn join_new(&mut self, join: Join, fresh: MemberId, ticket: Ticket) {
         // If there is one, nobody is in it, so the group can be a classic one again; on the disk with its first generation.
-        self.group.roster = None;
+        (self.group.roster, self.group.streams) = (None, None);
         let holder = join.instance.as_deref().and_then(|instance| self.group.holder(instance)).cloned();
         if let Some(holder) = holder {
             self.take_over(&holder, fresh, join, ticket);
@@ -688,6 +697,7 @@ impl Desk<'_> {
         match who.generation < 0 && who.member.is_empty() && who.instance.is_none() {
             true => Ok(()),
             false if let Some(roster) = &self.group.roster => self.may_commit_as_member(roster, commit),
+            false if let Some(roster) = &self.group.streams => self.may_commit_streams(roster, commit),
             false if who.generation < 0 && self.group.state == State::Empty => Ok(()),
             false if !self.group.exists() => Err(Refusal::UnknownGroup),
             false => self.in_generation(who),
@@ -731,6 +741,9 @@ impl Desk<'_> {
         if let Some(roster) = &self.group.roster {
             return self.may_commit_as_member(roster, commit);
         }
+        if let Some(roster) = &self.group.streams {
+            return self.may_commit_streams(roster, commit);
+        }
         let who = &commit.who;
         if who.generation < 0 && self.group.state == State::Empty {
             return Ok(());
@@ -764,7 +777,7 @@ impl Desk<'_> {
     fn delete(&mut self, ticket: Ticket) {
         let result = if !self.group.exists() {
             Err(Refusal::UnknownGroup)
-        } else if self.group.state != State::Empty || self.occupied_roster().is_some() {
+        } else if self.group.state != State::Empty || self.group.is_occupied_newer() {
             Err(Refusal::NonEmpty)
         } else {
             self.decision.changes.push(Change::Deleted);
@@ -780,9 +793,10 @@ impl Desk<'_> {
         if self.group.state != State::Empty && !self.group.has_consumers() {
             return self.reply(ticket, Answer::Each(Err(Refusal::NonEmpty)));
         }
-        let subscriptions = match &self.group.roster {
-            Some(roster) => Subscriptions::Topics(subscribed_names(self.group, roster, self.topics)),
-            None => self.group.subscriptions(),
+        let subscriptions = match (&self.group.roster, &self.group.streams) {
+            (Some(roster), _) => Subscriptions::Topics(subscribed_names(self.group, roster, self.topics)),
+            (None, Some(roster)) => Subscriptions::Topics(roster.subscribed_names()),
+            (None, None) => self.group.subscriptions(),
         };
         let subscribed = |topic: &str| match &subscriptions {
             Subscriptions::Topics(topics) => topics.contains(topic),
@@ -833,7 +847,7 @@ impl Desk<'_> {
     }
 
     fn describe(&mut self, ticket: Ticket) {
-        if self.group.roster.is_some() {
+        if self.group.is_newer() {
             return self.reply(ticket, Answer::Described(Err(Refusal::OtherKind)));
         }
         let stable = self.group.state == State::Stable;

@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `name/ID` | the group's name |
 //! | `generation/ID` | the last completed [`Generation`] |
-//! | `roster/ID` | of a group of the consumer protocol, its epochs ([`Head`]); then there is no generation |
-//! | `member/ID/NUMBER` | what a member of it says of itself ([`Profile`]) |
-//! | `target/ID/NUMBER`, `holding/ID/NUMBER` | what it is to have, and what it has ([`Target`], [`Holding`]) |
+//! | `roster/ID` | of a group of the consumer protocol, its epochs ([`Parts::Head`]); then there is no generation |
+//! | `member/ID/NUMBER` | what a member of it says of itself ([`Parts::Profile`]) |
+//! | `target/ID/NUMBER`, `holding/ID/NUMBER` | what it is to have, and what it has ([`Parts::Target`], [`Parts::Holding`]) |
+//! | `streams-roster/ID`, `streams-member/ID/NUMBER` … | the same of a group of the streams protocol |
 //! | `offset/ID/TOPIC/PARTITION` | a [`Committed`] |
 //! | `pending/ID/PRODUCER/TOPIC/PARTITION` | a [`Committed`] of a transaction that has not ended |
 //!
@@ -15,8 +16,10 @@
 
 use std::collections::BTreeMap;
 
-use super::consumer::state::{Head, Holding, Profile, Seat, Step, Target};
+use super::consumer::state::Consumers;
+use super::roster::{Parts, Seat, Step};
 use super::state::{Change, Committed, Generation, Group, Now};
+use super::streams::state::Streams;
 use crate::notebook::{Notebook, Page};
 
 /// The page that makes `changes` of `group` durable, together.
@@ -35,11 +38,18 @@ fn write(page: &mut Page, group: &Group, change: &Change) {
     match change {
         Change::Generation(generation) => {
             page.put(generation_key(group.id), generation);
-            // The group may have been one of the consumer protocol, before the last member left.
-            page.remove(roster_key(group.id));
+            // The group may have been one of a newer protocol, before the last member left.
+            page.remove(roster_key::<Consumers>(group.id));
+            page.remove(roster_key::<Streams>(group.id));
         }
         Change::Roster(steps) => {
             if group.roster.is_none() {
+                page.remove(generation_key(group.id));
+            }
+            steps.iter().for_each(|step| write_step(page, group.id, step));
+        }
+        Change::Streams(steps) => {
+            if group.streams.is_none() {
                 page.remove(generation_key(group.id));
             }
             steps.iter().for_each(|step| write_step(page, group.id, step));
@@ -79,25 +89,28 @@ fn write(page: &mut Page, group: &Group, change: &Change) {
     }
 }
 
-fn write_step(page: &mut Page, id: u64, step: &Step) {
+fn write_step<P: Parts>(page: &mut Page, id: u64, step: &Step<P>) {
     match step {
-        Step::Head(head) => page.put(roster_key(id), head),
-        Step::Profile(seat, profile) => page.put(member_key("member", id, seat.number), &**profile),
-        Step::Target(seat, target) => page.put(member_key("target", id, seat.number), &**target),
-        Step::Holding(seat, holding) => page.put(member_key("holding", id, seat.number), &**holding),
-        Step::Gone(seat) => remove_member(page, id, seat.number),
+        Step::Head(head) => page.put(roster_key::<P>(id), &**head),
+        Step::Profile(seat, profile) => page.put(member_key::<P>("member", id, seat.number), &**profile),
+        Step::Target(seat, target) => page.put(member_key::<P>("target", id, seat.number), &**target),
+        Step::Holding(seat, holding) => page.put(member_key::<P>("holding", id, seat.number), &**holding),
+        Step::Gone(seat) => remove_member::<P>(page, id, seat.number),
     }
 }
 
-fn remove_member(page: &mut Page, id: u64, number: u64) {
-    ["member", "target", "holding"].into_iter().for_each(|kind| page.remove(member_key(kind, id, number)));
+fn remove_member<P: Parts>(page: &mut Page, id: u64, number: u64) {
+    ["member", "target", "holding"].into_iter().for_each(|kind| page.remove(member_key::<P>(kind, id, number)));
 }
 
 fn remove_roster(page: &mut Page, group: &Group) {
-    page.remove(roster_key(group.id));
-    for number in group.roster.iter().flat_map(|roster| roster.numbers()) {
-        remove_member(page, group.id, number);
-    }
+    remove_parts::<Consumers>(page, group.id, group.roster.iter().flat_map(|roster| roster.numbers()));
+    remove_parts::<Streams>(page, group.id, group.streams.iter().flat_map(|roster| roster.numbers()));
+}
+
+fn remove_parts<P: Parts>(page: &mut Page, id: u64, numbers: impl Iterator<Item = u64>) {
+    page.remove(roster_key::<P>(id));
+    numbers.for_each(|number| remove_member::<P>(page, id, number));
 }
 
 /// All groups of the notebook, and an id above all that were ever used. The error is the notebook's, in words.
@@ -116,28 +129,8 @@ pub(super) fn load(notebook: &Notebook, now: Now) -> Result<(Vec<Group>, u64), S
         last_id = last_id.max(id);
         restore(&mut groups, id, Change::Generation(generation), now);
     }
-    for (key, head) in read::<Head>(notebook, "roster/")? {
-        let (id, _) = parse(&key)?;
-        last_id = last_id.max(id);
-        restore(&mut groups, id, Change::Roster(vec![Step::Head(head)]), now);
-    }
-    let mut seats = BTreeMap::new();
-    for (key, profile) in read::<Profile>(notebook, "member/")? {
-        let (id, number) = parse_member(&key)?;
-        let seat = Seat::new(number, &profile);
-        seats.insert((id, number), seat.clone());
-        restore(&mut groups, id, Change::Roster(vec![Step::Profile(seat, profile.into())]), now);
-    }
-    for (key, target) in read::<Target>(notebook, "target/")? {
-        let place = parse_member(&key)?;
-        let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
-        restore(&mut groups, place.0, Change::Roster(vec![Step::Target(seat, target.into())]), now);
-    }
-    for (key, holding) in read::<Holding>(notebook, "holding/")? {
-        let place = parse_member(&key)?;
-        let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
-        restore(&mut groups, place.0, Change::Roster(vec![Step::Holding(seat, holding.into())]), now);
-    }
+    load_roster::<Consumers>(notebook, &mut groups, &mut last_id, Change::Roster, now)?;
+    load_roster::<Streams>(notebook, &mut groups, &mut last_id, Change::Streams, now)?;
     for (key, committed) in read::<Committed>(notebook, "offset/")? {
         let (id, place) = parse(&key)?;
         last_id = last_id.max(id);
@@ -154,6 +147,40 @@ pub(super) fn load(notebook: &Notebook, now: Now) -> Result<(Vec<Group>, u64), S
         restore(&mut groups, id, Change::Pending(producer, vec![(topic.to_owned(), partition, Some(committed))]), now);
     }
     Ok((groups.into_values().collect(), last_id + 1))
+}
+
+/// Restores the groups of one protocol; `change` makes one of their steps.
+fn load_roster<P: Parts>(
+    notebook: &Notebook,
+    groups: &mut BTreeMap<u64, Group>,
+    last_id: &mut u64,
+    change: fn(Vec<Step<P>>) -> Change,
+    now: Now,
+) -> Result<(), String> {
+    let room = P::ROOM;
+    for (key, head) in read::<P::Head>(notebook, &format!("{room}roster/"))? {
+        let (id, _) = parse(&key)?;
+        *last_id = id.max(*last_id);
+        restore(groups, id, change(vec![Step::Head(head.into())]), now);
+    }
+    let mut seats = BTreeMap::new();
+    for (key, profile) in read::<P::Profile>(notebook, &format!("{room}member/"))? {
+        let (id, number) = parse_member(&key)?;
+        let seat = Seat { number, id: P::names(&profile).0.clone() };
+        seats.insert((id, number), seat.clone());
+        restore(groups, id, change(vec![Step::Profile(seat, profile.into())]), now);
+    }
+    for (key, target) in read::<P::Target>(notebook, &format!("{room}target/"))? {
+        let place = parse_member(&key)?;
+        let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
+        restore(groups, place.0, change(vec![Step::Target(seat, target.into())]), now);
+    }
+    for (key, holding) in read::<P::Holding>(notebook, &format!("{room}holding/"))? {
+        let place = parse_member(&key)?;
+        let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
+        restore(groups, place.0, change(vec![Step::Holding(seat, holding.into())]), now);
+    }
+    Ok(())
 }
 
 fn read<T: serde::de::DeserializeOwned>(notebook: &Notebook, prefix: &str) -> Result<Vec<(String, T)>, String> {
@@ -175,12 +202,12 @@ fn generation_key(id: u64) -> String {
     format!("generation/{id:016x}")
 }
 
-fn roster_key(id: u64) -> String {
-    format!("roster/{id:016x}")
+fn roster_key<P: Parts>(id: u64) -> String {
+    format!("{}roster/{id:016x}", P::ROOM)
 }
 
-fn member_key(kind: &str, id: u64, number: u64) -> String {
-    format!("{kind}/{id:016x}/{number:016x}")
+fn member_key<P: Parts>(kind: &str, id: u64, number: u64) -> String {
+    format!("{}{kind}/{id:016x}/{number:016x}", P::ROOM)
 }
 
 fn offset_key(id: u64, topic: &str, partition: i32) -> String {
@@ -198,7 +225,7 @@ fn parse(key: &str) -> Result<(u64, &str), String> {
     Ok((u64::from_str_radix(id, 16).map_err(|_| wrong(key))?, place))
 }
 
-/// The ids in the key of a member of a group of the consumer protocol.
+/// The ids in the key of a member of a group of a newer protocol.
 fn parse_member(key: &str) -> Result<(u64, u64), String> {
     let (id, number) = parse(key)?;
     Ok((id, u64::from_str_radix(number, 16).map_err(|_| wrong(key))?))

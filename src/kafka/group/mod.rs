@@ -1,5 +1,5 @@
-//! **Consumer groups**, classic (JoinGroup, SyncGroup, Heartbeat, LeaveGroup) and of the consumer protocol (KIP-848, [`consumer`]),
-//! and committed offsets.
+//! **Groups** with committed offsets: classic (JoinGroup, SyncGroup, Heartbeat, LeaveGroup), of the consumer protocol (KIP-848,
+//! [`consumer`]) and of the streams protocol (KIP-1071, [`streams`]). [`roster`] is what the newer two have in common.
 //!
 //! Decide, record, apply, answer. [`decide`] is the rules as plain functions; a [`Change`](state::Change) is what must
 //! outlive the process; [`journal`] writes changes to the notebook; `Group::apply` carries them out, live and at start-up
@@ -22,7 +22,9 @@ mod coordinator;
 mod decide;
 mod journal;
 mod request;
+mod roster;
 mod state;
+mod streams;
 mod subscription;
 mod topics;
 
@@ -36,6 +38,12 @@ pub(crate) use request::{
     Membership, NewOffset, Partitions, Protocol, Refusal, Sync, TopicOffsets,
 };
 pub(crate) use state::{Committed, State};
+pub(crate) use streams::assignor::NAME as STREAMS_ASSIGNOR;
+pub(crate) use streams::request::{
+    DescribedStreams, DescribedStreamsMember, Served, Status, StreamsBeat, StreamsBeaten, TaskOffsets,
+};
+pub(crate) use streams::state::{Endpoint, Settings as StreamsSettings, Target as TaskTarget, Tasks};
+pub(crate) use streams::topology::{Internal, Subtopology, Topology};
 #[cfg(test)]
 pub(crate) use topics::Shelf;
 pub(crate) use topics::{Topic, Topics};

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::consumer::state::Target;
 use super::state::{Committed, State};
+use super::streams::request::{DescribedStreams, StreamsBeat, StreamsBeaten};
 
 /// The name a coordinator gives to a member; empty where a request has none.
 pub(crate) type MemberId = String;
@@ -77,6 +78,12 @@ pub(crate) enum Refusal {
     /// The version of the request has no place for what is needed.
     #[error("a newer version of the request is needed")]
     UnsupportedVersion,
+    /// The request makes no sense.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    /// The topology of an application of Kafka Streams makes no sense, or is too large.
+    #[error("{0}")]
+    InvalidTopology(&'static str),
     /// The text kept with an offset is too long.
     #[error("the text kept with the offset is too long")]
     MetadataTooLarge,
@@ -360,6 +367,8 @@ pub(crate) enum Kind {
     Classic,
     /// The server assigns (KIP-848).
     Consumer,
+    /// The server assigns tasks of Kafka Streams (KIP-1071).
+    Streams,
 }
 
 impl Kind {
@@ -368,6 +377,7 @@ impl Kind {
         match self {
             Self::Classic => "classic",
             Self::Consumer => "consumer",
+            Self::Streams => "streams",
         }
     }
 }
@@ -396,6 +406,8 @@ pub(super) enum Request {
     Join(Box<Join>, MemberId),
     /// Take part, stay or go by the consumer protocol; the second is the id to give to a member without one.
     Beat(Box<Beat>, MemberId),
+    /// Take part, stay or go by the streams protocol.
+    StreamsBeat(Box<StreamsBeat>),
     /// Get the assignment.
     Sync(Sync),
     /// Stay.
@@ -416,6 +428,8 @@ pub(super) enum Request {
     Describe,
     /// Show a group of the consumer protocol with its members.
     DescribeConsumers,
+    /// Show a group of the streams protocol with its members.
+    DescribeStreams,
     /// Show the group's line in the list.
     Summarize,
     /// Forget the group.
@@ -443,6 +457,8 @@ pub(super) enum Answer {
     Join(Result<Joined, JoinRefused>),
     /// To [`Request::Beat`].
     Beat(Result<Beaten, Refusal>),
+    /// To [`Request::StreamsBeat`].
+    StreamsBeat(Result<StreamsBeaten, Refusal>),
     /// To [`Request::Sync`].
     Sync(Result<Synced, Refusal>),
     /// To [`Request::Heartbeat`], [`Request::EndTransaction`], [`Request::Delete`], [`Request::RetainTopics`] and
@@ -458,6 +474,8 @@ pub(super) enum Answer {
     Described(Result<Option<Described>, Refusal>),
     /// To [`Request::DescribeConsumers`]; `None` if there is no such group.
     DescribedConsumers(Result<Option<DescribedConsumers>, Refusal>),
+    /// To [`Request::DescribeStreams`]; `None` if there is no such group.
+    DescribedStreams(Result<Option<DescribedStreams>, Refusal>),
     /// To [`Request::Summarize`]; `None` if there is no such group.
     Summary(Option<Listed>),
 }
@@ -468,10 +486,16 @@ impl Answer {
         match self {
             Self::Join(_) => Self::Join(Err(JoinRefused { refusal, member: MemberId::new() })),
             Self::Beat(_) => Self::Beat(Err(refusal)),
+            Self::StreamsBeat(_) => Self::StreamsBeat(Err(refusal)),
             Self::Sync(_) => Self::Sync(Err(refusal)),
             Self::Done(_) => Self::Done(Err(refusal)),
             Self::Each(_) => Self::Each(Err(refusal)),
-            Self::Offsets(_) | Self::Unstable(_) | Self::Described(_) | Self::DescribedConsumers(_) | Self::Summary(_) => self,
+            Self::Offsets(_)
+            | Self::Unstable(_)
+            | Self::Described(_)
+            | Self::DescribedConsumers(_)
+            | Self::DescribedStreams(_)
+            | Self::Summary(_) => self,
         }
     }
 }

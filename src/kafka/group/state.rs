@@ -10,8 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::consumer::state::{Roster, Sight, Step, Timers};
+use super::consumer::state::{Consumers, Sight};
 use super::request::{Kind, Listed, MemberId, Peer, Protocol};
+use super::roster::{Parts, Roster, Step, Timers};
+use super::streams::state as streams;
 use super::subscription;
 use crate::model::Timestamp;
 
@@ -37,9 +39,11 @@ pub(crate) enum State {
     PreparingRebalance,
     /// The members are known, the assignment is not. Syncs wait for the leader's; commits answer "rebalance in progress".
     CompletingRebalance,
-    /// Of the consumer protocol: something has happened that calls for another assignment.
+    /// Of the streams protocol: topics that the application needs are missing, or are not as it needs them.
+    NotReady,
+    /// Of a newer protocol: something has happened that calls for another assignment.
     Assigning,
-    /// Of the consumer protocol: members are on their way to their new shares.
+    /// Of a newer protocol: members are on their way to their new shares.
     Reconciling,
     /// Every member has or can get its assignment.
     Stable,
@@ -54,6 +58,7 @@ impl State {
             Self::Empty => "Empty",
             Self::PreparingRebalance => "PreparingRebalance",
             Self::CompletingRebalance => "CompletingRebalance",
+            Self::NotReady => "NotReady",
             Self::Assigning => "Assigning",
             Self::Reconciling => "Reconciling",
             Self::Stable => "Stable",
@@ -152,7 +157,9 @@ pub(super) enum Change {
     /// Offsets are kept for the case that the transaction of a producer is committed, or (`None`) no more.
     Pending(i64, Vec<(String, i32, Option<Committed>)>),
     /// Steps of a group of the consumer protocol, which it becomes with the first ones.
-    Roster(Vec<Step>),
+    Roster(Vec<Step<Consumers>>),
+    /// Steps of a group of the streams protocol, which it becomes with the first ones.
+    Streams(Vec<Step<streams::Streams>>),
     /// A group of the consumer protocol becomes a classic one, with this generation; with another one at once if it `rebalances`.
     Downgraded { generation: Generation, rebalances: bool },
     /// The group and all its offsets are forgotten.
@@ -254,11 +261,15 @@ pub(super) struct Group {
     /// While completing: whether the leader's assignment is being stored.
     pub(super) assigning: bool,
     /// The members, if the group is one of the consumer protocol; then there are none above.
-    pub(super) roster: Option<Arc<Roster>>,
+    pub(super) roster: Option<Arc<Roster<Consumers>>>,
+    /// The members, if the group is one of the streams protocol.
+    pub(super) streams: Option<Arc<streams::Roster>>,
     /// When the time of each of them is up.
     pub(super) timers: BTreeMap<MemberId, Timers>,
     /// What they were seen to subscribe to.
     pub(super) sight: Sight,
+    /// What members of the streams protocol have said besides.
+    pub(super) streams_sight: streams::Sight,
     /// Durable offsets by topic and partition.
     pub(super) offsets: BTreeMap<String, BTreeMap<i32, Committed>>,
     /// Durable offsets of transactions that have not ended, by producer, topic and partition.
@@ -290,8 +301,10 @@ impl Group {
             opening: None,
             assigning: false,
             roster: None,
+            streams: None,
             timers: BTreeMap::new(),
             sight: Sight::default(),
+            streams_sight: streams::Sight::default(),
             offsets: BTreeMap::new(),
             uncommitted: BTreeMap::new(),
             support: HashMap::new(),
@@ -314,7 +327,8 @@ impl Group {
         let pending = self.pending.keys().map(|id| ENTRY_BYTES + id.len());
         let live = if self.is_idle() { 0 } else { LIVE_BYTES };
         let roster = self.roster.as_ref().map_or(0, |roster| roster.bytes()) + self.sight.bytes();
-        self.members_bytes = live + roster + members.chain(pending).sum::<usize>();
+        let streams = self.streams.as_ref().map_or(0, |roster| roster.bytes()) + self.streams_sight.bytes();
+        self.members_bytes = live + roster + streams + members.chain(pending).sum::<usize>();
         self.weigh_offsets();
     }
 
@@ -330,7 +344,7 @@ impl Group {
 
     /// Whether the group exists: it has had a member, or it keeps an offset, or a transaction has one for it.
     pub(super) fn exists(&self) -> bool {
-        self.roster.is_some()
+        self.is_newer()
             || !self.uncommitted.is_empty()
             || self.generation > 0
             || !self.members.is_empty()
@@ -345,14 +359,27 @@ impl Group {
 
     /// Whether nothing can happen to it unless somebody asks.
     pub(super) fn is_idle(&self) -> bool {
-        self.state == State::Empty && self.pending.is_empty() && self.roster.as_ref().is_none_or(|roster| roster.is_empty())
+        let is_waiting = !self.pending.is_empty() || self.streams_sight.delay.is_some();
+        self.state == State::Empty && !is_waiting && !self.is_occupied_newer()
+    }
+
+    /// Whether it is of a newer protocol than the classic one.
+    pub(super) fn is_newer(&self) -> bool {
+        self.roster.is_some() || self.streams.is_some()
+    }
+
+    /// Whether it is, and has members.
+    pub(super) fn is_occupied_newer(&self) -> bool {
+        self.roster.as_ref().is_some_and(|roster| !roster.is_empty())
+            || self.streams.as_ref().is_some_and(|roster| !roster.is_empty())
     }
 
     /// The earliest time at which something happens by itself.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         let sessions = self.members.values().filter_map(Member::deadline);
-        let timers = self.timers.values().map(Timers::next).filter(|_| self.roster.is_some());
-        sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(timers).min()
+        let timers = self.timers.values().map(Timers::next).filter(|_| self.is_newer());
+        let phases = self.deadline.into_iter().chain(self.streams_sight.delay);
+        sessions.chain(self.pending.values().copied()).chain(phases).chain(timers).min()
     }
 
     /// Takes a member in; the first one leads.
@@ -459,9 +486,10 @@ impl Group {
 
     /// Its line in the list of groups; `None` if it does not exist.
     pub(super) fn summary(&self) -> Option<Listed> {
-        let (state, protocol_type, kind, members) = match &self.roster {
-            Some(roster) => (roster.state(), "consumer", Kind::Consumer, roster.numbers().count()),
-            None => (self.state, self.protocol_type.as_deref().unwrap_or_default(), Kind::Classic, self.members.len()),
+        let (state, protocol_type, kind, members) = match (&self.roster, &self.streams) {
+            (Some(roster), _) => (roster.state(), "consumer", Kind::Consumer, roster.members.len()),
+            (None, Some(roster)) => (roster.state(), "streams", Kind::Streams, roster.members.len()),
+            (None, None) => (self.state, self.protocol_type.as_deref().unwrap_or_default(), Kind::Classic, self.members.len()),
         };
         let (group, protocol_type) = (self.name.to_string(), protocol_type.to_owned());
         self.exists().then_some(Listed { group, state, protocol_type, kind, members })
@@ -516,7 +544,17 @@ impl Group {
                     self.apply_pending(producer, (topic, partition), committed);
                 }
             }
-            Change::Roster(steps) => self.apply_steps(steps),
+            Change::Roster(steps) => {
+                self.begin_newer();
+                apply_steps(&mut self.timers, self.roster.get_or_insert_default(), steps);
+            }
+            Change::Streams(steps) => {
+                self.begin_newer();
+                for seat in steps.iter().filter_map(Step::gone) {
+                    self.streams_sight.forget(&seat.id);
+                }
+                apply_steps(&mut self.timers, self.streams.get_or_insert_default(), steps);
+            }
             Change::Downgraded { generation, .. } => {
                 (self.roster, self.sight) = (None, Sight::default());
                 self.timers.clear();
@@ -529,22 +567,16 @@ impl Group {
         }
     }
 
-    /// With the first step a group of the consumer protocol begins, and whatever it was before ends.
-    fn apply_steps(&mut self, steps: Vec<Step>) {
-        if self.roster.is_none() {
-            (self.state, self.generation, self.deadline, self.opening) = (State::Empty, 0, None, None);
-            (self.protocol_type, self.protocol, self.leader, self.assigning) = (None, None, None, false);
-            self.members.clear();
-            self.pending.clear();
-            self.support.clear();
+    /// With the first step a group of a newer protocol begins, and whatever it was before ends.
+    fn begin_newer(&mut self) {
+        if self.is_newer() {
+            return;
         }
-        let roster = Arc::make_mut(self.roster.get_or_insert_default());
-        for step in steps {
-            if let Step::Gone(seat) = &step {
-                self.timers.remove(seat.id());
-            }
-            roster.apply(step);
-        }
+        (self.state, self.generation, self.deadline, self.opening) = (State::Empty, 0, None, None);
+        (self.protocol_type, self.protocol, self.leader, self.assigning) = (None, None, None, false);
+        self.members.clear();
+        self.pending.clear();
+        self.support.clear();
     }
 
     fn apply_generation(&mut self, generation: Generation, now: Now) {
@@ -610,6 +642,17 @@ impl Group {
                 self.offsets_bytes -= ENTRY_BYTES + topic.len();
             }
         }
+    }
+}
+
+/// Carries out steps; who is gone has no more time.
+fn apply_steps<P: Parts>(timers: &mut BTreeMap<MemberId, Timers>, roster: &mut Arc<Roster<P>>, steps: Vec<Step<P>>) {
+    let roster = Arc::make_mut(roster);
+    for step in steps {
+        if let Some(seat) = step.gone() {
+            timers.remove(&seat.id);
+        }
+        roster.apply(step);
     }
 }
 

@@ -19,12 +19,12 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::{Configs, Start};
 use super::decide::{self, JOIN, LEAVE};
 use super::journal::{self, Kept};
 use super::partition::{Acknowledgement, Acquired, Bounds, NotTaken, Partition, Terms};
 use super::sessions::Sessions;
 use super::state::{Beat, Beaten, Described, Group, Lookup, Place, Refusal};
+use crate::kafka::group_configs::{GroupConfigs, Start};
 use crate::notebook::{Notebook, Page};
 
 /// Groups held. *Ours*: a bound on what made-up group names can take.
@@ -51,7 +51,7 @@ pub(crate) struct Shares {
 
 struct Shared {
     notebook: Notebook,
-    configs: Configs,
+    configs: GroupConfigs,
     /// What deadlines are counted from: wall time may jump.
     origin: Instant,
     directory: Mutex<Directory>,
@@ -152,9 +152,8 @@ pub(crate) enum Look {
 
 impl Shares {
     /// Loads all groups and starts their members' sessions anew. Must be called inside a Tokio runtime.
-    pub(crate) fn open(notebook: Notebook) -> Result<Self, String> {
+    pub(crate) fn open(notebook: Notebook, configs: GroupConfigs) -> Result<Self, String> {
         let (kept, next_id) = journal::load(&notebook)?;
-        let configs = Configs::open(notebook.clone())?;
         let totals: Arc<Totals> = Arc::default();
         let cells = kept.into_iter().map(|kept| {
             let cell = Arc::new(Cell::restored(kept, &configs, &totals));
@@ -176,7 +175,7 @@ impl Shares {
     pub(crate) async fn heartbeat(&self, group: &str, beat: Beat, topics: Lookup<'_>) -> Result<Beaten, Refusal> {
         let shared = &self.shared;
         let cell = if beat.epoch == JOIN { shared.cell_or_new(group)? } else { shared.cell(group)? };
-        let (settings, now) = (shared.configs.settings(group), shared.now());
+        let (settings, now) = (shared.configs.of_share(group), shared.now());
         let (beaten, durable) = {
             let mut held = cell.held()?;
             let grows = beat.epoch == JOIN || beat.topics.is_some();
@@ -348,16 +347,6 @@ impl Shares {
             }
         }
     }
-
-    /// What a group has set of its configs.
-    pub(crate) fn configs(&self, group: &str) -> BTreeMap<String, String> {
-        self.shared.configs.own(group)
-    }
-
-    /// Sets them; durable when it returns.
-    pub(crate) async fn set_configs(&self, group: &str, values: BTreeMap<String, String>) -> Result<(), Refusal> {
-        self.shared.configs.set(group, values).await
-    }
 }
 
 /// A member of a group that fetches and acknowledges.
@@ -375,7 +364,7 @@ impl Reader {
 
     /// How long records are locked.
     pub(crate) fn lock_duration(&self) -> Duration {
-        self.shares.shared.configs.settings(&self.cell.name).lock_duration
+        self.shares.shared.configs.of_share(&self.cell.name).lock_duration
     }
 
     /// What is rung from now on when somebody may have made records available.
@@ -391,7 +380,7 @@ impl Reader {
     /// Looks for what can be delivered of a partition.
     pub(crate) fn look(&self, place: Place) -> Result<Look, Refusal> {
         let shared = &self.shares.shared;
-        let (settings, now) = (shared.configs.settings(&self.cell.name), shared.now());
+        let (settings, now) = (shared.configs.of_share(&self.cell.name), shared.now());
         let mut held = self.cell.held()?;
         if !held.group.reads(place) {
             return Err(Refusal::UnknownPartition);
@@ -445,7 +434,7 @@ impl Reader {
     /// Delivers at most about `records_max` records of the batches that were read, given by first and last offset.
     pub(crate) fn acquire(&self, place: Place, batches: &[(i64, i64)], records_max: usize) -> Vec<Acquired> {
         let shared = &self.shares.shared;
-        let settings = shared.configs.settings(&self.cell.name);
+        let settings = shared.configs.of_share(&self.cell.name);
         let until = shared.now().saturating_add(settings.lock_duration);
         let bounds = Bounds { records_max, locks_max: settings.locks_max, until };
         let mut held = self.cell.held.lock();
@@ -462,7 +451,7 @@ impl Reader {
     /// Takes verdicts on records of a partition, all or none; they are in force at once, and durable when the future ends.
     pub(crate) fn acknowledge(&self, place: Place, said: &[Acknowledgement]) -> Result<Durable, Refusal> {
         let shared = &self.shares.shared;
-        let (settings, now) = (shared.configs.settings(&self.cell.name), shared.now());
+        let (settings, now) = (shared.configs.of_share(&self.cell.name), shared.now());
         let mut held = self.cell.held()?;
         if !held.group.reads(place) {
             return Err(Refusal::UnknownPartition);
@@ -498,9 +487,9 @@ impl Reader {
 }
 
 impl Cell {
-    fn restored(kept: Kept, configs: &Configs, totals: &Arc<Totals>) -> Self {
+    fn restored(kept: Kept, configs: &GroupConfigs, totals: &Arc<Totals>) -> Self {
         let Kept { id, mut group, partitions } = kept;
-        let session = configs.settings(&group.name).session_timeout;
+        let session = configs.of_share(&group.name).session_timeout;
         group.members.values_mut().for_each(|member| member.session_end = session);
         let partitions = partitions.into_iter().map(|(place, records)| (place, Tracked::of(records))).collect();
         Self::new(id, group, partitions, totals)
@@ -616,7 +605,7 @@ impl Shared {
     fn look(&self) -> bool {
         let (now, mut any) = (self.now(), false);
         for cell in self.cells() {
-            let settings = self.configs.settings(&cell.name);
+            let settings = self.configs.of_share(&cell.name);
             let mut held = cell.held.lock();
             self.expire(&cell, &mut held, None, settings.deliveries_max, now);
             let silent = decide::silent(&held.group, now);

@@ -17,7 +17,6 @@
 //! Knows no message of the wire, no log and no store.
 
 mod assignor;
-mod config;
 mod coordinator;
 mod decide;
 mod journal;
@@ -25,7 +24,6 @@ mod partition;
 mod sessions;
 mod state;
 
-pub(crate) use config::{CONFIGS, Start, Values};
 pub(crate) use coordinator::{Durable, Look, Reader, Shares};
 pub(crate) use partition::{Acknowledgement, Acquired, Verdict};
-pub(crate) use state::{Beat, Member, Place, Refusal};
+pub(crate) use state::{Beat, Member, Place, Refusal, Settings};

@@ -1,4 +1,4 @@
-//! The configs of share groups.
+//! The configs of groups.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::shown::{Kind, Shown, Source, Synonym};
 use super::{Change, Refusal, quoted};
 use crate::kafka::Door;
 use crate::kafka::code;
-use crate::kafka::share::{CONFIGS, Values};
+use crate::kafka::group_configs::{CONFIGS, Values};
 
 /// All configs of a group that has set `own`.
 pub(crate) fn show(own: &BTreeMap<String, String>) -> Vec<Shown> {
@@ -14,7 +14,11 @@ pub(crate) fn show(own: &BTreeMap<String, String>) -> Vec<Shown> {
         let set = own.get(config.name);
         let source = if set.is_some() { Source::Group } else { Source::Default };
         let value = set.map_or(config.default, String::as_str).to_owned();
-        let kind = if matches!(config.values, Values::Int(..)) { Kind::Int } else { Kind::String };
+        let kind = match config.values {
+            Values::Int(..) => Kind::Int,
+            Values::List => Kind::List,
+            Values::Word(_) | Values::Start => Kind::String,
+        };
         let synonyms = vec![Synonym { name: config.name, value: value.clone(), source }];
         Shown { name: config.name, value, kind, read_only: false, source, synonyms, documentation: config.documentation }
     });
@@ -26,12 +30,12 @@ pub(crate) async fn alter(door: &Door, group: &str, changes: &[Change<'_>], vali
     if group.is_empty() {
         return Err(Refusal::request("the name of the group is empty; a name is needed"));
     }
-    let after = changed(door.shares.configs(group), changes)?;
+    let after = changed(door.group_configs.own(group), changes)?;
     if validate_only {
         return Ok(());
     }
-    let set = door.shares.set_configs(group, after).await;
-    set.map_err(|refusal| Refusal::new(code::of_share(refusal), refusal.to_string()))
+    let set = door.group_configs.set(group, after).await;
+    set.map_err(|refusal| Refusal::new(code::of_group_configs(refusal), refusal.to_string()))
 }
 
 fn changed(mut own: BTreeMap<String, String>, changes: &[Change<'_>]) -> Result<BTreeMap<String, String>, Refusal> {

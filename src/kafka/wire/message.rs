@@ -67,6 +67,29 @@ macro_rules! message {
             }
         }
 
+        impl $crate::kafka::wire::value::Value for Option<$name> {
+            fn read<B: ::kafka_protocol::protocol::buf::ByteBuf>(
+                bytes: &mut B,
+                form: $crate::kafka::wire::value::Form,
+            ) -> anyhow::Result<Self> {
+                let is_there = $crate::kafka::wire::value::read_presence(bytes)?;
+                is_there.then(|| $crate::kafka::wire::value::Value::read(bytes, form)).transpose()
+            }
+
+            fn write<B: ::kafka_protocol::protocol::buf::ByteBufMut>(
+                &self,
+                bytes: &mut B,
+                form: $crate::kafka::wire::value::Form,
+            ) -> anyhow::Result<()> {
+                $crate::kafka::wire::value::write_presence(bytes, self.is_some());
+                self.iter().try_for_each(|value| $crate::kafka::wire::value::Value::write(value, bytes, form))
+            }
+
+            fn size(&self, form: $crate::kafka::wire::value::Form) -> usize {
+                1 + self.as_ref().map_or(0, |value| $crate::kafka::wire::value::Value::size(value, form))
+            }
+        }
+
         $(
             impl $name {
                 fn form(version: i16) -> anyhow::Result<$crate::kafka::wire::value::Form> {

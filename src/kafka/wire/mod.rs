@@ -1,6 +1,6 @@
 //! **Messages newer than the message crate**: what Apache Kafka 4.4 says that kafka-protocol 0.18, of Kafka 4.1, cannot.
 //!
-//! A newer version that looks on the wire like the last one the crate knows is [`Unchanged`]. Any other message is written down
+//! The streams protocol's messages (KIP-1071) are not in the crate at all. A newer version that looks on the wire like the last one the crate knows is [`Unchanged`]. Any other message is written down
 //! here whole, with all its versions, one file per API: its fields in the order of Kafka's schema
 //! (`clients/src/main/resources/common/message` there), as `message!` takes them. Tests hold each against the crate's own in every
 //! version that both know. When the crate has caught up, a file goes and its users take the crate's message instead.
@@ -14,6 +14,8 @@ mod describe_log_dirs;
 mod message;
 mod offset_commit;
 mod offset_fetch;
+mod streams_group_describe;
+mod streams_group_heartbeat;
 mod unchanged;
 mod value;
 
@@ -23,6 +25,15 @@ pub use delete_groups::{DeletableGroupResult, DeleteGroupsResponse};
 pub use describe_log_dirs::{DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic};
 pub use offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 pub use offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics};
+pub use streams_group_describe::{
+    StreamsAssignment, StreamsDescribedGroup, StreamsDescribedMember, StreamsDescribedSubtopology, StreamsDescribedTopology,
+    StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,
+};
+pub use streams_group_heartbeat::{
+    StreamsCopartitionGroup, StreamsEndpoint, StreamsEndpointPartitions, StreamsGroupHeartbeatRequest,
+    StreamsGroupHeartbeatResponse, StreamsKeyValue, StreamsStatus, StreamsSubtopology, StreamsTaskIds, StreamsTaskOffset,
+    StreamsTopicInfo, StreamsTopicPartitions, StreamsTopology,
+};
 pub use unchanged::Unchanged;
 
 #[cfg(test)]

@@ -330,3 +330,176 @@ fn lengths_that_cannot_be_are_refused_without_room_for_them() {
         assert!(decode(3, bytes).is_err(), "{name:?}");
     }
 }
+
+fn pair() -> StreamsKeyValue {
+    StreamsKeyValue { key: text("k"), value: text("v") }
+}
+
+fn tasks() -> Vec<StreamsTaskIds> {
+    vec![StreamsTaskIds { subtopology_id: text("0"), partitions: vec![0, 1] }]
+}
+
+fn offsets() -> Vec<StreamsTaskOffset> {
+    vec![StreamsTaskOffset { subtopology_id: text("0"), partition: 1, offset: 77 }]
+}
+
+fn internal(
+    name: &'static str,
+    partitions: i32,
+    replication_factor: i16,
+    topic_configs: Vec<StreamsKeyValue>,
+) -> StreamsTopicInfo {
+    StreamsTopicInfo { name: topic(name), partitions, replication_factor, topic_configs }
+}
+
+#[test]
+fn streams_group_heartbeats() {
+    let part = StreamsSubtopology {
+        subtopology_id: text("0"),
+        source_topics: vec![topic("in")],
+        source_topic_regex: vec![text("r.*")],
+        state_changelog_topics: vec![internal("log", 0, 1, vec![pair()])],
+        repartition_sink_topics: vec![topic("sink")],
+        repartition_source_topics: vec![internal("rep", 3, 0, vec![])],
+        copartition_groups: vec![StreamsCopartitionGroup {
+            source_topics: vec![0],
+            source_topic_regex: vec![],
+            repartition_source_topics: vec![0],
+        }],
+    };
+    let full = StreamsGroupHeartbeatRequest {
+        group_id: group("g"),
+        member_id: text("m"),
+        member_epoch: 0,
+        endpoint_information_epoch: 4,
+        instance_id: Some(text("i")),
+        rack_id: Some(text("r")),
+        rebalance_timeout_ms: 9,
+        topology: Some(StreamsTopology { epoch: 2, subtopologies: vec![part] }),
+        active_tasks: Some(tasks()),
+        standby_tasks: Some(vec![]),
+        warmup_tasks: Some(vec![]),
+        process_id: Some(text("p")),
+        user_endpoint: Some(StreamsEndpoint { host: text("h"), port: u16::MAX }),
+        client_tags: Some(vec![pair()]),
+        task_offsets: Some(offsets()),
+        task_end_offsets: Some(vec![]),
+        shutdown_application: true,
+    };
+    let bare = StreamsGroupHeartbeatRequest {
+        group_id: group("g"),
+        member_id: text("m"),
+        member_epoch: 5,
+        ..StreamsGroupHeartbeatRequest::default()
+    };
+    for version in 0..=1 {
+        is_javas(
+            full.clone(),
+            version,
+            "0267026d0000000000000004026902720000000901000000020202300203696e0204722e2a02046c6f670000000000010202\
+         6b02760000020573696e6b020472657000000003000001000202000001020000000000020230030000000000000001000101\
+         0270010268ffff0002026b02760002023000000001000000000000004d00010100",
+        );
+        is_javas(bare.clone(), version, "0267026d00000005000000000000ffffffffff00000000ff0000000000");
+    }
+    let topics = StreamsTopicPartitions { topic: topic("in"), partitions: vec![0] };
+    let response = StreamsGroupHeartbeatResponse {
+        member_id: text("m"),
+        member_epoch: 3,
+        heartbeat_interval_ms: 5_000,
+        task_offset_interval_ms: 60_000,
+        status: Some(vec![StreamsStatus { status_code: 3, status_detail: text("d") }]),
+        active_tasks: Some(tasks()),
+        standby_tasks: Some(vec![]),
+        warmup_tasks: Some(vec![]),
+        endpoint_information_epoch: 6,
+        partitions_by_user_endpoint: Some(vec![StreamsEndpointPartitions {
+            user_endpoint: StreamsEndpoint { host: text("h"), port: 1 },
+            active_partitions: vec![topics],
+            standby_partitions: vec![],
+        }]),
+        ..StreamsGroupHeartbeatResponse::default()
+    };
+    is_javas(
+        response.clone(),
+        0,
+        "00000000000000026d0000000300001388000000000000ea6002030264000202300300000000000000010001010000000602\
+         02680001000203696e020000000000010000",
+    );
+    is_javas(
+        StreamsGroupHeartbeatResponse { acceptable_recovery_lag: 10_000, ..response },
+        1,
+        "00000000000000026d00000003000013880000ea600000000000002710020302640002023003000000000000000100010100\
+         000000060202680001000203696e020000000000010000",
+    );
+    let refusal = StreamsGroupHeartbeatResponse {
+        error_code: 25,
+        error_message: Some(text("w")),
+        ..StreamsGroupHeartbeatResponse::default()
+    };
+    is_javas(refusal, 1, "000000000019027701000000000000000000000000ffffffffffffffff0100000000000000000000");
+}
+
+#[test]
+fn streams_group_descriptions() {
+    let request = StreamsGroupDescribeRequest {
+        group_ids: vec![group("g")],
+        include_authorized_operations: true,
+        include_topology_description: false,
+    };
+    is_javas(request.clone(), 0, "0202670100");
+    is_javas(StreamsGroupDescribeRequest { include_topology_description: true, ..request }, 1, "020267010100");
+    let assignment = |active_tasks, standby_tasks| StreamsAssignment { active_tasks, standby_tasks, warmup_tasks: vec![] };
+    let member = StreamsDescribedMember {
+        member_id: text("m"),
+        member_epoch: 3,
+        instance_id: Some(text("i")),
+        rack_id: None,
+        client_id: text("c"),
+        client_host: text("/h"),
+        topology_epoch: 2,
+        process_id: text("p"),
+        user_endpoint: Some(StreamsEndpoint { host: text("h"), port: 1 }),
+        client_tags: vec![pair()],
+        task_offsets: offsets(),
+        task_end_offsets: vec![],
+        assignment: assignment(tasks(), vec![]),
+        target_assignment: assignment(vec![], tasks()),
+        is_classic: false,
+    };
+    let part = StreamsDescribedSubtopology {
+        subtopology_id: text("0"),
+        source_topics: vec![topic("in")],
+        repartition_sink_topics: vec![topic("sink")],
+        state_changelog_topics: vec![internal("log", 2, 1, vec![pair()])],
+        repartition_source_topics: vec![],
+    };
+    let described = StreamsDescribedGroup {
+        group_id: group("g"),
+        group_state: text("Stable"),
+        group_epoch: 4,
+        assignment_epoch: 4,
+        topology: Some(StreamsDescribedTopology { epoch: 2, subtopologies: Some(vec![part]) }),
+        members: vec![member],
+        authorized_operations: 328,
+        ..StreamsDescribedGroup::default()
+    };
+    let response = |group| StreamsGroupDescribeResponse { throttle_time_ms: 0, groups: vec![group] };
+    is_javas(
+        response(described.clone()),
+        0,
+        "0000000002000000026707537461626c65000000040000000401000000020202300203696e020573696e6b02046c6f670000\
+         0002000102026b0276000001000002026d000000030269000263032f6800000002027001026800010002026b027600020230\
+         00000001000000000000004d0001020230030000000000000001000101000102023003000000000000000100010000000000\
+         01480000",
+    );
+    let newer = StreamsDescribedGroup { topology_description_status: 1, assignor_name: Some(text("sticky")), ..described };
+    is_javas(
+        response(newer),
+        1,
+        "0000000002000000026707537461626c65000000040000000401000000020202300203696e020573696e6b02046c6f670000\
+         0002000102026b0276000001000002026d000000030269000263032f6800000002027001026800010002026b027600020230\
+         00000001000000000000004d0001020230030000000000000001000101000102023003000000000000000100010000000000\
+         0148ff0107737469636b790000",
+    );
+}

@@ -179,6 +179,16 @@ impl<V: Value> Value for Vec<V> {
     }
 }
 
+/// Whether a struct follows that may be null.
+pub(super) fn read_presence<B: ByteBuf>(bytes: &mut B) -> anyhow::Result<bool> {
+    Ok(bytes.try_get_i8()? >= 0)
+}
+
+/// Says whether a struct follows; takes one byte.
+pub(super) fn write_presence<B: ByteBufMut>(bytes: &mut B, is_there: bool) {
+    bytes.put_i8(if is_there { 1 } else { -1 });
+}
+
 /// Passes over the tagged fields at the end of a message, none of which is known.
 pub(super) fn skip_tags<B: ByteBuf>(bytes: &mut B) -> anyhow::Result<()> {
     for _ in 0..read_varint(bytes)? {

@@ -3,7 +3,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, Request, StrBytes};
-use shardgate::kafka::wire::{self, AddRaftVoterListener, AddRaftVoterRequest, Unchanged};
+use shardgate::kafka::wire::{
+    self, AddRaftVoterListener, AddRaftVoterRequest, StreamsCopartitionGroup, StreamsEndpoint, StreamsGroupDescribeRequest,
+    StreamsGroupHeartbeatRequest, StreamsSubtopology, StreamsTaskOffset, StreamsTopicInfo, StreamsTopology, Unchanged,
+};
 
 use super::Dice;
 use super::batches::Batches;
@@ -81,6 +84,15 @@ impl Requests<'_> {
     }
 
     fn built(&mut self, key: i16) -> Option<Bytes> {
+        match key {
+            // These the message crate does not have.
+            88 => return self.streams_group_heartbeat(),
+            89 => {
+                let group_ids = (0..3).map(|_| self.group()).collect();
+                return sent(self.version, &StreamsGroupDescribeRequest { group_ids, ..StreamsGroupDescribeRequest::default() });
+            }
+            _ => {}
+        }
         match ApiKey::try_from(key).ok()? {
             ApiKey::Produce => self.produce(),
             ApiKey::Fetch => self.fetch(),
@@ -384,6 +396,36 @@ impl Requests<'_> {
 
     fn member(&mut self) -> StrBytes {
         text(&format!("member-{}", self.dice.below(4)))
+    }
+
+    fn streams_group_heartbeat(&mut self) -> Option<Bytes> {
+        let internal = |name: TopicName, partitions| StreamsTopicInfo { name, partitions, ..StreamsTopicInfo::default() };
+        let subtopologies = (0..2).map(|number| StreamsSubtopology {
+            subtopology_id: text(&number.to_string()),
+            source_topics: vec![TopicName(text("orders"))],
+            state_changelog_topics: vec![internal(self.topic().0, 0)],
+            repartition_sink_topics: vec![self.topic().0],
+            repartition_source_topics: vec![internal(self.topic().0, if self.dice.one_in(4) { self.edge() as i32 } else { 0 })],
+            copartition_groups: vec![StreamsCopartitionGroup {
+                source_topics: vec![if self.dice.one_in(4) { self.edge() as i16 } else { 0 }],
+                ..StreamsCopartitionGroup::default()
+            }],
+            ..StreamsSubtopology::default()
+        });
+        let subtopologies = subtopologies.collect();
+        let offset = StreamsTaskOffset { subtopology_id: text("0"), partition: self.edge() as i32, offset: self.edge() };
+        let request = StreamsGroupHeartbeatRequest {
+            group_id: self.group(),
+            member_id: text(&format!("member-{}", self.dice.below(4))),
+            rebalance_timeout_ms: 1_000,
+            topology: Some(StreamsTopology { epoch: 0, subtopologies }),
+            process_id: Some(text("process")),
+            user_endpoint: Some(StreamsEndpoint { host: text("host"), port: 1 }),
+            task_offsets: Some(vec![offset]),
+            shutdown_application: self.dice.one_in(4),
+            ..StreamsGroupHeartbeatRequest::default()
+        };
+        sent(self.version, &request)
     }
 
     fn share_group_heartbeat(&mut self) -> Option<Bytes> {

@@ -11,46 +11,17 @@ use uuid::Uuid;
 use super::assignor::Applicant;
 use super::pattern;
 use super::reconcile::Way;
-use super::state::{AWAY, Classic, Head, Holding, Member, Phase, Profile, Roster, Seat, Share, Step, Target, Timers};
+use super::state::{Classic, Draft, Holding, Member, Profile, Roster, Share, Step, Target};
 use crate::kafka::group::coordinator::BYTES_MAX;
 use crate::kafka::group::decide::Desk;
 use crate::kafka::group::request::{
     Answer, Beat, Beaten, Commit, DescribedConsumer, DescribedConsumers, Join, JoinRefused, Joined, Leaver, MemberId, Membership,
     Partitions, Refusal, Sync, Synced,
 };
+use crate::kafka::group::roster::{AWAY, Phase, Seat, Timers};
 use crate::kafka::group::state::{Change, Group, Ticket};
 use crate::kafka::group::subscription;
 use crate::kafka::group::topics::Topics;
-
-/// A roster in the making: a copy as soon as it is changed, and the steps so far.
-pub(super) struct Draft {
-    pub(super) roster: Arc<Roster>,
-    pub(super) steps: Vec<Step>,
-}
-
-impl Draft {
-    pub(super) fn of(roster: Arc<Roster>) -> Self {
-        Self { roster, steps: Vec::new() }
-    }
-
-    pub(super) fn take(&mut self, step: Step) {
-        Arc::make_mut(&mut self.roster).apply(step.clone());
-        self.steps.push(step);
-    }
-
-    fn set_head(&mut self, change: impl FnOnce(&mut Head)) {
-        let mut head = self.roster.head;
-        change(&mut head);
-        if head != self.roster.head {
-            self.steps.retain(|step| !matches!(step, Step::Head(_)));
-            self.take(Step::Head(head));
-        }
-    }
-
-    fn member(&self, id: &str) -> Member {
-        self.roster.members.get(id).cloned().unwrap_or_default()
-    }
-}
 
 /// What a heartbeat or a join of the classic protocol wants of the group.
 struct Turn<'a> {
@@ -83,7 +54,7 @@ impl Desk<'_> {
     fn stay(&mut self, beat: &Beat, fresh: MemberId) -> Result<Beaten, Refusal> {
         let joins = beat.epoch == 0;
         let mut draft = match &self.group.roster {
-            None if joins => self.converted()?,
+            None if joins && self.group.streams.is_none() => self.converted()?,
             _ => Draft::of(self.roster()?),
         };
         self.admit(&draft.roster, &beat.member)?;
@@ -120,15 +91,10 @@ impl Desk<'_> {
         }
     }
 
-    fn admit(&self, roster: &Roster, member: &str) -> Result<(), Refusal> {
-        let is_full = roster.members.len() >= self.config.group_size_max;
-        if is_full && !roster.members.contains_key(member) { Err(Refusal::GroupFull) } else { Ok(()) }
-    }
-
     fn seat_dynamic(draft: &mut Draft, id: &str, beat: &Beat) -> Result<Member, Refusal> {
         match draft.roster.members.get(id) {
             Some(member) => check_epoch(&member.holding, beat).map(|()| member.clone()),
-            None if beat.epoch == 0 => Ok(newcomer(&draft.roster)),
+            None if beat.epoch == 0 => Ok(draft.roster.newcomer()),
             None => Err(Refusal::UnknownMember),
         }
     }
@@ -136,7 +102,7 @@ impl Desk<'_> {
     /// A static member: the one that has its instance id, or who comes in its place (KIP-345).
     fn seat_static(draft: &mut Draft, id: &str, instance: &str, beat: &Beat) -> Result<Member, Refusal> {
         let Some(holder) = draft.roster.holder(instance).cloned() else {
-            return if beat.epoch == 0 { Ok(newcomer(&draft.roster)) } else { Err(Refusal::UnknownMember) };
+            return if beat.epoch == 0 { Ok(draft.roster.newcomer()) } else { Err(Refusal::UnknownMember) };
         };
         if beat.epoch != 0 {
             if holder.profile.id != id {
@@ -152,14 +118,9 @@ impl Desk<'_> {
 
     /// Puts a member with the id `id` in the place of `holder`, with its share and its target.
     fn replace(draft: &mut Draft, holder: &Member, id: &str) -> Member {
-        let seat = Seat { number: draft.roster.free_number(), id: id.to_owned() };
-        let profile = Arc::new(Profile { id: id.to_owned(), ..holder.profile.as_ref().clone() });
-        let holding = Arc::new(Holding { epoch: 0, previous: 0, ..holder.holding.as_ref().clone() });
-        draft.take(Step::Gone(holder.seat()));
-        draft.take(Step::Profile(seat.clone(), profile));
-        draft.take(Step::Target(seat.clone(), Arc::clone(&holder.target)));
-        draft.take(Step::Holding(seat, holding));
-        draft.member(id)
+        let profile = Profile { id: id.to_owned(), ..holder.profile.as_ref().clone() };
+        let holding = Holding { epoch: 0, previous: 0, ..holder.holding.as_ref().clone() };
+        draft.replace(holder, profile, holding)
     }
 
     /// Writes down what a member says, assigns anew if that calls for it, and has the member go a step towards its target.
@@ -196,7 +157,7 @@ impl Desk<'_> {
 
     /// Raises the group's epoch if `must`, if it is the first, or if the topics that members subscribe to have changed.
     fn look(&mut self, draft: &mut Draft, must: bool) {
-        let (version, head) = (self.topics.version(), draft.roster.head);
+        let (version, head) = (self.topics.version(), *draft.roster.head);
         let must = must || head.epoch == 0;
         if !must && self.group.sight.version == Some(version) {
             return;
@@ -280,8 +241,7 @@ impl Desk<'_> {
     /// Sets the timers of a member that has been heard of.
     fn keep_time(&mut self, id: &str, session_end: Duration, before: &Member, after: &Member) {
         let asked = self.after(after.profile.rebalance_timeout());
-        let fresh = Timers { session: session_end, revocation: None, join: None, sync: None };
-        let timers = self.group.timers.entry(id.to_owned()).or_insert(fresh);
+        let timers = self.group.timers.entry(id.to_owned()).or_insert(Timers::of_session(session_end));
         timers.session = session_end;
         if before.holding != after.holding && !after.is_classic() {
             timers.revocation = (after.holding.phase == Phase::Unrevoked).then_some((after.holding.epoch, asked));
@@ -292,7 +252,7 @@ impl Desk<'_> {
     fn go(&mut self, beat: &Beat) -> Result<Beaten, Refusal> {
         let roster = self.roster()?;
         let beaten = Beaten { member: beat.member.clone(), epoch: beat.epoch, interval: Duration::ZERO, assignment: None };
-        let member = find(&roster, &beat.member, beat.instance.as_deref())?;
+        let member = roster.find(&beat.member, beat.instance.as_deref())?;
         if beat.instance.is_some() && beat.epoch == AWAY {
             let away = Holding { epoch: AWAY, revoking: Share::new(), ..member.holding.as_ref().clone() };
             let mut draft = Draft::of(Arc::clone(&roster));
@@ -322,30 +282,9 @@ impl Desk<'_> {
     /// Lets those members go whose time is up.
     pub(in crate::kafka::group) fn expire_members(&mut self) {
         let Some(roster) = self.group.roster.clone() else { return };
-        let now = self.now.elapsed;
-        let mut gone = Vec::new();
-        self.group.timers.retain(|id, timers| {
-            let Some(member) = roster.members.get(id) else { return false };
-            if timers.revocation.is_some_and(|(epoch, end)| end <= now && epoch != member.holding.epoch) {
-                timers.revocation = None;
-            }
-            let why = if timers.session <= now {
-                "its session has ended"
-            } else if timers.revocation.is_some_and(|(_, end)| end <= now) {
-                "it did not give up partitions in time"
-            } else if timers.join.is_some_and(|end| end <= now) {
-                "it did not join again in time"
-            } else if timers.sync.is_some_and(|end| end <= now) {
-                "it has joined but did not sync"
-            } else {
-                return true;
-            };
-            tracing::info!(group = &*self.group.name, member = id.as_str(), why, "a member is removed");
-            gone.push(member.seat());
-            true
-        });
-        if !gone.is_empty() {
-            self.dismiss(&roster, gone);
+        let overdue = self.overdue(|id| roster.members.get(id).map(|member| member.holding.epoch));
+        if !overdue.is_empty() {
+            self.dismiss(&roster, overdue.iter().filter_map(|id| roster.members.get(id)).map(Member::seat).collect());
         }
     }
 
@@ -357,7 +296,7 @@ impl Desk<'_> {
             let session = self.after(classic.unwrap_or(self.config.consumer_session_timeout));
             let asked = (member.holding.epoch, self.after(member.profile.rebalance_timeout()));
             let revocation = (member.holding.phase == Phase::Unrevoked && !member.is_classic()).then_some(asked);
-            self.group.timers.insert(id.clone(), Timers { session, revocation, join: None, sync: None });
+            self.group.timers.insert(id.clone(), Timers { revocation, ..Timers::of_session(session) });
         }
     }
 
@@ -389,10 +328,10 @@ impl Desk<'_> {
 
     /// Who names itself when it reads offsets must be a member, in its epoch (`ConsumerGroup.validateOffsetFetch`).
     pub(in crate::kafka::group) fn may_fetch(&self, who: &Membership) -> Result<(), Refusal> {
-        let Some(roster) = &self.group.roster else { return Ok(()) };
-        if who.member.is_empty() && who.generation < 0 {
+        if !self.group.is_newer() || (who.member.is_empty() && who.generation < 0) {
             return Ok(());
         }
+        let Some(roster) = &self.group.roster else { return self.may_fetch_streams(who) };
         let member = roster.members.get(&who.member).ok_or(Refusal::UnknownMember)?;
         match who.generation == member.holding.epoch {
             true => Ok(()),
@@ -483,7 +422,7 @@ impl Desk<'_> {
             (Some(_), Some(holder)) if holder.profile.id == id => holder.clone(),
             (Some(_), Some(_)) => return Err(refused(Refusal::InstanceFenced)),
             (Some(_), None) if !is_new => return Err(refused(Refusal::UnknownMember)),
-            _ => roster.members.get(&id).cloned().unwrap_or_else(|| newcomer(&roster)),
+            _ => roster.members.get(&id).cloned().unwrap_or_else(|| roster.newcomer()),
         };
         // The last member of the consumer protocol is replaced by one of the classic.
         let others = roster.members.len() - 1;
@@ -538,7 +477,7 @@ impl Desk<'_> {
 
     /// A member of the classic protocol, in its epoch.
     fn classic<'r>(roster: &'r Roster, who: &Membership) -> Result<(&'r Member, &'r Classic), Refusal> {
-        let member = find(roster, &who.member, who.instance.as_deref())?;
+        let member = roster.find(&who.member, who.instance.as_deref())?;
         let classic = member.profile.classic.as_ref().ok_or(Refusal::UnknownMember)?;
         if member.holding.epoch == who.generation { Ok((member, classic)) } else { Err(Refusal::IllegalGeneration) }
     }
@@ -611,7 +550,7 @@ impl Desk<'_> {
         let mut leave = |leaver: &Leaver| {
             let member = match &leaver.instance {
                 Some(instance) if leaver.member.is_empty() => roster.holder(instance).ok_or(Refusal::UnknownMember)?,
-                instance => find(roster, &leaver.member, instance.as_deref())?,
+                instance => roster.find(&leaver.member, instance.as_deref())?,
             };
             if !gone.iter().any(|seat| seat.number == member.number) {
                 gone.push(member.seat());
@@ -631,20 +570,6 @@ fn is_waiting(roster: &Roster, member: &Member) -> bool {
     let missing = |topic: Uuid, partition: i32| !member.holding.holds(topic, partition);
     let held = |topic, partition| missing(topic, partition) && roster.is_held(topic, partition, &member.profile.id);
     member.target.iter().any(|(topic, partitions)| partitions.iter().any(|&partition| held(*topic, partition)))
-}
-
-/// The member of that id, which has the instance id if one is given.
-fn find<'r>(roster: &'r Roster, id: &str, instance: Option<&str>) -> Result<&'r Member, Refusal> {
-    let Some(instance) = instance else {
-        return roster.members.get(id).ok_or(Refusal::UnknownMember);
-    };
-    let member = roster.holder(instance).ok_or(Refusal::UnknownMember)?;
-    if member.profile.id == id { Ok(member) } else { Err(Refusal::InstanceFenced) }
-}
-
-/// A member that nothing is known of.
-fn newcomer(roster: &Roster) -> Member {
-    Member { number: roster.free_number(), ..Member::default() }
 }
 
 /// The present epoch is the right one, and the last is if the answer that said otherwise may have been lost: then the member

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::decide::{Draft, millis};
-use super::state::{Classic, Head, Holding, Member, Phase, Profile, Roster, Seat, Share, Step, Timers};
+use super::decide::millis;
+use super::state::{Classic, Draft, Head, Holding, Member, Profile, Roster, Share, Step};
 use crate::kafka::group::decide::Desk;
 use crate::kafka::group::request::{Answer, JoinRefused, MemberId, Refusal};
+use crate::kafka::group::roster::{Phase, Seat, Timers};
 use crate::kafka::group::state::{self, Change, Generation, GenerationMember, State};
 use crate::kafka::group::subscription;
 
@@ -35,9 +36,9 @@ impl Desk<'_> {
             let holding = Holding { epoch, previous: epoch, phase: Phase::Stable, assigned, revoking: Share::new() };
             draft.take(Step::Holding(seat, Arc::new(holding)));
         }
-        draft.take(Step::Head(Head { epoch, target_epoch: epoch, topics: 0 }));
+        draft.take(Step::Head(Arc::new(Head { epoch, target_epoch: epoch, topics: 0 })));
         let sessions = self.group.members.iter().map(|(id, member)| (id.clone(), self.after(member.session_timeout)));
-        let timers = sessions.map(|(id, session)| (id, Timers { session, revocation: None, join: None, sync: None }));
+        let timers = sessions.map(|(id, session)| (id, Timers::of_session(session)));
         self.group.timers = timers.collect();
         self.call_the_waiting_back();
         tracing::info!(group = &*self.group.name, epoch, "the classic group becomes one of the consumer protocol");

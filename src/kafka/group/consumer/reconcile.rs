@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::state::{Holding, Phase, Share, Target};
+use super::state::{Holding, Share, Target};
+use crate::kafka::group::roster::Phase;
 
 /// What a step of the way depends on.
 pub(super) struct Way<'a> {

@@ -1,7 +1,6 @@
 //! What a group of the consumer protocol keeps, and the steps that change it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use uuid::Uuid;
 
 use super::assignor::Assignor;
 use crate::kafka::group::request::{MemberId, Protocol};
+use crate::kafka::group::roster::{self, Parts, Phase};
 use crate::kafka::group::state::State;
 
 /// Partitions by topic.
@@ -17,8 +17,27 @@ pub(crate) type Target = BTreeMap<Uuid, BTreeSet<i32>>;
 /// Partitions by topic, each with the member epoch in which it was given (KIP-1251).
 pub(crate) type Share = BTreeMap<Uuid, BTreeMap<i32, i32>>;
 
-/// The epoch of a static member that has gone and will be back (`ConsumerGroupHeartbeatRequest`).
-pub(super) const AWAY: i32 = -2;
+/// The consumer protocol's part of a roster.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(in crate::kafka::group) struct Consumers;
+
+impl Parts for Consumers {
+    type Head = Head;
+    type Profile = Profile;
+    type Target = Target;
+    type Holding = Holding;
+
+    const ROOM: &'static str = "";
+
+    fn names(profile: &Profile) -> (&MemberId, Option<&str>) {
+        (&profile.id, profile.instance.as_deref())
+    }
+}
+
+pub(in crate::kafka::group) type Roster = roster::Roster<Consumers>;
+pub(super) type Member = roster::Member<Consumers>;
+pub(super) type Draft = roster::Draft<Consumers>;
+pub(super) type Step = roster::Step<Consumers>;
 
 /// Memory that a member takes beside its texts, and a partition in an assignment, in bytes, measured roughly.
 const MEMBER_BYTES: usize = 768;
@@ -72,18 +91,6 @@ impl Classic {
     }
 }
 
-/// How far a member is on its way to its target.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub(in crate::kafka::group) enum Phase {
-    /// There.
-    #[default]
-    Stable,
-    /// It has to give up partitions first.
-    Unrevoked,
-    /// Others still hold partitions that it is to have.
-    Unreleased,
-}
-
 /// What a member has.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(in crate::kafka::group) struct Holding {
@@ -114,24 +121,9 @@ impl Holding {
     }
 }
 
-/// A member.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(in crate::kafka::group) struct Member {
-    /// Its number in the notebook's keys.
-    pub(super) number: u64,
-    pub(super) profile: Arc<Profile>,
-    pub(super) target: Arc<Target>,
-    pub(super) holding: Arc<Holding>,
-}
-
 impl Member {
     pub(super) fn is_classic(&self) -> bool {
         self.profile.classic.is_some()
-    }
-
-    /// The name and number that its steps carry.
-    pub(super) fn seat(&self) -> Seat {
-        Seat { number: self.number, id: self.profile.id.clone() }
     }
 
     fn bytes(&self) -> usize {
@@ -150,84 +142,7 @@ impl Member {
     }
 }
 
-/// Whose a step is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::kafka::group) struct Seat {
-    /// Its number in the notebook's keys.
-    pub(in crate::kafka::group) number: u64,
-    pub(super) id: MemberId,
-}
-
-impl Seat {
-    /// The seat of a member by what is stored of it.
-    pub(in crate::kafka::group) fn new(number: u64, profile: &Profile) -> Self {
-        Self { number, id: profile.id.clone() }
-    }
-
-    /// The member's id.
-    pub(in crate::kafka::group) fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-/// One durable change.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::kafka::group) enum Step {
-    /// Other epochs.
-    Head(Head),
-    /// A member comes, or says something else.
-    Profile(Seat, Arc<Profile>),
-    /// A member's target.
-    Target(Seat, Arc<Target>),
-    /// What a member has.
-    Holding(Seat, Arc<Holding>),
-    /// A member is gone.
-    Gone(Seat),
-}
-
-/// A group's members and epochs, all of it durable.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(in crate::kafka::group) struct Roster {
-    pub(super) head: Head,
-    pub(super) members: BTreeMap<MemberId, Member>,
-}
-
 impl Roster {
-    /// Carries out a step, live and at start-up alike.
-    pub(in crate::kafka::group) fn apply(&mut self, step: Step) {
-        match step {
-            Step::Head(head) => self.head = head,
-            Step::Profile(seat, profile) => self.member(seat).profile = profile,
-            Step::Target(seat, target) => self.member(seat).target = target,
-            Step::Holding(seat, holding) => self.member(seat).holding = holding,
-            Step::Gone(seat) => drop(self.members.remove(&seat.id)),
-        }
-    }
-
-    fn member(&mut self, seat: Seat) -> &mut Member {
-        self.members.entry(seat.id).or_insert_with(|| Member { number: seat.number, ..Member::default() })
-    }
-
-    /// A number that no member has.
-    pub(super) fn free_number(&self) -> u64 {
-        self.members.values().map(|member| member.number).max().map_or(0, |number| number + 1)
-    }
-
-    /// The numbers of all members.
-    pub(in crate::kafka::group) fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.members.values().map(|member| member.number)
-    }
-
-    /// Whether it has no members.
-    pub(in crate::kafka::group) fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
-
-    /// The member that has an instance id.
-    pub(super) fn holder(&self, instance: &str) -> Option<&Member> {
-        self.members.values().find(|member| member.profile.instance.as_deref() == Some(instance))
-    }
-
     /// Whether somebody else holds a partition.
     pub(super) fn is_held(&self, topic: Uuid, partition: i32, except: &str) -> bool {
         self.members.iter().any(|(id, member)| id != except && member.holding.holds(topic, partition))
@@ -235,7 +150,7 @@ impl Roster {
 
     /// Where the group stands.
     pub(in crate::kafka::group) fn state(&self) -> State {
-        let Head { epoch, target_epoch, .. } = self.head;
+        let Head { epoch, target_epoch, .. } = *self.head;
         if self.members.is_empty() {
             State::Empty
         } else if epoch > target_epoch {
@@ -272,26 +187,6 @@ impl Roster {
     /// Memory that it takes, in bytes, measured roughly.
     pub(in crate::kafka::group) fn bytes(&self) -> usize {
         self.members.values().map(Member::bytes).sum()
-    }
-}
-
-/// When a member's time is up, unless it is heard of.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::kafka::group) struct Timers {
-    pub(super) session: Duration,
-    /// By when partitions have to be given up, and the member epoch in which that was asked.
-    pub(super) revocation: Option<(i32, Duration)>,
-    /// By when a member of the classic protocol has to join again.
-    pub(super) join: Option<Duration>,
-    /// By when it has to get its share.
-    pub(super) sync: Option<Duration>,
-}
-
-impl Timers {
-    /// The earliest of all.
-    pub(in crate::kafka::group) fn next(&self) -> Duration {
-        let others = [self.revocation.map(|(_, end)| end), self.join, self.sync];
-        others.into_iter().flatten().fold(self.session, Duration::min)
     }
 }
 

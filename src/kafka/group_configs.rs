@@ -1,12 +1,18 @@
-//! The configs of share groups, as DescribeConfigs shows them and IncrementalAlterConfigs sets them (Kafka: `GroupConfig`, 4.4).
+//! The configs of groups, as DescribeConfigs shows them and IncrementalAlterConfigs sets them (Kafka: `GroupConfig`, 4.4).
+//!
+//! A group has configs by its name, whether there is such a group or not, and whatever its kind. What nobody has set has the
+//! default.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex as AsyncMutex;
 
-use super::state::{Refusal, Settings};
+use super::group::{STREAMS_ASSIGNOR, StreamsSettings};
+use super::share::Settings;
 use crate::notebook::{Notebook, Page};
 
 /// Groups that have configs of their own. *Ours*.
@@ -19,7 +25,7 @@ const NAMES_BYTES_MAX: usize = 2 << 20;
 pub(crate) struct Config {
     /// Its name.
     pub(crate) name: &'static str,
-    /// Its value unless it is set (Kafka: of the broker's `group.share.…` of the same end).
+    /// Its value unless it is set (Kafka: of the broker's `group.…` of the same end).
     pub(crate) default: &'static str,
     /// What values there are.
     pub(crate) values: Values,
@@ -36,6 +42,8 @@ pub(crate) enum Values {
     Word(&'static [&'static str]),
     /// Where a partition begins that nobody has read.
     Start,
+    /// Texts separated by commas, none twice.
+    List,
 }
 
 /// Every config of a group, by name.
@@ -82,6 +90,48 @@ pub(crate) const CONFIGS: &[Config] = &[
         values: Values::Int(45_000, 60_000),
         documentation: "how long a member of a share group may be silent",
     },
+    Config {
+        name: "streams.assignment.interval.ms",
+        default: "1000",
+        values: Values::Int(0, 15_000),
+        documentation: "the least time between two assignments of tasks in a streams group",
+    },
+    Config {
+        name: "streams.assignor.name",
+        default: STREAMS_ASSIGNOR,
+        values: Values::Word(&[STREAMS_ASSIGNOR]),
+        documentation: "who assigns the tasks of a streams group",
+    },
+    Config {
+        name: "streams.heartbeat.interval.ms",
+        default: "5000",
+        values: Values::Int(5_000, 15_000),
+        documentation: "how often a member of a streams group is told to send a heartbeat",
+    },
+    Config {
+        name: "streams.initial.rebalance.delay.ms",
+        default: "3000",
+        values: Values::Int(0, i32::MAX as u32),
+        documentation: "how long the first member of a streams group waits for others before tasks are assigned",
+    },
+    Config {
+        name: "streams.num.standby.replicas",
+        default: "0",
+        values: Values::Int(0, 2),
+        documentation: "copies of the stores of each task of a streams group",
+    },
+    Config {
+        name: "streams.rack.aware.assignment.tags",
+        default: "",
+        values: Values::List,
+        documentation: "client tags that every member of a streams group is to have; copies are not placed by them",
+    },
+    Config {
+        name: "streams.session.timeout.ms",
+        default: "45000",
+        values: Values::Int(45_000, 60_000),
+        documentation: "how long a member of a streams group may be silent",
+    },
 ];
 
 /// Where a group begins in a partition that it has not read yet.
@@ -107,9 +157,20 @@ impl Values {
                 true => Ok(()),
                 false => Err(words.join(" and ")),
             },
+            Self::List => {
+                let texts = texts(value);
+                let each = texts.iter().collect::<HashSet<_>>();
+                let is_good = each.len() == texts.len() && texts.iter().all(|text| !text.is_empty());
+                if is_good { Ok(()) } else { Err("texts separated by commas, none of them empty or twice,".to_owned()) }
+            }
             Self::Start => start(value).map(drop).ok_or_else(|| "latest, earliest and by_duration:PnDTnHnMnS".to_owned()),
         }
     }
+}
+
+/// The texts of a list.
+fn texts(value: &str) -> Vec<String> {
+    if value.trim().is_empty() { Vec::new() } else { value.split(',').map(|text| text.trim().to_owned()).collect() }
 }
 
 fn start(value: &str) -> Option<Start> {
@@ -139,10 +200,24 @@ fn duration(text: &str) -> Option<Duration> {
     (parts > 0 && millis < 1e15).then(|| Duration::from_millis(millis as u64))
 }
 
-/// The values that groups have of their own.
-pub(super) struct Configs {
+/// Why configs are not set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum NotSet {
+    /// They could not be made durable.
+    #[error("the group's configs could not be stored")]
+    Unavailable,
+    /// More groups have configs of their own than are kept.
+    #[error("the gateway holds its largest number of groups with configs of their own")]
+    TooMany,
+}
+
+/// The values that groups have of their own. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct GroupConfigs {
     notebook: Notebook,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
+    /// Held by whoever changes something, until it is durable and in force.
+    turn: Arc<AsyncMutex<()>>,
 }
 
 #[derive(Default)]
@@ -157,7 +232,7 @@ struct Own {
     values: BTreeMap<String, String>,
 }
 
-/// `share/config/ID` in the notebook.
+/// `share/config/ID` in the notebook: share groups had configs first.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     group: String,
@@ -166,8 +241,9 @@ struct Stored {
 
 const CONFIG: &str = "share/config/";
 
-impl Configs {
-    pub(super) fn open(notebook: Notebook) -> Result<Self, String> {
+impl GroupConfigs {
+    /// Loads them all. The error is the notebook's, in words.
+    pub(crate) fn open(notebook: Notebook) -> Result<Self, String> {
         let mut kept = Kept::default();
         for (key, Stored { group, values }) in notebook.read::<Stored>(CONFIG).map_err(|error| error.to_string())? {
             let id = key.strip_prefix(CONFIG).and_then(|id| u64::from_str_radix(id, 16).ok());
@@ -176,63 +252,84 @@ impl Configs {
             kept.names_bytes += group.len();
             kept.groups.insert(group, Own { id, values });
         }
-        Ok(Self { notebook, kept: Mutex::new(kept) })
+        Ok(Self { notebook, kept: Arc::new(Mutex::new(kept)), turn: Arc::default() })
     }
 
     /// What a group has set itself.
-    pub(super) fn own(&self, group: &str) -> BTreeMap<String, String> {
+    pub(crate) fn own(&self, group: &str) -> BTreeMap<String, String> {
         self.kept.lock().groups.get(group).map(|own| own.values.clone()).unwrap_or_default()
     }
 
-    /// Sets what a group has of its own; durable when it returns.
-    pub(super) async fn set(&self, group: &str, values: BTreeMap<String, String>) -> Result<(), Refusal> {
-        let committed = {
-            let mut kept = self.kept.lock();
-            let known = kept.groups.get(group).map(|own| own.id);
-            let (mut page, key) = (Page::default(), |id: u64| format!("{CONFIG}{id:016x}"));
-            match (known, values.is_empty()) {
-                (None, true) => return Ok(()),
-                (Some(id), true) => {
-                    page.remove(key(id));
-                    kept.groups.remove(group);
-                    kept.names_bytes -= group.len();
-                }
-                (known, false) => {
-                    if known.is_none() && (kept.groups.len() >= GROUPS_MAX || kept.names_bytes >= NAMES_BYTES_MAX) {
-                        return Err(Refusal::TooMany);
-                    }
-                    let id = known.unwrap_or(kept.next_id);
-                    page.put(key(id), &Stored { group: group.to_owned(), values: values.clone() });
-                    if known.is_none() {
-                        kept.next_id += 1;
-                        kept.names_bytes += group.len();
-                    }
-                    kept.groups.insert(group.to_owned(), Own { id, values });
-                }
+    /// Sets what a group has of its own; durable and in force when it returns.
+    pub(crate) async fn set(&self, group: &str, values: BTreeMap<String, String>) -> Result<(), NotSet> {
+        let _turn = self.turn.lock().await;
+        let (mut page, key) = (Page::default(), |id: u64| format!("{CONFIG}{id:016x}"));
+        let id = {
+            let kept = self.kept.lock();
+            match kept.groups.get(group) {
+                Some(own) => own.id,
+                None if values.is_empty() => return Ok(()),
+                None if kept.groups.len() >= GROUPS_MAX || kept.names_bytes >= NAMES_BYTES_MAX => return Err(NotSet::TooMany),
+                None => kept.next_id,
             }
-            super::coordinator::begin(&self.notebook, page)
         };
-        committed.await
+        match values.is_empty() {
+            true => page.remove(key(id)),
+            false => page.put(key(id), &Stored { group: group.to_owned(), values: values.clone() }),
+        }
+        self.notebook.commit(page).await.map_err(|error| {
+            tracing::warn!(group, %error, "the configs of a group could not be stored");
+            NotSet::Unavailable
+        })?;
+        let mut kept = self.kept.lock();
+        kept.next_id = kept.next_id.max(id + 1);
+        if kept.groups.remove(group).is_some() {
+            kept.names_bytes -= group.len();
+        }
+        if !values.is_empty() {
+            kept.names_bytes += group.len();
+            kept.groups.insert(group.to_owned(), Own { id, values });
+        }
+        Ok(())
     }
 
-    /// A group's settings.
-    pub(super) fn settings(&self, group: &str) -> Settings {
+    /// The settings of a share group.
+    pub(crate) fn of_share(&self, group: &str) -> Settings {
         let own = self.own(group);
-        let number = |name: &str| value(&own, name).trim().parse::<u32>().unwrap_or_default();
-        let millis = |name: &str| Duration::from_millis(number(name).into());
         Settings {
-            session_timeout: millis("share.session.timeout.ms"),
-            heartbeat_interval: millis("share.heartbeat.interval.ms"),
-            lock_duration: millis("share.record.lock.duration.ms"),
-            deliveries_max: i16::try_from(number("share.delivery.count.limit")).unwrap_or(i16::MAX),
-            locks_max: number("share.partition.max.record.locks") as usize,
+            session_timeout: millis(&own, "share.session.timeout.ms"),
+            heartbeat_interval: millis(&own, "share.heartbeat.interval.ms"),
+            lock_duration: millis(&own, "share.record.lock.duration.ms"),
+            deliveries_max: i16::try_from(number(&own, "share.delivery.count.limit")).unwrap_or(i16::MAX),
+            locks_max: number(&own, "share.partition.max.record.locks") as usize,
         }
     }
 
-    /// Where a group begins.
-    pub(super) fn start(&self, group: &str) -> Start {
+    /// The settings of a streams group.
+    pub(crate) fn of_streams(&self, group: &str) -> StreamsSettings {
+        let own = self.own(group);
+        StreamsSettings {
+            session_timeout: millis(&own, "streams.session.timeout.ms"),
+            heartbeat_interval: millis(&own, "streams.heartbeat.interval.ms"),
+            standbys: number(&own, "streams.num.standby.replicas"),
+            initial_delay: millis(&own, "streams.initial.rebalance.delay.ms"),
+            assignment_interval: millis(&own, "streams.assignment.interval.ms"),
+            tags: texts(value(&own, "streams.rack.aware.assignment.tags")),
+        }
+    }
+
+    /// Where a share group begins.
+    pub(crate) fn start(&self, group: &str) -> Start {
         start(value(&self.own(group), "share.auto.offset.reset")).unwrap_or(Start::Latest)
     }
+}
+
+fn number(own: &BTreeMap<String, String>, name: &str) -> u32 {
+    value(own, name).trim().parse().unwrap_or_default()
+}
+
+fn millis(own: &BTreeMap<String, String>, name: &str) -> Duration {
+    Duration::from_millis(number(own, name).into())
 }
 
 /// The value in force.
