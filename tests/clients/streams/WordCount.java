@@ -1,4 +1,3 @@
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Properties;
@@ -13,8 +12,12 @@ import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.state.KeyValueStore;
 
-/** Counts the words of the lines in `lines` into `counts`: over a repartition topic, with a store that has a changelog topic. */
-final class WordCount {
+/**
+ * Counts the words of the lines in `lines` into `counts`: over a repartition topic, with a store that has a changelog topic.
+ *
+ * <p>A process of its own, so that it can be killed. It tells its state, a line for each; it commits and ends with its input.
+ */
+public final class WordCount {
     static final String APPLICATION = "word-count";
     static final String LINES = "lines";
     static final String COUNTS = "counts";
@@ -22,23 +25,41 @@ final class WordCount {
     static final String CHANGELOG = APPLICATION + "-totals-changelog";
     private static final Duration CLOSE_WITHIN = Duration.ofSeconds(30);
 
-    private final KafkaStreams streams;
+    private WordCount() {}
 
-    /** Starts it; `state` keeps its stores, which it restores from the changelog where they are missing. `guarantee` is Streams's. */
-    WordCount(String bootstrap, Path state, String guarantee) {
+    /** Bootstrap, where the stores are (restored from the changelog where they are missing), Streams's guarantee, the group protocol. */
+    public static void main(String[] arguments) throws Exception {
+        KafkaStreams streams = new KafkaStreams(topology().build(), settings(arguments));
+        streams.setStateListener((now, before) -> System.out.println(now));
+        streams.start();
+        while (System.in.read() >= 0) {
+            // Nothing that it is told but the end.
+        }
+        System.exit(streams.close(CLOSE_WITHIN) ? 0 : 1);
+    }
+
+    private static Properties settings(String[] arguments) {
         Properties settings = new Properties();
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, APPLICATION);
-        settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
-        settings.put(StreamsConfig.STATE_DIR_CONFIG, state.toString());
-        settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, guarantee);
+        settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, arguments[0]);
+        settings.put(StreamsConfig.STATE_DIR_CONFIG, arguments[1]);
+        settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, arguments[2]);
+        settings.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, arguments[3]);
         settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
         // How often it asks for what it has read of the repartition topic to be deleted.
         settings.put(StreamsConfig.REPARTITION_PURGE_INTERVAL_MS_CONFIG, 100);
         settings.put(StreamsConfig.consumerPrefix("auto.offset.reset"), "earliest");
-        // Streams does not leave its group when it ends: the next one waits as long for its partitions.
-        settings.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6_000);
-        settings.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 1_000);
+        if (arguments[3].equals("classic")) {
+            // Streams does not leave its group when it ends: the next one waits as long for its partitions. In the streams
+            // protocol the server says how long that is, and a member does leave.
+            settings.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6_000);
+            settings.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 1_000);
+        }
+        return settings;
+    }
+
+    private static StreamsBuilder topology() {
         StreamsBuilder builder = new StreamsBuilder();
         builder.stream(LINES, Consumed.with(Serdes.String(), Serdes.String()))
                 .flatMapValues(line -> List.of(line.split(" ")))
@@ -48,18 +69,6 @@ final class WordCount {
                 .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("totals"))
                 .toStream()
                 .to(COUNTS, Produced.with(Serdes.String(), Serdes.Long()));
-        streams = new KafkaStreams(builder.build(), settings);
-        streams.start();
-    }
-
-    KafkaStreams.State state() {
-        return streams.state();
-    }
-
-    /** Commits and ends. */
-    void close() {
-        if (!streams.close(CLOSE_WITHIN)) {
-            throw new AssertionError("the application did not end within " + CLOSE_WITHIN.toSeconds() + " s");
-        }
+        return builder;
     }
 }

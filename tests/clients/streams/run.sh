@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Kafka Streams: a word count with a repartition topic and a changelog, whose counts stay exact when the server is killed under it and
-# when its stores are lost. ../README.md has the contract.
+# Kafka Streams: a word count with a repartition topic and a changelog, whose counts stay exact when the server is killed, when the
+# application is, and when its stores are lost, with both group protocols. ../README.md has the contract.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,13 +30,14 @@ finish() {
 trap finish EXIT
 javac -cp "$target/lib/*" -d "$target/classes" "$here"/*.java "$here"/../java/common/{Check,Server}.java
 rm -f "$target"/*_*.txt # of an earlier run
-for guarantee in at_least_once exactly_once_v2; do
+for way in classic/at_least_once classic/exactly_once_v2 streams/exactly_once_v2; do
+    protocol=${way%/*} guarantee=${way#*/}
     "$here/../subject" start "$server" >/dev/null
     # The codecs and RocksDB unpack their libraries to the temporary directory.
-    java -Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Djava.io.tmpdir="$server" \
-        -Dorg.slf4j.simpleLogger.logFile="$server/application-log" -cp "$target/classes:$target/lib/*" Main \
-        "$here/../subject" "$server" "$guarantee" </dev/null | tee "$target/$guarantee.txt"
-    if ! grep -q ' ok$' "$target/$guarantee.txt"; then break; fi
+    java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Djava.io.tmpdir="$server" \
+        -Dorg.slf4j.simpleLogger.logFile="$server/driver-log" -cp "$target/classes:$target/lib/*" Main \
+        "$here/../subject" "$server" "$guarantee" "$protocol" </dev/null | tee "$target/${protocol}_$guarantee.txt"
+    if ! grep -q ' ok$' "$target/${protocol}_$guarantee.txt"; then break; fi
     "$here/../subject" kill "$server"
     rm -rf "$server"
     mkdir "$server"

@@ -423,7 +423,7 @@ final class AdminTable {
         });
     }
 
-    /** But for describing, Admin asks the same of a streams group as of others, so any group without members does. */
+    /** Admin asks the same of a streams group as of others, so any group without members does; ../../streams has one with members. */
     private void streamsGroups() {
         row("alterStreamsGroupOffsets", "commits for a group without members", () -> {
             admin.alterStreamsGroupOffsets(STREAMS, Map.of(FIRST, new OffsetAndMetadata(5))).all().get();
@@ -443,8 +443,8 @@ final class AdminTable {
             admin.alterStreamsGroupOffsets(STREAMS, Map.of(FIRST, new OffsetAndMetadata(5))).all().get();
             admin.deleteStreamsGroups(List.of(STREAMS)).all().get();
         });
-        left("describeStreamsGroups", "groups of the streams protocol (KIP-1071) are not served", "describes them",
-                GroupIdNotFoundException.class, () -> admin.describeStreamsGroups(List.of(STREAMS)).all().get());
+        refused("describeStreamsGroups", "there is no such streams group", GroupIdNotFoundException.class,
+                () -> admin.describeStreamsGroups(List.of(STREAMS)).all().get());
     }
 
     private Long committed(String group) throws Exception {
@@ -536,9 +536,9 @@ final class AdminTable {
             Check.equal(List.of(node), List.copyOf(admin.describeCluster().nodes().get()), "nodes");
             Check.equal(node.id(), admin.describeCluster().controller().get().id(), "controller");
         });
-        row("describeFeatures", "transaction.version, group.version, share.version and what else is on", () -> {
+        row("describeFeatures", "transaction.version, group.version, share.version, streams.version and what else is on", () -> {
             FeatureMetadata features = admin.describeFeatures().featureMetadata().get();
-            for (String feature : List.of("transaction.version", "group.version", "share.version")) {
+            for (String feature : List.of("transaction.version", "group.version", "share.version", "streams.version")) {
                 Check.that(features.finalizedFeatures().containsKey(feature), feature + " is not on");
             }
         });
