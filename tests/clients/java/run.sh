@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Apache Kafka's Java clients and console tools; ../README.md has the contract. `run.sh java` runs
+# Apache Kafka's Java clients and console tools, and Spring Kafka; ../README.md has the contract. `run.sh java` runs
 # one client, `run.sh java group seek` some of its cases, `run.sh --install java` none.
 set -euo pipefail
 
@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../../.." && pwd)
 target=$repo/target/clients/java
 results=$repo/target/clients/results
-clients=(java kafka-tools)
+clients=(java kafka-tools spring)
 only_install=
 if [[ ${1:-} == --install ]]; then
     only_install=yes
@@ -33,7 +33,7 @@ java=(java -Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
 
 for client in "${clients[@]}"; do
     [[ -e $here/$client/Main.java ]] || {
-        echo "no client '$client'; there are java and kafka-tools" >&2
+        echo "no client '$client'; there are java, kafka-tools and spring" >&2
         exit 2
     }
     install "$client"
