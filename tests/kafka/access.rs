@@ -1,4 +1,5 @@
-//! Access rules: DescribeAcls, CreateAcls, DeleteAcls (keys 29 to 31), and what every API lets those do who may not.
+//! Access rules: DescribeAcls, CreateAcls, DeleteAcls (keys 29 to 31), and what every API lets those do who may not; that there are no
+//! tokens: CreateDelegationToken, RenewDelegationToken, ExpireDelegationToken, DescribeDelegationToken (keys 38 to 41).
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_acls_request::AclCreation;

@@ -1,4 +1,4 @@
-//! ConsumerGroupHeartbeat (key 68).
+//! ConsumerGroupHeartbeat and ConsumerGroupDescribe (keys 68 and 69).
 
 use std::time::Duration;
 

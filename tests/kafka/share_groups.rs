@@ -1,4 +1,5 @@
-//! Share groups: ShareGroupHeartbeat (76) to DeleteShareGroupOffsets (92), as the life of some members.
+//! Share groups, as the life of some members: ShareGroupHeartbeat, ShareGroupDescribe, ShareFetch, ShareAcknowledge (keys 76 to 79),
+//! DescribeShareGroupOffsets, AlterShareGroupOffsets and DeleteShareGroupOffsets (keys 90 to 92).
 
 use kafka_protocol::messages::alter_share_group_offsets_request::{
     AlterShareGroupOffsetsRequestPartition, AlterShareGroupOffsetsRequestTopic,
