@@ -50,6 +50,7 @@ func run(script, dir, results string) error {
 	}{
 		{"franz-go", "github.com/twmb/franz-go", connectFranz},
 		{"sarama", "github.com/IBM/sarama", connectSarama},
+		{"kafka-go", "github.com/segmentio/kafka-go", connectKafkaGo},
 	} {
 		c, err := kind.connect(s.bootstrap)
 		if err != nil {

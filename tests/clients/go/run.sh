@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# franz-go and sarama; README.md one folder up says what the cases are and what is printed.
+# franz-go, sarama and kafka-go; README.md one folder up says what the cases are and what is printed.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
