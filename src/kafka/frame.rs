@@ -3,14 +3,18 @@
 //! Differs from Kafka in growing a frame's memory as its bytes arrive instead of allocating the announced length, and in
 //! closing a connection whose announced frame does not arrive in time: either would let a client hold memory for nothing.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::buf::ByteBuf;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::memory::Pool;
@@ -22,9 +26,12 @@ const FIXED_BYTES: usize = 8;
 /// A frame of this size needs no permit while its connection has nothing else in flight. *Ours*: so whoever fills the
 /// memory for frames delays large requests of others, never the small ones that keep them alive.
 pub(crate) const SMALL_FRAME_BYTES: usize = 16 << 10;
-/// Bytes read ahead of a frame: small requests arrive with one read, and a client that goes away while its request waits
-/// is noticed behind whatever little it had sent before.
-const READ_AHEAD_BYTES: usize = 4_096;
+/// Bytes read with the head of a frame, so that small requests, such as a Produce of one kilobyte, arrive with one read. What
+/// waits for memory keeps as much.
+const HEAD_BYTES: usize = 2 << 10;
+/// Bytes read ahead behind a request that waits: a client that goes away meanwhile is noticed behind whatever little it had sent
+/// before.
+const READ_AHEAD_BYTES: usize = 4 << 10;
 /// The first allocation for a frame; each further one is `GROWTH` times what has arrived.
 const FIRST_BYTES: usize = 64 << 10;
 const GROWTH: usize = 4;
@@ -130,7 +137,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if let Some(head) = peek(&self.ahead, self.length_max)? {
                 return Ok(Some(head));
             }
-            if self.fill().await? == 0 {
+            if self.fill(HEAD_BYTES).await? == 0 {
                 return if self.ahead.is_empty() { Ok(None) } else { Err(Broken::Truncated) };
             }
         }
@@ -159,6 +166,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let bytes = std::mem::take(&mut body.bytes);
         self.body = None;
         self.ahead.advance(self.ahead.len().min(LENGTH_BYTES + bytes.len()));
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
         Ok(bytes.into())
     }
 
@@ -167,7 +177,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) async fn closed(&mut self) -> Result<(), Broken> {
         // The bytes behind a head belong to its body as soon as that is being read.
         while self.body.is_none() && self.ahead.len() < READ_AHEAD_BYTES {
-            if !matches!(self.fill().await, Ok(1..)) {
+            if !matches!(self.fill(READ_AHEAD_BYTES).await, Ok(1..)) {
                 return Ok(());
             }
         }
@@ -175,10 +185,18 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Err(Broken::Unseen)
     }
 
-    async fn fill(&mut self) -> io::Result<usize> {
-        let room = READ_AHEAD_BYTES.saturating_sub(self.ahead.len());
-        self.ahead.reserve(room);
-        self.reader.read_buf(&mut (&mut self.ahead).limit(room)).await
+    /// Reads until there are as many bytes as `bytes`, or whatever is there.
+    async fn fill(&mut self, bytes: usize) -> io::Result<usize> {
+        let room = bytes.saturating_sub(self.ahead.len());
+        poll_fn(|cx| {
+            // Idle connections keep no memory to read into.
+            let mut bytes = [MaybeUninit::uninit(); READ_AHEAD_BYTES];
+            let mut bytes = ReadBuf::uninit(bytes.get_mut(..room).unwrap_or_default());
+            ready!(Pin::new(&mut self.reader).poll_read(cx, &mut bytes))?;
+            self.ahead.extend_from_slice(bytes.filled());
+            Poll::Ready(Ok(bytes.filled().len()))
+        })
+        .await
     }
 }
 

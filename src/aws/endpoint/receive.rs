@@ -62,14 +62,15 @@ pub(super) async fn body<B: Body<Data = Bytes>>(head: &Parts, body: B, bodies: &
     }
     // How large it gets without gzip nobody knows.
     let announced = hint.exact().filter(|_| encoding(&head.headers) != GZIP);
-    let bytes = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(BODY_BYTES_MAX);
+    let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = announced.unwrap_or(BODY_BYTES_MAX);
     let memory = bodies.share(bytes);
     if memory.waiting() >= WAITING_MAX {
         return Err(StatusCode::SERVICE_UNAVAILABLE);
     }
     let wanted = bytes * BODY_COPIES + head_bytes(head) + REQUEST_BYTES;
     let hold = timeout(MEMORY_TIME, memory.clone().wait(wanted)).await.ok().flatten().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-    let body = timeout(BODY_TIME, whole(body, memory)).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))?;
+    let body = timeout(BODY_TIME, whole(body, announced, memory)).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))?;
     Ok((body, hold))
 }
 
@@ -79,7 +80,9 @@ fn head_bytes(head: &Parts) -> usize {
     headers.sum::<usize>() + head.uri.path().len() + head.uri.query().map_or(0, str::len)
 }
 
-async fn whole<B: Body<Data = Bytes>>(body: B, memory: &Memory) -> Result<Bytes, StatusCode> {
+/// What comes in one piece stays as it is. Of more pieces one is made as they come, so that a body is there only once: of the size
+/// that was announced, which takes no memory before it is filled.
+async fn whole<B: Body<Data = Bytes>>(body: B, announced: Option<usize>, memory: &Memory) -> Result<Bytes, StatusCode> {
     let mut body = std::pin::pin!(body);
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     let (mut look_at, mut seen) = (Instant::now() + PACE, 0);
@@ -103,19 +106,17 @@ async fn whole<B: Body<Data = Bytes>>(body: B, memory: &Memory) -> Result<Bytes,
         if arrived + data.len() > BODY_BYTES_MAX {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        if first.is_empty() {
+        if arrived == 0 {
             first = data;
-        } else {
-            rest.extend_from_slice(&data);
+            continue;
         }
+        if rest.is_empty() {
+            rest.reserve(announced.unwrap_or(arrived + data.len()));
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&data);
     }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
 /// What is around a body, as its headers say.

@@ -544,9 +544,7 @@ impl Replay {
     fn rebuild(&mut self, tree: &Tree, segments: &Segments) -> Result<(), Error> {
         let writes: Vec<_> =
             self.ledger.iter().map(|(key, value)| Write::Put { key: key.clone(), value: value.clone() }).collect();
-        for part in writes.chunks(1_000) {
-            tree.apply(part)?;
-        }
+        tree.apply(&writes)?;
         let found = self.scan(segments.values())?;
         self.lay_runs(tree, found)
     }

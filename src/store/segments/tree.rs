@@ -21,6 +21,9 @@ use super::run::Run;
 /// Values up to this size are kept whole: 17 to a leaf stay below the quarter segment at which sled makes a file of one.
 const WHOLE_BYTES_MAX: usize = 4 << 10;
 const CACHE_BYTES: u64 = 16 << 20;
+/// Ledger writes at once. Sled frees what a batch replaces when all of it is done: the ten thousand shards of one stream would
+/// take 20 MiB.
+const BATCH_WRITES: usize = 1_000;
 
 /// How often sled's file is asked for while somebody else has its lock, and the pause between. *Ours*: the directory is locked, so
 /// that can only be a process that was just started from this one and has a copy of every open file until its own program begins.
@@ -166,8 +169,13 @@ impl Tree {
         }
     }
 
-    /// Carries out ledger writes; atomic but for values in pieces, whose new pieces are there before their head is.
+    /// Carries out ledger writes, some after the other: whatever a crash leaves of them, the log knows them all at the next start.
     pub(super) fn apply(&self, writes: &[Write]) -> Result<(), Error> {
+        writes.chunks(BATCH_WRITES).try_for_each(|writes| self.apply_batch(writes))
+    }
+
+    /// Atomic but for values in pieces, whose new pieces are there before their head is.
+    fn apply_batch(&self, writes: &[Write]) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         let mut stale = Vec::new();
         for write in writes {
