@@ -58,8 +58,10 @@ async fn whether_partitions_are_part_of_a_transaction_can_be_asked() {
     assert_eq!(batched(&mut producer, 5, &[0, 1], true).await, [120, 120]);
     assert_eq!(batched(&mut producer, 4, &[0], false).await, [0]);
     assert_eq!(batched(&mut producer, 5, &[0, 1], true).await, [0, 120]);
-    assert_eq!(batched(&mut producer, 4, &[0, 1], true).await, [0, 48]);
+    assert_eq!(batched(&mut producer, 4, &[0, 1], true).await, [0, 120]);
     assert_eq!(batched(&mut producer, 5, &[0, 9], true).await, [55, 3]);
     producer.epoch += 1;
     assert_eq!(batched(&mut producer, 5, &[0], true).await, [90]);
+    producer.name = "";
+    assert_eq!(batched(&mut producer, 5, &[0], true).await, [42]);
 }

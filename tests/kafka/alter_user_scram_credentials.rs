@@ -28,6 +28,7 @@ async fn alter(
 ) -> Vec<(String, i16)> {
     let request = AlterUserScramCredentialsRequest::default().with_deletions(deletions).with_upsertions(upsertions);
     let results = kafka.call(0, request).await.results;
+    assert!(results.iter().all(|result| result.error_message.is_some() == (result.error_code != 0)));
     results.iter().map(|result| (result.user.to_string(), result.error_code)).collect()
 }
 

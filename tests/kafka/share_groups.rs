@@ -291,6 +291,8 @@ async fn a_group_without_members_is_moved_emptied_and_deleted() {
         let topics = vec![topic("orders"), topic("nowhere")];
         DeleteShareGroupOffsetsRequest::default().with_group_id(GroupId(text("g"))).with_topics(topics)
     };
+    assert_eq!(kafka.call(0, moved(2).with_group_id(GroupId(text("")))).await.error_code, 24);
+    assert_eq!(kafka.call(0, forget().with_group_id(GroupId(text("")))).await.error_code, 24);
     for expected in [[0, 3], [3, 3]] {
         let response = kafka.call(0, forget()).await;
         assert_eq!(response.responses.iter().map(|topic| topic.error_code).collect::<Vec<_>>(), expected);

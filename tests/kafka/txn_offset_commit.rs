@@ -84,6 +84,7 @@ async fn a_member_has_to_be_one() {
         vec![TxnOffsetCommitRequestTopic::default().with_name(name("orders")).with_partitions(vec![partition])]
     };
     for (group, id, generation, partition, code) in [
+        ("", "", -1, 0, 24),
         ("g", member.id.as_str(), member.generation, 0, 0),
         ("g", member.id.as_str(), member.generation + 1, 0, 22),
         ("g", "another", member.generation, 0, 25),

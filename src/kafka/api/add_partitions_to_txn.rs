@@ -1,8 +1,8 @@
 //! AddPartitionsToTxn (key 24): names partitions before a transaction writes to them.
 //!
 //! Served: 0 to 5. Version 2 brought PRODUCER_FENCED, 3 tagged fields, 4 several transactions at once and the question whether
-//! partitions are part of one (KIP-890), 5 TRANSACTION_ABORTABLE as an answer to that. Clients use 0 to 3, and none of them where
-//! they speak the second generation of transactions.
+//! partitions are part of one (KIP-890), 5 TRANSACTION_ABORTABLE as an answer to that, which Kafka gives in 4 too. Clients use
+//! 0 to 3, and none of them where they speak the second generation of transactions.
 //!
 //! As in Kafka, if one of the partitions does not exist none is added, and the others are OPERATION_NOT_ATTEMPTED.
 
@@ -24,10 +24,8 @@ use crate::model::LaneId;
 
 pub(crate) struct AddPartitionsToTxn;
 
-/// The first version with several transactions.
+/// The first version with several transactions, and whose senders know TRANSACTION_ABORTABLE.
 const BATCHED: i16 = 4;
-/// The first version whose senders know TRANSACTION_ABORTABLE.
-const ABORTABLE: i16 = 5;
 
 /// What is asked of one transaction.
 struct Asked {
@@ -112,7 +110,7 @@ async fn serve(cx: &Context, asked: Asked) -> Vec<AddPartitionsToTxnTopicResult>
 
 fn refused_code(cx: &Context, refusal: Refusal) -> i16 {
     match refusal {
-        Refusal::NotPart if cx.version < ABORTABLE => ResponseError::InvalidTxnState.code(),
+        Refusal::NotPart if cx.version < BATCHED => ResponseError::InvalidTxnState.code(),
         refusal => code::of_transaction(refusal, cx.version >= 2).code(),
     }
 }

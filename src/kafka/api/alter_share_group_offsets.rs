@@ -43,6 +43,9 @@ async fn serve(
     if !cx.allows(Operation::Read, Kind::Group, &request.group_id) {
         return Err((Kind::Group.denied(), "the access rules do not allow it".to_owned()));
     }
+    if request.group_id.is_empty() {
+        return Err((ResponseError::InvalidGroupId, "the group has no name".to_owned()));
+    }
     let (mut offsets, mut topics, mut responses) = (Vec::new(), BTreeMap::new(), Vec::new());
     for topic in request.topics {
         let stream = cx.topic(Topic::Named(&topic.topic_name), Operation::Read);

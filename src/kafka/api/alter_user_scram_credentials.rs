@@ -70,7 +70,7 @@ impl Api for AlterUserScramCredentials {
         let results = verdicts.into_iter().map(|(name, verdict)| {
             let result = AlterUserScramCredentialsResult::default().with_user(StrBytes::from_string(name));
             match verdict.err().or_else(|| failed.clone()) {
-                None => result,
+                None => result.with_error_message(None),
                 Some(Refusal { error, words }) => {
                     result.with_error_code(error.code()).with_error_message(Some(StrBytes::from_string(words)))
                 }

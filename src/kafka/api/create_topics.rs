@@ -119,20 +119,20 @@ fn lanes(topic: &CreatableTopic, config: &Config, mode: Mode) -> Result<u32, Ref
 
 /// The lanes that a manual assignment names: partitions 0 to N-1 in any order, each on this broker.
 fn assigned_lanes(topic: &CreatableTopic, node_id: i32) -> Result<u32, Refusal> {
-    let refuse = |words: String| Err(Refusal::new(ResponseError::InvalidReplicaAssignment, words));
     let (partitions, replicas) = (topic.num_partitions, topic.replication_factor);
     if (partitions, replicas) != (-1, -1) {
-        return refuse(format!(
+        let words = format!(
             "replicas are assigned by hand, the number of partitions is {partitions} and the replication factor {replicas}; \
              with an assignment both must be -1"
-        ));
+        );
+        return Err(Refusal::new(ResponseError::InvalidRequest, words));
     }
     let mut indexes: Vec<i32> = topic.assignments.iter().map(|assignment| assignment.partition_index).collect();
     indexes.sort_unstable();
     if let Some((expected, found)) = (0..).zip(&indexes).find(|(expected, found)| expected != *found) {
-        return refuse(format!(
-            "replicas are assigned to partition {found} where {expected} follows; 0, 1, 2 … each once are accepted"
-        ));
+        let words =
+            format!("replicas are assigned to partition {found} where {expected} follows; 0, 1, 2 … each once are accepted");
+        return Err(Refusal::new(ResponseError::InvalidReplicaAssignment, words));
     }
     translate::check_replicas(node_id, topic.assignments.iter().map(|assignment| assignment.broker_ids.as_slice()))?;
     translate::lanes(i32::try_from(indexes.len()).unwrap_or(i32::MAX), "the number of assigned partitions")
@@ -247,8 +247,8 @@ mod tests {
             (assigned(&[(0, &[7]), (0, &[7])]), InvalidReplicaAssignment, "partition 0 where 1 follows"),
             (assigned(&[(-1, &[7])]), InvalidReplicaAssignment, "partition -1 where 0 follows"),
             (assigned(&[(0, &[7, 8])]), InvalidReplicaAssignment, "brokers [7, 8]"),
-            (assigned(&[(0, &[7])]).with_num_partitions(1), InvalidReplicaAssignment, "both must be -1"),
-            (assigned(&[(0, &[7])]).with_replication_factor(1), InvalidReplicaAssignment, "both must be -1"),
+            (assigned(&[(0, &[7])]).with_num_partitions(1), InvalidRequest, "both must be -1"),
+            (assigned(&[(0, &[7])]).with_replication_factor(1), InvalidRequest, "both must be -1"),
             (with_config("retention.ms", Some("5")), InvalidConfig, "86400000 (24 hours)"),
             (with_config("retention.m", Some("5")), InvalidConfig, "nearest one is retention.ms"),
             (with_config("retention.ms", None), InvalidConfig, "has no value"),

@@ -39,6 +39,9 @@ async fn serve(
     if !cx.allows(Operation::Delete, Kind::Group, &request.group_id) {
         return Err((Kind::Group.denied(), "the access rules do not allow it".to_owned()));
     }
+    if request.group_id.is_empty() {
+        return Err((ResponseError::InvalidGroupId, "the group has no name".to_owned()));
+    }
     let find = |topic| cx.topic(Topic::Named(topic), Operation::Read).map(|stream| stream.id().0);
     let found: Vec<_> = request.topics.iter().map(|topic| find(&topic.topic_name)).collect();
     let ids: Vec<_> = found.iter().filter_map(|found| found.as_ref().ok()).copied().collect();

@@ -50,8 +50,8 @@ impl Api for DescribeLogDirs {
                 .into_iter()
                 .filter_map(|(name, partitions)| {
                     let stream = partition::topic(log, name)?;
-                    let lanes = known(&partitions, stream.lanes()).collect();
-                    Some((stream, lanes))
+                    let lanes: Vec<u32> = known(&partitions, stream.lanes()).collect();
+                    (!lanes.is_empty()).then_some((stream, lanes))
                 })
                 .collect(),
         };

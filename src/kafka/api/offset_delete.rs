@@ -1,7 +1,7 @@
 //! **OffsetDelete** (47), v0: forgets committed offsets of topics that no live member reads (KIP-496).
 //!
 //! As Kafka does it: a topic that a member subscribes to has GROUP_SUBSCRIBED_TO_TOPIC at each partition, one that does not
-//! exist UNKNOWN_TOPIC_OR_PARTITION; a partition without an offset is no error.
+//! exist, or a partition, UNKNOWN_TOPIC_OR_PARTITION; a partition without an offset is no error.
 
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
@@ -10,7 +10,7 @@ use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::group::Partitions;
-use crate::kafka::partition::Topic;
+use crate::kafka::partition::{Topic, lane};
 
 pub(crate) struct OffsetDelete;
 
@@ -27,14 +27,16 @@ impl Api for OffsetDelete {
         let (mut wanted, mut topics) = (Partitions::new(), Vec::new());
         for topic in request.topics {
             let found = cx.topic(Topic::Named(&topic.name), Operation::Read);
-            let exists = found.is_ok();
-            let indexes = topic.partitions.into_iter().map(|partition| partition.partition_index).collect::<Vec<_>>();
-            let code = found.err().map_or(0, |error| error.code());
-            let answer =
-                |&index: &i32| OffsetDeleteResponsePartition::default().with_partition_index(index).with_error_code(code);
-            let answers = indexes.iter().map(answer).collect();
-            if exists {
-                wanted.push((topic.name.to_string(), indexes));
+            let answers = topic.partitions.into_iter().map(|asked| {
+                let index = asked.partition_index;
+                let known = found.as_ref().map_err(|error| *error).and_then(|stream| lane(stream, index));
+                let answer = OffsetDeleteResponsePartition::default().with_partition_index(index);
+                answer.with_error_code(known.err().map_or(0, |error| error.code()))
+            });
+            let answers = answers.collect::<Vec<_>>();
+            let indexes = answers.iter().filter(|answer| answer.error_code == 0).map(|answer| answer.partition_index);
+            if found.is_ok() {
+                wanted.push((topic.name.to_string(), indexes.collect()));
             }
             topics.push(OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(answers));
         }

@@ -124,7 +124,7 @@ fn empty(place: Place) -> PartitionData {
         .with_partition_index(place.partition)
         .with_error_message(None)
         .with_acknowledge_error_message(None)
-        .with_records(None)
+        .with_records(Some(Bytes::new()))
 }
 
 /// What a member gets of a partition.

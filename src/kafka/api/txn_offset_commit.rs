@@ -39,6 +39,8 @@ impl Api for TxnOffsetCommit {
             Err(Kind::TransactionalId.denied())
         } else if !cx.allows(Operation::Read, Kind::Group, &request.group_id) {
             Err(Kind::Group.denied())
+        } else if request.group_id.is_empty() {
+            Err(ResponseError::InvalidGroupId)
         } else {
             Ok(())
         };

@@ -149,8 +149,11 @@ impl Coordinator {
     /// The turn at a transactional id that exists. Whoever waits for it gets it in the order of asking.
     ///
     /// # Errors
-    /// [`Refusal::UnknownProducer`], as Kafka says of an id that it does not know.
+    /// [`Refusal::UnknownProducer`], as Kafka says of an id that it does not know, and [`Refusal::InvalidRequest`] of none.
     pub(crate) async fn turn(&self, name: &str) -> Result<Turn, Refusal> {
+        if name.is_empty() {
+            return Err(Refusal::InvalidRequest);
+        }
         loop {
             let desk = self.shared.desks.lock().get(name).cloned().ok_or(Refusal::UnknownProducer)?;
             if let Some(turn) = self.shared.turn_at(name, desk).await {
@@ -177,9 +180,6 @@ impl Coordinator {
         outcome: Outcome,
         is_second: bool,
     ) -> Result<Incarnation, Refusal> {
-        if name.is_empty() {
-            return Err(Refusal::InvalidRequest);
-        }
         let turn = self.turn(name).await?;
         // If an end could not be written before, that is what is asked for again.
         let turn = self.settled(turn).await?;
