@@ -70,7 +70,7 @@ async fn levels_of_features_stay_as_they_are() {
     let update = |feature: &str, level, kind| {
         FeatureUpdateKey::default().with_feature(text(feature)).with_max_version_level(level).with_upgrade_type(kind)
     };
-    let failed = ResponseError::FeatureUpdateFailed.code();
+    let failed = ResponseError::InvalidUpdateVersion.code();
     for (updates, error) in [
         (vec![], 0),
         (vec![update("transaction.version", 2, 1)], 0),

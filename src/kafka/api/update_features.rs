@@ -1,7 +1,7 @@
 //! **UpdateFeatures** (57), v0–2: which levels of features are in force (KIP-584).
 //!
 //! As Kafka does it: a level that is in force already may be asked for again, and one wrong feature fails the whole request with
-//! FEATURE_UPDATE_FAILED.
+//! INVALID_UPDATE_VERSION.
 //!
 //! How we differ from Kafka: the levels are those that ApiVersions names and stay; a lower one is refused whatever kind of
 //! downgrade it is.
@@ -59,7 +59,7 @@ fn check(update: &FeatureUpdateKey, version: i16) -> Result<(), Refusal> {
     let FeatureUpdateKey { feature, max_version_level: asked, upgrade_type, .. } = update;
     let wrong = |words: String| {
         let words = format!("nothing is changed, because of the feature {}: {words}", quoted(feature));
-        Err(Refusal::new(ResponseError::FeatureUpdateFailed, words))
+        Err(Refusal::new(ResponseError::InvalidUpdateVersion, words))
     };
     match LEVELS.into_iter().find(|(name, _)| *name == &**feature) {
         _ if version >= KINDS && !KINDS_KNOWN.contains(upgrade_type) => {

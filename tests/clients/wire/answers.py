@@ -11,6 +11,7 @@ LABELS = (
     *("Name", "TopicName", "Topic", "TopicId", "ResourceName", "GroupId", "MemberId", "TransactionalId", "Key", "User"),
     *(
         "Feature",
+        "EntityType",
         "Mechanism",
         "PartitionIndex",
         "PartitionId",
