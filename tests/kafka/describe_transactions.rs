@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
-use kafka_protocol::messages::{
-    DescribeProducersRequest, DescribeTransactionsRequest, ListTransactionsRequest, ProducerId, TransactionalId,
-};
+use kafka_protocol::messages::{DescribeProducersRequest, DescribeTransactionsRequest, ProducerId, TransactionalId};
+use shardgate::kafka::wire::ListTransactionsRequest;
 
 use crate::support::{Gateway, Generation, START, Transactional, name, text};
 
@@ -45,15 +45,20 @@ async fn transactional_ids_are_listed_as_they_are_asked_for() {
     let second = Transactional::begin(&gateway, "b", Generation::Second).await;
     first.write(0, &["a"]).await;
     tokio::time::advance(Duration::from_secs(10)).await;
-    let all = ListTransactionsRequest::default();
+    let all = ListTransactionsRequest::default;
+    let matching = |pattern| ListTransactionsRequest { transactional_id_pattern: Some(text(pattern)), ..all() };
     for (request, expected) in [
-        (all.clone(), &[("a", "Ongoing"), ("b", "Empty")][..]),
-        (all.clone().with_state_filters(vec![text("Empty")]), &[("b", "Empty")]),
-        (all.clone().with_producer_id_filters(vec![ProducerId(second.id)]), &[("b", "Empty")]),
-        (all.clone().with_duration_filter(9_000), &[("a", "Ongoing")]),
-        (all.clone().with_duration_filter(10_000), &[]),
+        (all(), &[("a", "Ongoing"), ("b", "Empty")][..]),
+        (ListTransactionsRequest { state_filters: vec![text("Empty")], ..all() }, &[("b", "Empty")]),
+        (ListTransactionsRequest { producer_id_filters: vec![ProducerId(second.id)], ..all() }, &[("b", "Empty")]),
+        (ListTransactionsRequest { duration_filter: 9_000, ..all() }, &[("a", "Ongoing")]),
+        (ListTransactionsRequest { duration_filter: 10_000, ..all() }, &[]),
+        (matching("[b-z]"), &[("b", "Empty")]),
+        (matching(""), &[("a", "Ongoing"), ("b", "Empty")]),
+        // All of an id has to match.
+        (matching("(|x)"), &[]),
     ] {
-        let response = gateway.kafka().call(1, request).await;
+        let response = gateway.kafka().call(2, request).await.0;
         let found: Vec<_> = response
             .transaction_states
             .iter()
@@ -61,7 +66,10 @@ async fn transactional_ids_are_listed_as_they_are_asked_for() {
             .collect();
         assert_eq!(found, expected);
     }
-    let response = gateway.kafka().call(0, all.with_state_filters(vec![text("Sleeping")])).await;
+    let wrong = gateway.kafka().call(2, matching("(")).await;
+    assert_eq!((wrong.error_code, wrong.transaction_states.len()), (ResponseError::InvalidRegularExpression.code(), 0));
+    let asleep = ListTransactionsRequest { state_filters: vec![text("Sleeping")], ..all() };
+    let response = gateway.kafka().call(0, asleep).await.0;
     assert_eq!((response.unknown_state_filters, response.transaction_states.len()), (vec![text("Sleeping")], 0));
 }
 

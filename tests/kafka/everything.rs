@@ -49,6 +49,8 @@ async fn every_version_of_every_api_answers_an_empty_request() {
     );
     answered
         .push(answered_as::<Unchanged<DeleteGroupsRequest, 3>, wire::DeleteGroupsResponse>(kafka, |request, _| request).await);
+    let offsets = answered_as::<Unchanged<DescribeShareGroupOffsetsRequest, 1>, wire::DescribeShareGroupOffsetsResponse>;
+    answered.push(offsets(kafka, |request, _| request).await);
     answered.extend(defaults!(
         kafka,
         FetchRequest,
@@ -85,11 +87,11 @@ async fn every_version_of_every_api_answers_an_empty_request() {
         AddPartitionsToTxnRequest,
         AddOffsetsToTxnRequest,
         EndTxnRequest,
-        WriteTxnMarkersRequest,
-        TxnOffsetCommitRequest,
+        wire::WriteTxnMarkersRequest,
+        wire::TxnOffsetCommitRequest,
         DescribeProducersRequest,
         DescribeTransactionsRequest,
-        ListTransactionsRequest,
+        wire::ListTransactionsRequest,
         DescribeUserScramCredentialsRequest,
         AlterUserScramCredentialsRequest,
         DescribeClusterRequest,
@@ -112,7 +114,6 @@ async fn every_version_of_every_api_answers_an_empty_request() {
         ShareGroupDescribeRequest,
         ShareFetchRequest,
         ShareAcknowledgeRequest,
-        DescribeShareGroupOffsetsRequest,
         AlterShareGroupOffsetsRequest,
         DeleteShareGroupOffsetsRequest,
         wire::StreamsGroupHeartbeatRequest,
@@ -151,7 +152,7 @@ async fn old_and_new_clients_find_the_versions_they_need() {
     }
 }
 
-/// Traps 6, 7: telemetry (71, 72) is not served yet. It is not advertised, so clients do without or say so; who asks all the
+/// Traps 6, 7: telemetry (71, 72) is not served. It is not advertised, so clients do without or say so; who asks all the
 /// same is hung up on, as by Kafka.
 #[tokio::test(start_paused = true)]
 async fn what_is_not_served_is_not_advertised_and_closes_the_connection() {

@@ -11,6 +11,7 @@ use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsRe
 use kafka_protocol::messages::share_acknowledge_request as acknowledge;
 use kafka_protocol::messages::share_fetch_request::{AcknowledgementBatch, FetchPartition, FetchTopic};
 use kafka_protocol::messages::*;
+use shardgate::kafka::wire::{DescribeShareGroupOffsetsResponse, Unchanged};
 use tokio::time::{Duration, Instant};
 
 use crate::support::{Gateway, Kafka, batch, commit, join_request, name, records, text};
@@ -135,11 +136,15 @@ async fn filled(values: &[&str]) -> Gateway {
     gateway
 }
 
-async fn offset(kafka: &mut Kafka) -> i64 {
+/// Where the group is, and how many records it has not finished.
+async fn offset(kafka: &mut Kafka) -> (i64, i64) {
     let group = DescribeShareGroupOffsetsRequestGroup::default().with_group_id(GroupId(text("g"))).with_topics(None);
-    let response = kafka.call(0, DescribeShareGroupOffsetsRequest::default().with_groups(vec![group])).await;
+    let request = Unchanged::<_, 1>(DescribeShareGroupOffsetsRequest::default().with_groups(vec![group]));
+    kafka.send(1, &request).await;
+    let response: DescribeShareGroupOffsetsResponse = kafka.receive_as(1).await;
     assert_eq!(response.groups[0].error_code, 0);
-    response.groups[0].topics[0].partitions[0].start_offset
+    let partition = &response.groups[0].topics[0].partitions[0];
+    (partition.start_offset, partition.lag)
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,9 +156,9 @@ async fn records_are_shared_and_what_is_released_comes_again() {
     assert_eq!(one.fetch(&[(0, 0, ACCEPT), (1, 1, RELEASE), (2, 2, REJECT)]).await, of(&[(1, "b", 2)]));
     assert_eq!(one.say(2, &[(1, 1, RELEASE)]).await, (0, vec![0]));
     assert_eq!(other.fetch(&[]).await, of(&[(1, "b", 3)]));
-    assert_eq!(offset(&mut gateway.kafka()).await, 1);
+    assert_eq!(offset(&mut gateway.kafka()).await, (1, 1));
     assert_eq!(other.say(2, &[(1, 1, ACCEPT)]).await, (0, vec![0]));
-    assert_eq!(offset(&mut gateway.kafka()).await, 3);
+    assert_eq!(offset(&mut gateway.kafka()).await, (3, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +167,7 @@ async fn a_group_begins_behind_what_there_is_and_a_reader_is_woken_at_once() {
     gateway.stream("orders", 1).await;
     gateway.kafka().produce("orders", 0, batch(&["old"])).await;
     let mut sharer = Sharer::joined(&gateway, "one").await;
-    assert_eq!(offset(&mut gateway.kafka()).await, -1);
+    assert_eq!(offset(&mut gateway.kafka()).await, (-1, -1));
     let begun = Instant::now();
     let request = sharer.request(&[], 60_000);
     sharer.kafka.send(1, &request).await;
@@ -198,7 +203,7 @@ async fn a_record_is_given_up_after_its_last_delivery() {
     assert_eq!(sharer.fetch(&[]).await, of(&[(0, "poison", 1)]));
     assert_eq!(sharer.fetch(&[(0, 0, RELEASE)]).await, of(&[(0, "poison", 2)]));
     assert_eq!(sharer.fetch(&[(0, 0, RELEASE)]).await, of(&[]));
-    assert_eq!(offset(&mut gateway.kafka()).await, 1);
+    assert_eq!(offset(&mut gateway.kafka()).await, (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,7 +286,7 @@ async fn a_group_without_members_is_moved_emptied_and_deleted() {
     sharer.epoch = -1;
     sharer.heartbeat(None).await;
     assert_eq!(kafka.call(0, moved(2)).await.responses[0].partitions[0].error_code, 0);
-    assert_eq!(offset(&mut kafka).await, 2);
+    assert_eq!(offset(&mut kafka).await, (2, 1));
     sharer = Sharer::joined(&gateway, "one").await;
     assert_eq!(sharer.fetch(&[]).await, of(&[(2, "c", 1)]));
     sharer.epoch = -1;

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
-use kafka_protocol::messages::txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
-use kafka_protocol::messages::{
-    DeleteGroupsRequest, GroupId, OffsetFetchRequest, ProducerId, TransactionalId, TxnOffsetCommitRequest,
-};
+use kafka_protocol::messages::{DeleteGroupsRequest, GroupId, OffsetFetchRequest, ProducerId, TransactionalId};
+use shardgate::kafka::wire::{TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
+use uuid::Uuid;
 
 use crate::support::{Gateway, Generation, Member, Transactional, commit, name, text};
 
@@ -79,10 +78,6 @@ async fn a_member_has_to_be_one() {
     gateway.stream("orders", 1).await;
     let member = Member::alone(&gateway, "g").await;
     let mut producer = Transactional::begin(&gateway, "t", Generation::Second).await;
-    let offset = |partition| {
-        let partition = TxnOffsetCommitRequestPartition::default().with_partition_index(partition).with_committed_offset(4);
-        vec![TxnOffsetCommitRequestTopic::default().with_name(name("orders")).with_partitions(vec![partition])]
-    };
     for (group, id, generation, partition, code) in [
         ("", "", -1, 0, 24),
         ("g", member.id.as_str(), member.generation, 0, 0),
@@ -92,15 +87,8 @@ async fn a_member_has_to_be_one() {
         ("unknown", "another", 3, 0, 22),
         ("g", "", -1, 5, 3),
     ] {
-        let request = TxnOffsetCommitRequest::default()
-            .with_transactional_id(TransactionalId(text("t")))
-            .with_group_id(GroupId(text(group)))
-            .with_producer_id(ProducerId(producer.id))
-            .with_producer_epoch(producer.epoch)
-            .with_member_id(text(id))
-            .with_generation_id(generation)
-            .with_topics(offset(partition));
-        let response = producer.kafka.call(5, request).await;
+        let topic = TxnOffsetCommitRequestTopic { name: name("orders"), ..Default::default() };
+        let response = producer.kafka.call(5, request(&producer, group, (id, generation), (topic, partition))).await;
         assert_eq!(response.topics[0].partitions[0].error_code, code, "{group} {id} {generation} {partition}");
     }
     let old = producer.epoch;
@@ -108,6 +96,46 @@ async fn a_member_has_to_be_one() {
     assert_eq!(fetch(&gateway, true).await, (0, 4));
     producer.epoch = old;
     assert_eq!(producer.commit_offset("g", 9).await, 47);
+}
+
+fn request(
+    producer: &Transactional,
+    group: &str,
+    (member, generation): (&str, i32),
+    (topic, partition_index): (TxnOffsetCommitRequestTopic, i32),
+) -> TxnOffsetCommitRequest {
+    let partition = TxnOffsetCommitRequestPartition { partition_index, committed_offset: 4, ..Default::default() };
+    TxnOffsetCommitRequest {
+        transactional_id: TransactionalId(text("t")),
+        group_id: GroupId(text(group)),
+        producer_id: ProducerId(producer.id),
+        producer_epoch: producer.epoch,
+        member_id: text(member),
+        generation_id_or_member_epoch: generation,
+        topics: vec![TxnOffsetCommitRequestTopic { partitions: vec![partition], ..topic }],
+        ..Default::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn version_6_names_topics_by_id_and_says_which_group_is_not_there() {
+    let gateway = Gateway::start();
+    let orders = gateway.stream("orders", 1).await.id().0;
+    let member = Member::alone(&gateway, "g").await;
+    let mut producer = Transactional::begin(&gateway, "t", Generation::Second).await;
+    for (group, who, topic_id, partition, code) in [
+        ("g", (member.id.as_str(), member.generation), orders, 0, 0),
+        ("unknown", ("another", 3), orders, 0, 69),
+        ("g", ("", -1), orders, 5, 3),
+        ("g", ("", -1), Uuid::from_u128(9), 0, 100),
+    ] {
+        // A name does not count.
+        let topic = TxnOffsetCommitRequestTopic { name: name("payments"), topic_id, ..Default::default() };
+        let response = producer.kafka.call(6, request(&producer, group, who, (topic, partition))).await;
+        assert_eq!((response.topics[0].topic_id, response.topics[0].partitions[0].error_code), (topic_id, code), "{group}");
+    }
+    assert_eq!(producer.end(true).await, 0);
+    assert_eq!(fetch(&gateway, true).await, (0, 4));
 }
 
 #[tokio::test(start_paused = true)]

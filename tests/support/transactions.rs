@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
-use kafka_protocol::messages::txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest, GroupId, InitProducerIdRequest, InitProducerIdResponse,
-    ProducerId, TransactionalId, TxnOffsetCommitRequest,
+    ProducerId, TransactionalId,
 };
 use shardgate::batch::{Builder, ProducerStamp};
+use shardgate::kafka::wire::{TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
 
 use super::{Gateway, Kafka, build, name, produce, text};
 
@@ -115,14 +115,16 @@ impl Transactional {
 
     /// Commits an offset of partition 0 for a group without members; the error code.
     pub(crate) async fn commit_offset(&mut self, group: &str, offset: i64) -> i16 {
-        let partition = TxnOffsetCommitRequestPartition::default().with_committed_offset(offset);
-        let topic = TxnOffsetCommitRequestTopic::default().with_name(name("orders")).with_partitions(vec![partition]);
-        let request = TxnOffsetCommitRequest::default()
-            .with_transactional_id(TransactionalId(text(self.name)))
-            .with_group_id(GroupId(text(group)))
-            .with_producer_id(ProducerId(self.id))
-            .with_producer_epoch(self.epoch)
-            .with_topics(vec![topic]);
+        let partition = TxnOffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
+        let topic = TxnOffsetCommitRequestTopic { name: name("orders"), partitions: vec![partition], ..Default::default() };
+        let request = TxnOffsetCommitRequest {
+            transactional_id: TransactionalId(text(self.name)),
+            group_id: GroupId(text(group)),
+            producer_id: ProducerId(self.id),
+            producer_epoch: self.epoch,
+            topics: vec![topic],
+            ..Default::default()
+        };
         let version = if self.generation == Generation::Second { 5 } else { 4 };
         self.kafka.call(version, request).await.topics[0].partitions[0].error_code
     }

@@ -1,6 +1,8 @@
-//! **DescribeShareGroupOffsets** (90), v0: where share groups are (KIP-932).
+//! **DescribeShareGroupOffsets** (90), v0 and v1: where share groups are (KIP-932).
 //!
 //! As Kafka does it: without topics, all that a group has state of; a partition that nobody has read yet is at -1.
+//!
+//! Versions: 1 says how many records are not finished (KIP-1226); where nobody has read, -1.
 
 use std::ops::RangeInclusive;
 
@@ -8,42 +10,44 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_share_group_offsets_request::{
     DescribeShareGroupOffsetsRequestGroup, DescribeShareGroupOffsetsRequestTopic,
 };
-use kafka_protocol::messages::describe_share_group_offsets_response::{
-    DescribeShareGroupOffsetsResponseGroup, DescribeShareGroupOffsetsResponsePartition, DescribeShareGroupOffsetsResponseTopic,
-};
-use kafka_protocol::messages::{DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse, TopicName};
+use kafka_protocol::messages::{DescribeShareGroupOffsetsRequest, TopicName};
+use uuid::Uuid;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::partition::{self, LEADER_EPOCH, Topic};
 use crate::kafka::share::Place;
+use crate::kafka::wire::{
+    DescribeShareGroupOffsetsResponse, DescribeShareGroupOffsetsResponseGroup, DescribeShareGroupOffsetsResponsePartition,
+    DescribeShareGroupOffsetsResponseTopic, Unchanged,
+};
 
 pub(crate) struct DescribeShareGroupOffsets;
 
 impl Api for DescribeShareGroupOffsets {
-    type Request = DescribeShareGroupOffsetsRequest;
+    type Request = Unchanged<DescribeShareGroupOffsetsRequest, 1>;
     type Response = DescribeShareGroupOffsetsResponse;
 
-    const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const VERSIONS: RangeInclusive<i16> = 0..=1;
     const IS_BULKY: bool = true;
 
-    async fn handle(cx: &Context, request: DescribeShareGroupOffsetsRequest) -> Reply<DescribeShareGroupOffsetsResponse> {
-        let mut answered = std::collections::BTreeSet::new();
+    async fn handle(cx: &Context, Unchanged(request): Self::Request) -> Reply<DescribeShareGroupOffsetsResponse> {
+        let (mut answered, mut groups) = (std::collections::BTreeSet::new(), Vec::new());
         // A group may have much and its name be short, so each is answered once.
-        let groups = request.groups.into_iter().filter(|group| answered.insert(group.group_id.clone())).map(|group| {
-            let described = describe(cx, &group);
-            let answer = DescribeShareGroupOffsetsResponseGroup::default().with_group_id(group.group_id).with_error_message(None);
-            match described {
-                Ok(topics) => answer.with_topics(topics),
-                Err(error) => answer.with_error_code(error.code()),
-            }
-        });
-        Reply::Send(DescribeShareGroupOffsetsResponse::default().with_groups(groups.collect()))
+        for group in request.groups.into_iter().filter(|group| answered.insert(group.group_id.clone())) {
+            let (topics, error_code) = match describe(cx, &group).await {
+                Ok(topics) => (topics, 0),
+                Err(error) => (Vec::new(), error.code()),
+            };
+            let group_id = group.group_id;
+            groups.push(DescribeShareGroupOffsetsResponseGroup { group_id, topics, error_code, error_message: None });
+        }
+        Reply::Send(DescribeShareGroupOffsetsResponse { groups, ..Default::default() })
     }
 }
 
-fn describe(
+async fn describe(
     cx: &Context,
     group: &DescribeShareGroupOffsetsRequestGroup,
 ) -> Result<Vec<DescribeShareGroupOffsetsResponseTopic>, ResponseError> {
@@ -51,53 +55,73 @@ fn describe(
         return Err(Kind::Group.denied());
     }
     let known = cx.door.shares.topics(&group.group_id).map_err(code::of_share)?;
+    let mut topics = Vec::new();
     match &group.topics {
-        Some(topics) => Ok(topics.iter().map(|topic| asked(cx, &group.group_id, topic)).collect()),
+        Some(wanted) => {
+            for topic in wanted {
+                topics.push(asked(cx, &group.group_id, topic).await);
+            }
+        }
         None => {
-            let seen = known.into_iter().filter(|(_, (name, _))| cx.allows(Operation::Describe, Kind::Topic, name));
-            let all = seen.map(|(id, (name, partitions))| {
-                let partitions = (0..partitions).filter_map(|partition| i32::try_from(partition).ok());
-                topic(TopicName(name.into()), id, partitions.map(|partition| at(cx, &group.group_id, id, partition)).collect())
-            });
-            Ok(all.collect())
+            for (topic_id, (name, count)) in known {
+                if cx.allows(Operation::Describe, Kind::Topic, &name) {
+                    let mut partitions = Vec::new();
+                    for partition in (0..count).filter_map(|partition| i32::try_from(partition).ok()) {
+                        partitions.push(at(cx, &group.group_id, topic_id, partition).await);
+                    }
+                    let topic_name = TopicName(name.into());
+                    topics.push(DescribeShareGroupOffsetsResponseTopic { topic_name, topic_id, partitions });
+                }
+            }
         }
     }
+    Ok(topics)
 }
 
-fn asked(cx: &Context, group: &str, wanted: &DescribeShareGroupOffsetsRequestTopic) -> DescribeShareGroupOffsetsResponseTopic {
-    let stream = cx.topic(Topic::Named(&wanted.topic_name), Operation::Describe);
-    let partitions = wanted.partitions.iter().map(|&index| match &stream {
-        Ok(stream) if partition::lane(stream, index).is_ok() => at(cx, group, stream.id().0, index),
-        Ok(_) => wrong(index, ResponseError::UnknownTopicOrPartition),
-        Err(error) => wrong(index, *error),
-    });
-    let id = stream.as_ref().map_or(uuid::Uuid::nil(), |stream| stream.id().0);
-    topic(wanted.topic_name.clone(), id, partitions.collect())
-}
-
-fn topic(
-    name: TopicName,
-    id: uuid::Uuid,
-    partitions: Vec<DescribeShareGroupOffsetsResponsePartition>,
+async fn asked(
+    cx: &Context,
+    group: &str,
+    wanted: &DescribeShareGroupOffsetsRequestTopic,
 ) -> DescribeShareGroupOffsetsResponseTopic {
-    DescribeShareGroupOffsetsResponseTopic::default().with_topic_name(name).with_topic_id(id).with_partitions(partitions)
+    let stream = cx.topic(Topic::Named(&wanted.topic_name), Operation::Describe);
+    let mut partitions = Vec::new();
+    for &index in &wanted.partitions {
+        partitions.push(match &stream {
+            Ok(stream) if partition::lane(stream, index).is_ok() => at(cx, group, stream.id().0, index).await,
+            Ok(_) => wrong(index, ResponseError::UnknownTopicOrPartition),
+            Err(error) => wrong(index, *error),
+        });
+    }
+    let topic_id = stream.as_ref().map_or(Uuid::nil(), |stream| stream.id().0);
+    DescribeShareGroupOffsetsResponseTopic { topic_name: wanted.topic_name.clone(), topic_id, partitions }
 }
 
-fn at(cx: &Context, group: &str, topic: uuid::Uuid, partition: i32) -> DescribeShareGroupOffsetsResponsePartition {
-    match cx.door.shares.offset(group, Place { topic, partition }) {
-        Ok(offset) => DescribeShareGroupOffsetsResponsePartition::default()
-            .with_partition_index(partition)
-            .with_start_offset(offset.unwrap_or(-1))
-            .with_leader_epoch(LEADER_EPOCH)
-            .with_error_message(None),
-        Err(refusal) => wrong(partition, code::of_share(refusal)),
+async fn at(cx: &Context, group: &str, topic: Uuid, partition_index: i32) -> DescribeShareGroupOffsetsResponsePartition {
+    let offset = cx.door.shares.offset(group, Place { topic, partition: partition_index });
+    let (start_offset, lag) = match offset {
+        Ok(Some((start, finished))) => {
+            (start, end(cx, topic, partition_index).await.map_or(-1, |end| (end - start - finished).max(0)))
+        }
+        Ok(None) => (-1, -1),
+        Err(refusal) => return wrong(partition_index, code::of_share(refusal)),
+    };
+    DescribeShareGroupOffsetsResponsePartition {
+        partition_index,
+        start_offset,
+        leader_epoch: LEADER_EPOCH,
+        lag,
+        ..Default::default()
     }
 }
 
-fn wrong(partition: i32, error: ResponseError) -> DescribeShareGroupOffsetsResponsePartition {
-    DescribeShareGroupOffsetsResponsePartition::default()
-        .with_partition_index(partition)
-        .with_start_offset(-1)
-        .with_error_code(error.code())
-        .with_error_message(None)
+/// The end of a partition, if it is there.
+async fn end(cx: &Context, topic: Uuid, partition: i32) -> Option<i64> {
+    let stream = Topic::Identified(topic).stream(&cx.door.log).ok()?;
+    let lane = partition::lane(&stream, partition).ok()?;
+    cx.door.log.reach(lane).await.ok().map(|reach| reach.tip.0)
+}
+
+fn wrong(partition_index: i32, error: ResponseError) -> DescribeShareGroupOffsetsResponsePartition {
+    let error_code = error.code();
+    DescribeShareGroupOffsetsResponsePartition { partition_index, start_offset: -1, error_code, ..Default::default() }
 }

@@ -52,7 +52,6 @@ throttled!(
     DescribeDelegationTokenResponse,
     DescribeGroupsResponse,
     DescribeProducersResponse,
-    DescribeShareGroupOffsetsResponse,
     DescribeTopicPartitionsResponse,
     DescribeTransactionsResponse,
     DescribeUserScramCredentialsResponse,
@@ -84,13 +83,14 @@ throttled!(
     ShareGroupDescribeResponse,
     ShareGroupHeartbeatResponse,
     SyncGroupResponse,
-    TxnOffsetCommitResponse,
     UnregisterBrokerResponse,
     UpdateFeaturesResponse,
     wire::DeleteGroupsResponse,
     wire::DescribeLogDirsResponse,
+    wire::DescribeShareGroupOffsetsResponse,
     wire::StreamsGroupDescribeResponse,
     wire::StreamsGroupHeartbeatResponse,
+    wire::TxnOffsetCommitResponse,
 );
 
 /// Answers that have no place for it in any version.

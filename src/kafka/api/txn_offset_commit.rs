@@ -1,7 +1,8 @@
 //! TxnOffsetCommit (key 28): keeps where a group has read to, if the transaction is committed.
 //!
-//! Served: 0 to 5. Version 2 brought leader epochs, 3 the member that commits (KIP-447) and tagged fields, 4
-//! TRANSACTION_ABORTABLE, 5 the second generation of transactions (KIP-890), in which the group need not be named before.
+//! Served: 0 to 6. Version 2 brought leader epochs, 3 the member that commits (KIP-447) and tagged fields, 4
+//! TRANSACTION_ABORTABLE, 5 the second generation of transactions (KIP-890), in which the group need not be named before, 6 topics by id only and the errors for a
+//! group that is not there and a stale epoch (KIP-1319; before: ILLEGAL_GENERATION).
 //!
 //! Until the transaction has ended nobody sees the offsets; who asks for stable ones is told that there are some
 //! (UNSTABLE_OFFSET_COMMIT). As in OffsetCommit, a partition that the topic does not have is UNKNOWN_TOPIC_OR_PARTITION.
@@ -9,9 +10,6 @@
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
-use kafka_protocol::messages::txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
-use kafka_protocol::messages::{TopicName, TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -19,6 +17,10 @@ use crate::kafka::code;
 use crate::kafka::group::{self, Commit, Membership, NewOffset};
 use crate::kafka::partition::Topic;
 use crate::kafka::transaction::{Incarnation, Part, Refusal, Turn};
+use crate::kafka::wire::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
 
 pub(crate) struct TxnOffsetCommit;
 
@@ -26,12 +28,14 @@ pub(crate) struct TxnOffsetCommit;
 const SECOND: i16 = 5;
 /// The first version whose clients know TRANSACTION_ABORTABLE.
 const ABORTABLE: i16 = 4;
+/// The first version that names topics by id.
+const IDS: i16 = 6;
 
 impl Api for TxnOffsetCommit {
     type Request = TxnOffsetCommitRequest;
     type Response = TxnOffsetCommitResponse;
 
-    const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
 
     async fn handle(cx: &Context, mut request: TxnOffsetCommitRequest) -> Reply<TxnOffsetCommitResponse> {
         let (mut offsets, mut topics) = (Vec::new(), Vec::new());
@@ -44,13 +48,16 @@ impl Api for TxnOffsetCommit {
         } else {
             Ok(())
         };
-        for TxnOffsetCommitRequestTopic { name, partitions, .. } in std::mem::take(&mut request.topics) {
-            let stream = is_allowed.and_then(|()| cx.topic(Topic::Named(&name), Operation::Read));
-            let lanes = stream.map(|stream| stream.lanes());
-            let answers = partitions.iter().map(|partition| answer(partition, &lanes)).collect::<Vec<_>>();
+        for TxnOffsetCommitRequestTopic { name, topic_id, partitions } in std::mem::take(&mut request.topics) {
+            let topic = if cx.version < IDS { Topic::Named(&name) } else { Topic::Identified(topic_id) };
+            let stream = is_allowed.and_then(|()| cx.topic(topic, Operation::Read));
+            let lanes = stream.as_ref().map(|stream| stream.lanes()).map_err(|error| *error);
+            let answers = partitions.iter().map(|partition| answer(partition, lanes)).collect::<Vec<_>>();
             let known = partitions.into_iter().zip(&answers).filter(|(_, answer)| answer.error_code == 0);
-            offsets.extend(known.map(|(partition, _)| new_offset(&name, partition)));
-            topics.push(TxnOffsetCommitResponseTopic::default().with_name(name).with_partitions(answers));
+            if let Ok(stream) = stream {
+                offsets.extend(known.map(|(partition, _)| new_offset(stream.name().as_str(), partition)));
+            }
+            topics.push(TxnOffsetCommitResponseTopic { name, topic_id, partitions: answers });
         }
         if !offsets.is_empty() {
             let results = commit(cx, &request, offsets).await;
@@ -62,7 +69,7 @@ impl Api for TxnOffsetCommit {
                 };
             }
         }
-        Reply::Send(TxnOffsetCommitResponse::default().with_topics(topics))
+        Reply::Send(TxnOffsetCommitResponse { topics, ..Default::default() })
     }
 }
 
@@ -76,12 +83,12 @@ async fn commit(
     let who = Membership {
         member: request.member_id.to_string(),
         instance: request.group_instance_id.as_ref().map(|id| id.to_string()),
-        generation: request.generation_id,
+        generation: request.generation_id_or_member_epoch,
     };
     let commit = Commit { who, epochs_known: true, retention: None, offsets };
     let results = cx.door.groups.commit_in_transaction(&request.group_id, *request.producer_id, commit).await;
     results.map_err(|refusal| match refusal {
-        group::Refusal::UnknownGroup => ResponseError::IllegalGeneration,
+        group::Refusal::UnknownGroup | group::Refusal::StaleEpoch if cx.version < IDS => ResponseError::IllegalGeneration,
         refusal => code::of_group(refusal),
     })
 }
@@ -110,19 +117,19 @@ fn refused(cx: &Context, refusal: Refusal) -> ResponseError {
 }
 
 /// The answer for a partition, before the group is asked: whether the topic has it, and the client may use it.
-fn answer(partition: &TxnOffsetCommitRequestPartition, lanes: &Result<u32, ResponseError>) -> TxnOffsetCommitResponsePartition {
-    let index = partition.partition_index;
-    let code = match lanes {
-        Ok(lanes) if u32::try_from(index).is_ok_and(|index| index < *lanes) => 0,
+fn answer(partition: &TxnOffsetCommitRequestPartition, lanes: Result<u32, ResponseError>) -> TxnOffsetCommitResponsePartition {
+    let partition_index = partition.partition_index;
+    let error_code = match lanes {
+        Ok(lanes) if u32::try_from(partition_index).is_ok_and(|index| index < lanes) => 0,
         Ok(_) => ResponseError::UnknownTopicOrPartition.code(),
         Err(error) => error.code(),
     };
-    TxnOffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
+    TxnOffsetCommitResponsePartition { partition_index, error_code }
 }
 
-fn new_offset(topic: &TopicName, partition: TxnOffsetCommitRequestPartition) -> NewOffset {
+fn new_offset(topic: &str, partition: TxnOffsetCommitRequestPartition) -> NewOffset {
     NewOffset {
-        topic: topic.to_string(),
+        topic: topic.to_owned(),
         partition: partition.partition_index,
         offset: partition.committed_offset,
         leader_epoch: partition.committed_leader_epoch,

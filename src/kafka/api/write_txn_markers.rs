@@ -1,38 +1,38 @@
 //! WriteTxnMarkers (key 27): writes the ends of transactions, whatever the coordinator says of them.
 //!
-//! Served: 1. Kafka's brokers use it among each other; a client's `Admin.abortTransaction` does for a transaction that hangs.
+//! Served: 1 and 2. Version 2 says of which generation the transaction is (KIP-1228), which changes nothing here. Kafka's brokers use it among each other; a client's `Admin.abortTransaction` does for a transaction that hangs.
 //!
 //! Differs from Kafka: in a topic whose shards were split or merged, the end reaches every partition in which the transaction is open,
 //! since what was written to one may lie in another.
 
 use std::ops::RangeInclusive;
 
-use kafka_protocol::messages::write_txn_markers_request::WritableTxnMarker;
 use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
-use kafka_protocol::messages::{TopicName, WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use kafka_protocol::messages::{TopicName, WriteTxnMarkersResponse};
 
 use super::contract::{Api, Context, Reply};
 use crate::batch::{Marker, Outcome};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, lane};
+use crate::kafka::wire::{Unchanged, WritableTxnMarker, WriteTxnMarkersRequest};
 
 pub(crate) struct WriteTxnMarkers;
 
 impl Api for WriteTxnMarkers {
     type Request = WriteTxnMarkersRequest;
-    type Response = WriteTxnMarkersResponse;
+    type Response = Unchanged<WriteTxnMarkersResponse, 2>;
 
-    const VERSIONS: RangeInclusive<i16> = 1..=1;
+    const VERSIONS: RangeInclusive<i16> = 1..=2;
 
-    async fn handle(cx: &Context, request: WriteTxnMarkersRequest) -> Reply<WriteTxnMarkersResponse> {
+    async fn handle(cx: &Context, request: WriteTxnMarkersRequest) -> Reply<Self::Response> {
         let mut results = Vec::with_capacity(request.markers.len());
         for wanted in request.markers {
             results.push(write(cx, wanted).await);
         }
-        Reply::Send(WriteTxnMarkersResponse::default().with_markers(results))
+        Reply::Send(WriteTxnMarkersResponse::default().with_markers(results).into())
     }
 }
 

@@ -30,7 +30,7 @@ mod topics;
 
 pub(crate) use config::GroupConfig;
 pub(crate) use consumer::assignor::Assignor;
-pub(crate) use consumer::pattern::{check as check_pattern, matching};
+pub(crate) use consumer::pattern::{Pattern, check as check_pattern, matching};
 pub(crate) use consumer::state::Target;
 pub(crate) use coordinator::Coordinator;
 pub(crate) use request::{

@@ -235,11 +235,12 @@ impl Shares {
         Ok(held.group.topics.iter().map(|(id, read)| (*id, (read.name.clone(), read.partitions))).collect())
     }
 
-    /// Where a group is in a partition; `None` where nobody has read it, or ever would.
-    pub(crate) fn offset(&self, group: &str, place: Place) -> Result<Option<i64>, Refusal> {
+    /// Where a group is in a partition, and how many records from there on are finished; `None` where nobody has read it, or ever
+    /// would.
+    pub(crate) fn offset(&self, group: &str, place: Place) -> Result<Option<(i64, i64)>, Refusal> {
         let cell = self.shared.cell(group)?;
         let held = cell.held()?;
-        Ok(held.partitions.get(&place).map(|tracked| tracked.records.start()))
+        Ok(held.partitions.get(&place).map(|tracked| (tracked.records.start(), tracked.records.finished())))
     }
 
     /// Begins, continues or ends a member's session (epochs 0, n, -1); what it fetches now, and its name to fetch with.

@@ -150,6 +150,11 @@ impl Partition {
         self.start
     }
 
+    /// Records from the start on that are finished.
+    pub(super) fn finished(&self) -> i64 {
+        self.runs.iter().filter(|run| run.state.is_final()).map(|run| run.last - run.first + 1).sum()
+    }
+
     /// Pieces that it is in.
     pub(super) fn runs(&self) -> usize {
         self.runs.len()

@@ -11,18 +11,27 @@ mod add_raft_voter;
 mod api_versions;
 mod delete_groups;
 mod describe_log_dirs;
+mod describe_share_group_offsets;
+mod list_transactions;
 mod message;
 mod offset_commit;
 mod offset_fetch;
 mod streams_group_describe;
 mod streams_group_heartbeat;
+mod txn_offset_commit;
 mod unchanged;
 mod value;
+mod write_txn_markers;
 
 pub use add_raft_voter::{AddRaftVoterListener, AddRaftVoterRequest};
 pub use api_versions::ApiVersionsRequest;
 pub use delete_groups::{DeletableGroupResult, DeleteGroupsResponse};
 pub use describe_log_dirs::{DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic};
+pub use describe_share_group_offsets::{
+    DescribeShareGroupOffsetsResponse, DescribeShareGroupOffsetsResponseGroup, DescribeShareGroupOffsetsResponsePartition,
+    DescribeShareGroupOffsetsResponseTopic,
+};
+pub use list_transactions::ListTransactionsRequest;
 pub use offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 pub use offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics};
 pub use streams_group_describe::{
@@ -34,7 +43,12 @@ pub use streams_group_heartbeat::{
     StreamsGroupHeartbeatResponse, StreamsKeyValue, StreamsStatus, StreamsSubtopology, StreamsTaskIds, StreamsTaskOffset,
     StreamsTopicInfo, StreamsTopicPartitions, StreamsTopology,
 };
+pub use txn_offset_commit::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
 pub use unchanged::Unchanged;
+pub use write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
-    self, GroupId, ListOffsetsRequest, TopicName, list_offsets_request, offset_commit_request, offset_fetch_request,
+    self, GroupId, ListOffsetsRequest, TopicName, TransactionalId, list_offsets_request, offset_commit_request,
+    offset_fetch_request,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, StrBytes};
 use uuid::Uuid;
@@ -206,6 +207,163 @@ fn add_raft_voter_requests() {
         (ours(true), theirs)
     });
     is_javas(ours(false), 1, "026300000005000000030102030405060708090a0b0c0d0e0f1002026e02689c40000000");
+}
+
+#[test]
+fn write_txn_markers_requests() {
+    let ours = |transaction_version| WriteTxnMarkersRequest {
+        markers: vec![WritableTxnMarker {
+            producer_id: 7.into(),
+            producer_epoch: 2,
+            transaction_result: true,
+            topics: vec![WritableTxnMarkerTopic { name: topic("t"), partition_indexes: vec![1, 2] }],
+            coordinator_epoch: 5,
+            transaction_version,
+        }],
+    };
+    agree(|_| {
+        use messages::write_txn_markers_request as theirs;
+        let topic = theirs::WritableTxnMarkerTopic::default().with_name(topic("t")).with_partition_indexes(vec![1, 2]);
+        let marker = theirs::WritableTxnMarker::default()
+            .with_producer_id(7.into())
+            .with_producer_epoch(2)
+            .with_transaction_result(true)
+            .with_coordinator_epoch(5)
+            .with_topics(vec![topic]);
+        (ours(0), messages::WriteTxnMarkersRequest::default().with_markers(vec![marker]))
+    });
+    is_javas(ours(2), 2, "0200000000000000070002010202740300000001000000020000000005020000");
+}
+
+#[test]
+fn list_transactions_requests() {
+    let ours = |duration_filter, pattern| ListTransactionsRequest {
+        state_filters: vec![text("Ongoing")],
+        producer_id_filters: vec![7.into()],
+        duration_filter,
+        transactional_id_pattern: pattern,
+    };
+    agree(|version| {
+        let duration = if version >= 1 { 8 } else { -1 };
+        let theirs = messages::ListTransactionsRequest::default()
+            .with_state_filters(vec![text("Ongoing")])
+            .with_producer_id_filters(vec![7.into()])
+            .with_duration_filter(duration);
+        (ours(duration, None), theirs)
+    });
+    is_javas(ours(8, Some(text("a.*"))), 2, "02084f6e676f696e67020000000000000007000000000000000804612e2a00");
+}
+
+#[test]
+fn txn_offset_commits() {
+    let ours = |version: i16, metadata| {
+        let (member, instance) = if version >= 3 { (text("m"), Some(text("i"))) } else { Default::default() };
+        TxnOffsetCommitRequest {
+            transactional_id: TransactionalId(text("x")),
+            group_id: group("g"),
+            producer_id: 7.into(),
+            producer_epoch: 2,
+            generation_id_or_member_epoch: if version >= 3 { 3 } else { -1 },
+            member_id: member,
+            group_instance_id: instance,
+            topics: vec![TxnOffsetCommitRequestTopic {
+                name: if version < 6 { topic("t") } else { topic("") },
+                topic_id: if version < 6 { Uuid::nil() } else { ID },
+                partitions: vec![TxnOffsetCommitRequestPartition {
+                    partition_index: 1,
+                    committed_offset: 7,
+                    committed_leader_epoch: if version >= 2 { 5 } else { -1 },
+                    committed_metadata: metadata,
+                }],
+            }],
+        }
+    };
+    agree(|version| {
+        use messages::txn_offset_commit_request as theirs;
+        let ours = ours(version, Some(text("words")));
+        let partition = theirs::TxnOffsetCommitRequestPartition::default()
+            .with_partition_index(1)
+            .with_committed_offset(7)
+            .with_committed_leader_epoch(5)
+            .with_committed_metadata(Some(text("words")));
+        let topic = theirs::TxnOffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+        let theirs = messages::TxnOffsetCommitRequest::default()
+            .with_transactional_id(TransactionalId(text("x")))
+            .with_group_id(group("g"))
+            .with_producer_id(7.into())
+            .with_producer_epoch(2)
+            .with_generation_id(ours.generation_id_or_member_epoch)
+            .with_member_id(ours.member_id.clone())
+            .with_group_instance_id(ours.group_instance_id.clone())
+            .with_topics(vec![topic]);
+        (ours, theirs)
+    });
+    let hex = "027802670000000000000007000200000003026d0269020102030405060708090a0b0c0d0e0f1002000000010000000000000007000000\
+               0500000000";
+    is_javas(ours(6, None), 6, hex);
+    let response = |version: i16| TxnOffsetCommitResponse {
+        throttle_time_ms: 9,
+        topics: vec![TxnOffsetCommitResponseTopic {
+            name: if version < 6 { topic("t") } else { topic("") },
+            topic_id: if version < 6 { Uuid::nil() } else { ID },
+            partitions: vec![TxnOffsetCommitResponsePartition { partition_index: 1, error_code: 100 }],
+        }],
+    };
+    agree(|version| {
+        use messages::txn_offset_commit_response as theirs;
+        let partition = theirs::TxnOffsetCommitResponsePartition::default().with_partition_index(1).with_error_code(100);
+        let topic = theirs::TxnOffsetCommitResponseTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+        let theirs = messages::TxnOffsetCommitResponse::default().with_throttle_time_ms(9).with_topics(vec![topic]);
+        (response(version), theirs)
+    });
+    is_javas(response(6), 6, "00000009020102030405060708090a0b0c0d0e0f1002000000010064000000");
+}
+
+#[test]
+fn describe_share_group_offsets_responses() {
+    let ours = |lag| DescribeShareGroupOffsetsResponse {
+        throttle_time_ms: 9,
+        groups: vec![DescribeShareGroupOffsetsResponseGroup {
+            group_id: group("g"),
+            topics: vec![DescribeShareGroupOffsetsResponseTopic {
+                topic_name: topic("t"),
+                topic_id: ID,
+                partitions: vec![DescribeShareGroupOffsetsResponsePartition {
+                    partition_index: 1,
+                    start_offset: 7,
+                    leader_epoch: 5,
+                    lag,
+                    error_code: 2,
+                    error_message: Some(text("x")),
+                }],
+            }],
+            error_code: 1,
+            error_message: Some(text("why")),
+        }],
+    };
+    agree(|_| {
+        use messages::describe_share_group_offsets_response as theirs;
+        let partition = theirs::DescribeShareGroupOffsetsResponsePartition::default()
+            .with_partition_index(1)
+            .with_start_offset(7)
+            .with_leader_epoch(5)
+            .with_error_code(2)
+            .with_error_message(Some(text("x")));
+        let topic = theirs::DescribeShareGroupOffsetsResponseTopic::default()
+            .with_topic_name(topic("t"))
+            .with_topic_id(ID)
+            .with_partitions(vec![partition]);
+        let group = theirs::DescribeShareGroupOffsetsResponseGroup::default()
+            .with_group_id(group("g"))
+            .with_topics(vec![topic])
+            .with_error_code(1)
+            .with_error_message(Some(text("why")));
+        let theirs = messages::DescribeShareGroupOffsetsResponse::default().with_throttle_time_ms(9);
+        (ours(-1), theirs.with_groups(vec![group]))
+    });
+    let hex = "000000090202670202740102030405060708090a0b0c0d0e0f10020000000100000000000000070000000500000000000000040002027800\
+               000001047768790000";
+    is_javas(ours(4), 1, hex);
 }
 
 #[test]

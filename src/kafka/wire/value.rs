@@ -1,7 +1,7 @@
 //! What messages consist of: numbers, texts, lists, and messages within messages.
 
 use anyhow::{Context as _, bail, ensure};
-use kafka_protocol::messages::{GroupId, TopicName};
+use kafka_protocol::messages::{GroupId, ProducerId, TopicName, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::protocol::buf::{ByteBuf, ByteBufMut};
 use uuid::Uuid;
@@ -53,6 +53,20 @@ numbers! {
     u16, try_get_u16, put_u16;
     i32, try_get_i32, put_i32;
     i64, try_get_i64, put_i64;
+}
+
+impl Value for ProducerId {
+    fn read<B: ByteBuf>(bytes: &mut B, form: Form) -> anyhow::Result<Self> {
+        i64::read(bytes, form).map(Self)
+    }
+
+    fn write<B: ByteBufMut>(&self, bytes: &mut B, form: Form) -> anyhow::Result<()> {
+        self.0.write(bytes, form)
+    }
+
+    fn size(&self, form: Form) -> usize {
+        self.0.size(form)
+    }
 }
 
 impl Value for bool {
@@ -130,7 +144,7 @@ macro_rules! texts {
     )* };
 }
 
-texts! { StrBytes GroupId TopicName }
+texts! { StrBytes GroupId TopicName TransactionalId }
 
 impl<V: Value> Value for Option<Vec<V>> {
     fn read<B: ByteBuf>(bytes: &mut B, form: Form) -> anyhow::Result<Self> {

@@ -144,7 +144,10 @@ impl Requests<'_> {
                 let ids = (0..3).map(|_| self.transactional_id()).collect();
                 sent(self.version, &DescribeTransactionsRequest::default().with_transactional_ids(ids))
             }
-            ApiKey::ListTransactions => sent(self.version, &ListTransactionsRequest::default()),
+            ApiKey::ListTransactions => {
+                let transactional_id_pattern = Some(text("(a|b)*[c-e]{2,9}"));
+                sent(self.version, &wire::ListTransactionsRequest { transactional_id_pattern, ..Default::default() })
+            }
             ApiKey::SaslHandshake => sent(self.version, &SaslHandshakeRequest::default().with_mechanism("PLAIN".into())),
             ApiKey::SaslAuthenticate => sent(self.version, &SaslAuthenticateRequest::default().with_auth_bytes("\0a\0b".into())),
             ApiKey::DescribeAcls => self.describe_acls(),
@@ -217,7 +220,7 @@ impl Requests<'_> {
             ApiKey::DescribeShareGroupOffsets => {
                 use describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup as Group;
                 let group = Group::default().with_group_id(self.group()).with_topics(None);
-                sent(self.version, &DescribeShareGroupOffsetsRequest::default().with_groups(vec![group]))
+                sent(self.version, &Unchanged::<_, 1>(DescribeShareGroupOffsetsRequest::default().with_groups(vec![group])))
             }
             ApiKey::AlterShareGroupOffsets => self.alter_share_group_offsets(),
             ApiKey::DeleteShareGroupOffsets => {
@@ -311,32 +314,34 @@ impl Requests<'_> {
     }
 
     fn write_txn_markers(&mut self) -> Option<Bytes> {
-        use write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
-        let ((producer, epoch), (name, _)) = (self.incarnation(), self.topic());
-        let topic = WritableTxnMarkerTopic::default().with_name(name).with_partition_indexes(vec![self.partition()]);
-        let marker = WritableTxnMarker::default()
-            .with_producer_id(producer)
-            .with_producer_epoch(epoch)
-            .with_transaction_result(self.dice.one_in(2))
-            .with_coordinator_epoch(self.edge32())
-            .with_topics(vec![topic]);
-        sent(self.version, &WriteTxnMarkersRequest::default().with_markers(vec![marker]))
+        let ((producer_id, producer_epoch), (name, _)) = (self.incarnation(), self.topic());
+        let marker = wire::WritableTxnMarker {
+            producer_id,
+            producer_epoch,
+            transaction_result: self.dice.one_in(2),
+            coordinator_epoch: self.edge32(),
+            topics: vec![wire::WritableTxnMarkerTopic { name, partition_indexes: vec![self.partition()] }],
+            transaction_version: self.edge() as i8,
+        };
+        sent(self.version, &wire::WriteTxnMarkersRequest { markers: vec![marker] })
     }
 
     fn txn_offset_commit(&mut self) -> Option<Bytes> {
-        use txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
-        let ((producer, epoch), (name, _)) = (self.incarnation(), self.topic());
-        let partition = TxnOffsetCommitRequestPartition::default()
-            .with_partition_index(self.partition())
-            .with_committed_offset(self.edge())
-            .with_committed_metadata(Some(text("m")));
-        let topic = TxnOffsetCommitRequestTopic::default().with_name(name).with_partitions(vec![partition]);
-        let request = TxnOffsetCommitRequest::default()
-            .with_transactional_id(self.transactional_id())
-            .with_group_id(self.group())
-            .with_producer_id(producer)
-            .with_producer_epoch(epoch)
-            .with_topics(vec![topic]);
+        let ((producer_id, producer_epoch), (name, topic_id)) = (self.incarnation(), self.topic());
+        let partition = wire::TxnOffsetCommitRequestPartition {
+            partition_index: self.partition(),
+            committed_offset: self.edge(),
+            committed_metadata: Some(text("m")),
+            ..Default::default()
+        };
+        let request = wire::TxnOffsetCommitRequest {
+            transactional_id: self.transactional_id(),
+            group_id: self.group(),
+            producer_id,
+            producer_epoch,
+            topics: vec![wire::TxnOffsetCommitRequestTopic { name, topic_id, partitions: vec![partition] }],
+            ..Default::default()
+        };
         sent(self.version, &request)
     }
 

@@ -12,10 +12,25 @@ const PATTERN_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a compiled pattern. *Ours*.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 
+/// A pattern, ready to be compared with names.
+pub(crate) struct Pattern(Regex);
+
+impl Pattern {
+    /// The pattern that reads like this; the error says what is wrong with it.
+    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
+        compile(pattern).map(Self)
+    }
+
+    /// Whether all of the name matches.
+    pub(crate) fn is_match(&self, name: &str) -> bool {
+        self.0.is_match(name.as_bytes())
+    }
+}
+
 /// The names that match; the error says what is wrong with the pattern.
 pub(crate) fn matching(pattern: &str, names: impl IntoIterator<Item = String>) -> Result<BTreeSet<String>, String> {
-    let compiled = compile(pattern)?;
-    Ok(names.into_iter().filter(|name| compiled.is_match(name.as_bytes())).collect())
+    let pattern = Pattern::new(pattern)?;
+    Ok(names.into_iter().filter(|name| pattern.is_match(name)).collect())
 }
 
 /// Whether it is a pattern; the error says why not.
