@@ -46,8 +46,23 @@ pub(crate) enum Values {
     List,
 }
 
+const CONSUMER_HEARTBEAT_INTERVAL: &str = "consumer.heartbeat.interval.ms";
+const CONSUMER_SESSION_TIMEOUT: &str = "consumer.session.timeout.ms";
+
 /// Every config of a group, by name.
 pub(crate) const CONFIGS: &[Config] = &[
+    Config {
+        name: CONSUMER_HEARTBEAT_INTERVAL,
+        default: "5000",
+        values: Values::Int(5_000, 15_000),
+        documentation: "how often a member of a consumer group is told to send a heartbeat",
+    },
+    Config {
+        name: CONSUMER_SESSION_TIMEOUT,
+        default: "45000",
+        values: Values::Int(45_000, 60_000),
+        documentation: "how long a member of a consumer group may be silent",
+    },
     Config {
         name: "share.auto.offset.reset",
         default: "latest",
@@ -303,6 +318,13 @@ impl GroupConfigs {
             deliveries_max: i16::try_from(number(&own, "share.delivery.count.limit")).unwrap_or(i16::MAX),
             locks_max: number(&own, "share.partition.max.record.locks") as usize,
         }
+    }
+
+    /// How long a member of a consumer group may be silent, and how often it is told to be heard of, if the group has set it.
+    pub(crate) fn of_consumers(&self, group: &str) -> (Option<Duration>, Option<Duration>) {
+        let own = self.own(group);
+        let set = |name: &str| own.get(name).and_then(|value| value.trim().parse().ok()).map(Duration::from_millis);
+        (set(CONSUMER_SESSION_TIMEOUT), set(CONSUMER_HEARTBEAT_INTERVAL))
     }
 
     /// The settings of a streams group.

@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, DeleteGroupsRequest,
-    DescribeGroupsRequest, GroupId, ListGroupsRequest,
+    DescribeGroupsRequest, GroupId, IncrementalAlterConfigsRequest, ListGroupsRequest,
 };
 use uuid::Uuid;
 
 use crate::support::{Gateway, Kafka, Member, commit, committed, name, text};
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const GROUP: i8 = 32;
 
 /// Somebody who joins and reads `orders`.
 fn joining(group: &str, member: &str) -> ConsumerGroupHeartbeatRequest {
@@ -66,6 +72,38 @@ async fn two_members_share_a_topic_and_go_on_after_a_restart() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(beat(&mut kafka, staying("g", "a", 2)).await, (0, 3, Some(vec![0, 1])));
     assert_eq!(beat(&mut kafka, staying("g", "b", 2)).await.0, 25);
+}
+
+/// As Apache Kafka 4.4.0 answered, but for the words.
+#[tokio::test(start_paused = true)]
+async fn a_group_has_times_of_its_own() {
+    let mut gateway = Gateway::start();
+    gateway.stream("orders", 1).await;
+    for (key, operation, value, code) in [
+        ("consumer.session.timeout.ms", SET, "44999", 40),
+        ("consumer.session.timeout.ms", SET, "60000", 0),
+        ("consumer.session.timeout.ms", APPEND, "1", 40),
+        ("consumer.heartbeat.interval.ms", SET, "15001", 40),
+        ("consumer.heartbeat.interval.ms", SET, "15000", 0),
+        ("nope", SET, "1", 40),
+        ("nope", DELETE, "1", 0),
+    ] {
+        let config = AlterableConfig::default().with_name(text(key)).with_config_operation(operation);
+        let group = AlterConfigsResource::default().with_resource_type(GROUP).with_resource_name(text("g"));
+        let group = group.with_configs(vec![config.with_value(Some(text(value)))]);
+        let answer = gateway.kafka().call(1, IncrementalAlterConfigsRequest::default().with_resources(vec![group])).await;
+        assert_eq!(answer.responses[0].error_code, code, "{key} {operation} {value}");
+    }
+    gateway = gateway.restarted();
+    let mut kafka = gateway.kafka();
+    let joined = kafka.call(1, joining("g", "a")).await;
+    assert_eq!((joined.error_code, joined.heartbeat_interval_ms), (0, 15_000));
+    assert_eq!(kafka.call(1, joining("h", "a")).await.heartbeat_interval_ms, 5_000);
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(beat(&mut kafka, staying("g", "a", 1)).await.0, 0);
+    assert_eq!(beat(&mut kafka, staying("h", "a", 1)).await.0, 25);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(beat(&mut kafka, staying("g", "a", 1)).await.0, 25);
 }
 
 #[tokio::test(start_paused = true)]

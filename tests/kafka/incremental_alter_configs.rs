@@ -91,12 +91,7 @@ async fn what_cannot_be_changed_is_refused_in_words() {
         ("an unknown operation", request(TOPIC, "orders", &unknown), 42, "0 (set), 1 (delete), 2 (append) and 3 (subtract)"),
         ("a missing topic", request(TOPIC, "missing", &[("segment.ms", SET, Some("1"))]), 3, "missing"),
         ("a broker's config", request(BROKER, "0", &[("num.partitions", SET, Some("5"))]), 40, "--default-partitions"),
-        (
-            "a group's config",
-            request(32, "g", &[("consumer.session.timeout.ms", SET, Some("5"))]),
-            40,
-            "share.session.timeout.ms",
-        ),
+        ("a group's config", request(32, "g", &[("share.session.timeout", SET, Some("5"))]), 40, "share.session.timeout.ms"),
     ] {
         for version in 0..=1 {
             let response = kafka.call(version, request.clone()).await;

@@ -245,6 +245,10 @@ pub(crate) struct Beat {
     pub(crate) assignor: Option<String>,
     /// The partitions it has.
     pub(crate) owned: Option<Target>,
+    /// How long members of the group may be silent, if that is set for it.
+    pub(crate) session_timeout: Option<Duration>,
+    /// How often they are told to be heard of, if that is set for it.
+    pub(crate) interval: Option<Duration>,
 }
 
 /// The answer to a [`Beat`].

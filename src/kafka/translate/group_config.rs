@@ -47,14 +47,15 @@ fn changed(mut own: BTreeMap<String, String>, changes: &[Change<'_>]) -> Result<
                 return Err(Refusal::config(format!("the config {} is no list; set it", quoted(name))));
             }
         };
+        let Some(value) = value else {
+            // One that is not known is not set either.
+            own.remove(name);
+            continue;
+        };
         let config = CONFIGS.iter().find(|config| config.name == name);
         let names = || CONFIGS.iter().map(|config| config.name).collect::<Vec<_>>().join(", ");
         let unknown = || Refusal::config(format!("there is no group config {}; there are {}", quoted(name), names()));
         let config = config.ok_or_else(unknown)?;
-        let Some(value) = value else {
-            own.remove(name);
-            continue;
-        };
         let wrong = |accepted| Refusal::config(format!("the config {name} is {}; {accepted} are accepted", quoted(value)));
         config.values.check(value).map_err(wrong)?;
         own.insert(name.to_owned(), value.to_owned());
@@ -76,6 +77,7 @@ mod tests {
         assert_eq!(of(&own), ("earliest".to_owned(), Source::Group));
         let own = changed(own, &[Change::Delete("share.auto.offset.reset")]).unwrap();
         assert_eq!(of(&own), ("latest".to_owned(), Source::Default));
+        assert_eq!(changed(own.clone(), &[Change::Delete("share.nonsense")]), Ok(own));
     }
 
     #[test]
@@ -83,6 +85,7 @@ mod tests {
         for (change, words) in [
             (Change::Set("share.nonsense", "1"), "there is no group config \"share.nonsense\""),
             (Change::Set("share.record.lock.duration.ms", "1"), "15000 to 60000 are accepted"),
+            (Change::Set("consumer.session.timeout.ms", "60001"), "45000 to 60000 are accepted"),
             (Change::Append("share.isolation.level", "x"), "is no list"),
         ] {
             let refusal = changed(BTreeMap::new(), &[change]).unwrap_err();

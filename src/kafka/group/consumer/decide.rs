@@ -69,7 +69,7 @@ impl Desk<'_> {
             return Err(Refusal::TooManyGroups);
         }
         let after = self.turn(&mut draft, Turn { id: id.clone(), profile, owned: beat.owned.as_ref(), changed });
-        let session_end = self.after(self.config.consumer_session_timeout);
+        let session_end = self.after(beat.session_timeout.unwrap_or(self.config.consumer_session_timeout));
         self.keep_time(&id, session_end, &before, &after);
         let is_full =
             beat.rebalance_timeout.is_some() && (beat.topics.is_some() || beat.pattern.is_some()) && beat.owned.is_some();
@@ -77,7 +77,7 @@ impl Desk<'_> {
         let beaten = Beaten {
             member: id,
             epoch: after.holding.epoch,
-            interval: self.config.consumer_heartbeat_interval,
+            interval: beat.interval.unwrap_or(self.config.consumer_heartbeat_interval),
             assignment: tells.then(|| target_of(&after.holding.assigned)),
         };
         self.keep(draft);
