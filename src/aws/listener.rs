@@ -2,17 +2,18 @@
 //! first bytes.
 //!
 //! Bounded: connections, of which the idlest goes when there are too many; bytes and time of a request's head; streams and unread
-//! bytes of an HTTP/2 connection; the time in which nothing moves; the time of one answer. Stopping: no connection is accepted any more, requests under way have 500 ms to be
-//! answered, then everything is closed.
+//! bytes of an HTTP/2 connection; the time in which nothing moves; the time of one answer. Stopping:
+//! no connection is accepted any more, requests under way have 500 ms to be answered, then everything is closed.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
+use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use super::crowd::Peer;
 use super::endpoint::Endpoint;
+use super::linger::Lingering;
 use super::tls::{self, Tls};
 use super::wire::Wire;
 
@@ -153,7 +155,10 @@ async fn converse<S>(stream: S, endpoint: Arc<Endpoint>, peer: Arc<Peer>, shutdo
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let is_http2 = Arc::new(AtomicBool::new(false));
+    let stream = Lingering::over(stream, is_http2.clone());
     let service = service_fn(move |request: Request<_>| {
+        is_http2.store(request.version() == Version::HTTP_2, Ordering::Relaxed);
         let answer = endpoint.clone().answer_to(peer.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });

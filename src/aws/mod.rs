@@ -8,6 +8,7 @@ mod crowd;
 pub mod endpoint;
 pub mod event_stream;
 mod form;
+mod linger;
 pub mod listener;
 mod memory;
 pub mod operation;
