@@ -256,15 +256,31 @@ fn operations() -> String {
     "| operation |\n|---|\n".to_owned() + &rows.collect::<String>()
 }
 
+/// The table of APIs, each with the tests whose first lines say that they try it.
 fn apis() -> String {
-    let mut table = "| key | API | versions |\n|---|---|---|\n".to_owned();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka");
+    let tests: Vec<_> = rust_files(&folder).into_iter().map(|file| (head(&file), file)).collect();
+    let mut table = "| key | API | versions | tried in tests/kafka |\n|---|---|---|---|\n".to_owned();
     for api in shardgate::kafka::supported() {
         let (first, last) = (api.served.start(), api.served.end());
         let note =
             if api.advertised == api.served { String::new() } else { format!(" (advertised from {})", api.advertised.start()) };
-        writeln!(table, "| {} | {} | {first} to {last}{note} |", api.key, api.name).unwrap();
+        let names_it = |head: &str| head.split(|c: char| !c.is_alphanumeric()).any(|word| word == api.name);
+        let links = tests.iter().filter(|(head, _)| names_it(head)).filter_map(|(_, file)| {
+            let name = file.file_stem()?.to_str().filter(|name| *name != "mod")?;
+            Some(format!("[{name}](tests/kafka/{name}.rs)"))
+        });
+        let links: Vec<_> = links.collect();
+        assert!(!links.is_empty(), "no file of tests/kafka says in its first lines that it tries {}", api.name);
+        writeln!(table, "| {} | {} | {first} to {last}{note} | {} |", api.key, api.name, links.join(", ")).unwrap();
     }
     table
+}
+
+/// The first lines of a file, which say what it is.
+fn head(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines().take_while(|line| line.starts_with("//!")).collect::<Vec<_>>().join("\n")
 }
 
 fn metrics() -> String {
