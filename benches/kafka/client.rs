@@ -144,7 +144,7 @@ pub(crate) fn write_all(server: &Server, topic: &str, bytes: usize, records: usi
 /// Produces for one turn.
 pub(crate) fn produce(plan: &Plan, server: &Server, topic: &str, bytes: usize, pace: Pace) -> Outcome<(Sample, Latencies)> {
     let mut latencies = Vec::new();
-    let sample = measure(plan, Some(server), |window| {
+    let sample = measure(plan, Some(&server.process), |window| {
         latencies = produce_in(window, server, topic, bytes, pace)?;
         Ok(())
     })?;
@@ -197,7 +197,7 @@ pub(crate) fn read_tail(plan: &Plan, server: &Server, topic: &str, bytes: usize)
     while let Some(message) = consumer.poll(Duration::from_millis(300)) {
         message?;
     }
-    measure(plan, Some(server), |window| {
+    measure(plan, Some(&server.process), |window| {
         scope(|threads| {
             // The window counts what is consumed, so the producer gets none: it stops with the consumer.
             let producer = threads.spawn(|| produce_uncounted(window, server, topic, bytes));

@@ -1,24 +1,9 @@
-//! The bytes that are produced, and those who wait for their acknowledgement.
+//! Those who wait for the acknowledgement of what they have appended.
 
 use std::thread::scope;
 
-use shardgate::batch::{Batch, Builder, Draft};
-use shardgate::model::Timestamp;
-
 use super::IN_FLIGHT;
 use super::support::{Outcome, Window};
-
-/// Bytes of one record's value.
-const VALUE_BYTES: usize = 1_000;
-
-/// An uncompressed batch of records of 1,000 bytes, of nearly `bytes`.
-pub(crate) fn batch(bytes: usize) -> Outcome<Batch> {
-    let value: Vec<u8> = (0..VALUE_BYTES).map(|at| (at * 31 % 251) as u8).collect();
-    let draft = Draft { value: Some(&value), created_at: Timestamp(1_700_000_000_000), ..Draft::default() };
-    // A record of this size has 8 bytes beside its value, a batch 61.
-    let records = (bytes - 61) / (VALUE_BYTES + 8);
-    Ok((0..records).fold(Builder::default(), |builder, _| builder.record(draft)).build()?)
-}
 
 /// Lets 32 threads append one block of `bytes` after the other, each waiting for the acknowledgement, until the window is over.
 pub(crate) fn append_all(window: &Window, bytes: usize, append: impl Fn(usize) -> Outcome<()> + Sync) -> Outcome<()> {

@@ -16,6 +16,7 @@ mod support;
 
 use clap::Parser as _;
 
+use support::wire::create_topic;
 use support::{Kind, Outcome, Plan, Report, Sample, Server, measure, settle_disk, stop_servers_on_interrupt};
 
 /// Blocks waiting for their acknowledgement at any time, whoever the subject is.
@@ -51,8 +52,8 @@ impl Subject {
             Self::Store => measure(plan, None, |window| store::load(window, scratch.path(), block_bytes)),
             Self::Gateway => {
                 let server = Server::start(Kind::Shardgate)?;
-                let topic = gateway::create_topic(&server)?;
-                measure(plan, Some(&server), |window| gateway::load(window, &server, &topic, block_bytes))
+                let topic = create_topic(&server.bootstrap, "produce", LANES)?;
+                measure(plan, Some(&server.process), |window| gateway::load(window, &server, &topic, block_bytes))
             }
         }
     }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::scope;
 
-use super::blocks::{append_all, batch};
-use super::support::{Outcome, Window};
+use super::blocks::append_all;
+use super::support::{Outcome, Window, batch};
 
 /// Whom to tell that a block is durable.
 type Acknowledge = Sender<()>;

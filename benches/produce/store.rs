@@ -9,8 +9,8 @@ use shardgate::store::{Block, Journal as _, Options, SegmentStore};
 use uuid::Uuid;
 
 use super::LANES;
-use super::blocks::{append_all, batch};
-use super::support::{Outcome, Window};
+use super::blocks::append_all;
+use super::support::{Outcome, Window, batch};
 
 pub(crate) fn load(window: &Window, directory: &Path, block_bytes: usize) -> Outcome<()> {
     let store = SegmentStore::open(directory, Options::default())?;

@@ -1,15 +1,19 @@
 //! What the benchmarks need: the plan of a run, servers to measure, and a report of ratios.
 #![allow(dead_code, unused_imports, reason = "each benchmark compiles this for itself, and none has a use for all of it")]
 
+mod batches;
 mod plan;
 mod process;
 mod report;
 mod server;
 mod window;
+pub(crate) mod wire;
 
+pub(crate) use batches::{batch, records};
 pub(crate) use plan::Plan;
-pub(crate) use report::Report;
-pub(crate) use server::{Kind, Server, stop_servers_on_interrupt};
+pub(crate) use process::memory_bytes;
+pub(crate) use report::{Report, Spread, number, position_or_push};
+pub(crate) use server::{Kind, Server, binary, remove_on_interrupt, stop_servers_on_interrupt};
 pub(crate) use window::{Sample, Window, measure, measure_whole};
 
 /// Anything that goes wrong ends the benchmark with its words.

@@ -1,4 +1,4 @@
-//! What a process has used of the processors, as Linux counts it.
+//! What a process has used of the processors and of memory, as Linux counts it.
 
 use std::time::Duration;
 
@@ -17,4 +17,11 @@ pub(crate) fn cpu_seconds(process: &str) -> Option<f64> {
 /// How many cores were busy on average between two counts.
 pub(crate) fn cores_used(before: Option<f64>, after: Option<f64>, time: Duration) -> Option<f64> {
     Some((after? - before?) / time.as_secs_f64())
+}
+
+/// Bytes of a process that are in memory (RSS), its program's among them. `None` where there is no `/proc`.
+pub(crate) fn memory_bytes(process: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<f64>().ok()? * 1024.0)
 }

@@ -44,8 +44,34 @@ struct Series {
     server_cores: Vec<f64>,
 }
 
-/// Median, least and greatest.
-struct Spread(f64, f64, f64);
+/// Where the figures of a series lie.
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    least: f64,
+    greatest: f64,
+}
+
+impl Spread {
+    /// Not a number, if there are no figures.
+    pub(crate) fn of(figures: &[f64]) -> Self {
+        let mut sorted = figures.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+        let last = sorted.len().max(1) - 1;
+        Self { median: (at(last / 2) + at(sorted.len() / 2)) / 2.0, least: at(0), greatest: at(last) }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{} ({} .. {})", number(self.median), number(self.least), number(self.greatest))
+    }
+}
+
+/// With two places where they say something.
+pub(crate) fn number(figure: f64) -> String {
+    if figure.abs() < 100.0 { format!("{figure:.2}") } else { format!("{figure:.0}") }
+}
 
 impl Report {
     pub(crate) fn new(benchmark: &'static str, plan: &Plan, yardstick: &'static str) -> Self {
@@ -136,41 +162,33 @@ impl Measure {
     }
 }
 
-fn position_or_push<T>(items: &mut Vec<T>, wanted: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> usize {
+/// The place of the item that is wanted, which is made where there is none.
+pub(crate) fn position_or_push<T>(items: &mut Vec<T>, wanted: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> usize {
     items.iter().position(wanted).unwrap_or_else(|| {
         items.push(new());
         items.len() - 1
     })
 }
 
-fn spread(figures: &[f64]) -> Option<Spread> {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let median = (sorted.get((sorted.len().max(1) - 1) / 2)? + sorted.get(sorted.len() / 2)?) / 2.0;
-    Some(Spread(median, *sorted.first()?, *sorted.last()?))
-}
-
 fn figures(rounds: &[f64]) -> String {
-    let number = |figure: f64| if figure < 100.0 { format!("{figure:.2}") } else { format!("{figure:.0}") };
-    let words = spread(rounds).map(|Spread(median, least, greatest)| {
-        format!("{:>9}  {:<22}", number(median), format!("({} .. {})", number(least), number(greatest)))
-    });
-    words.unwrap_or_default()
+    let Spread { median, least, greatest } = Spread::of(rounds);
+    format!("{:>9}  {:<22}", number(median), format!("({} .. {})", number(least), number(greatest)))
 }
 
 fn ratio(ratios: &[f64]) -> String {
-    let words = spread(ratios).map(|Spread(median, least, greatest)| {
-        // The latency of one that polls is hundreds of times that of one that does not.
-        let places = if median < 0.1 { 4 } else { 2 };
-        let range = format!("({least:.places$} .. {greatest:.places$})");
-        format!("{:>8}  {range:<18} ", format!("x {median:.places$}"))
-    });
-    words.unwrap_or_else(|| " ".repeat(29))
+    if ratios.is_empty() {
+        return " ".repeat(29);
+    }
+    let Spread { median, least, greatest } = Spread::of(ratios);
+    // The latency of one that polls is hundreds of times that of one that does not.
+    let places = if median < 0.1 { 4 } else { 2 };
+    let range = format!("({least:.places$} .. {greatest:.places$})");
+    format!("{:>8}  {range:<18} ", format!("x {median:.places$}"))
 }
 
 fn cores(series: &Series) -> String {
-    let cores =
-        |name: &str, cores: &[f64]| spread(cores).map(|Spread(median, ..)| format!("  {name} {median:.2}")).unwrap_or_default();
-    let words = cores("client", &series.client_cores) + &cores("server", &series.server_cores);
+    let parts = [("client", &series.client_cores), ("server", &series.server_cores)];
+    let known = parts.into_iter().filter(|(_, cores)| !cores.is_empty());
+    let words: String = known.map(|(name, cores)| format!("  {name} {:.2}", Spread::of(cores).median)).collect();
     if words.is_empty() { words } else { format!("cores:{words}") }
 }

@@ -1,5 +1,6 @@
 //! Servers to measure, started and stopped by `tests/clients/subject` like those of the conformance suites.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -69,15 +70,24 @@ fn forget(directory: &Path) {
     running().retain(|(_, running)| running != directory);
 }
 
+/// The program to measure.
+pub(crate) fn binary() -> OsString {
+    std::env::var_os("SHARDGATE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_shardgate").into())
+}
+
+/// Lets an interrupt remove a directory of a server that ends by itself then.
+pub(crate) fn remove_on_interrupt(directory: &Path) {
+    running().push((Kind::Shardgate, directory.to_owned()));
+}
+
 /// Calls `tests/clients/subject`; what it prints.
 fn subject(kind: Kind, call: &str, directory: &Path) -> Outcome<String> {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/subject"));
     command.arg(call).arg(directory).stdin(Stdio::null());
     match kind {
         Kind::Shardgate => {
-            let binary = std::env::var_os("SHARDGATE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_shardgate").into());
             // What the machine does is measured, not what a shard may carry.
-            command.env("SUBJECT", "shardgate").env("SHARDGATE_BIN", binary).env("SHARDGATE_LIMITS", "off")
+            command.env("SUBJECT", "shardgate").env("SHARDGATE_BIN", binary()).env("SHARDGATE_LIMITS", "off")
         }
         Kind::Kafka => command.env("SUBJECT", "kafka").env("_JAVA_OPTIONS", JVM_OPTIONS),
     };

@@ -6,7 +6,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use super::process::{cores_used, cpu_seconds};
-use super::{Outcome, Plan, Server};
+use super::{Outcome, Plan};
 
 /// Counts what arrives between its beginning and its end: bytes, or records.
 pub(crate) struct Window {
@@ -44,15 +44,15 @@ impl Window {
     }
 }
 
-/// Runs `load` until the window is over, which begins after the warm-up.
+/// Runs `load` until the window is over, which begins after the warm-up; `server` is a process number.
 pub(crate) fn measure(
     plan: &Plan,
-    server: Option<&Server>,
+    server: Option<&str>,
     load: impl FnOnce(&Arc<Window>) -> Outcome<()> + Send,
 ) -> Outcome<Sample> {
     let begin = Instant::now() + plan.warm_up();
     let window = Arc::new(Window { begin, end: begin + plan.turn(), counted: AtomicU64::new(0) });
-    let cpu = || (cpu_seconds("self"), server.and_then(|server| cpu_seconds(&server.process)));
+    let cpu = || (cpu_seconds("self"), server.and_then(cpu_seconds));
     let (before, after) = scope(|threads| {
         let load = threads.spawn(|| load(&window));
         sleep_until(window.begin);
