@@ -17,13 +17,14 @@ mod support;
 use clap::Parser as _;
 
 use support::wire::create_topic;
-use support::{Kind, Outcome, Plan, Report, Sample, Server, measure, settle_disk, stop_servers_on_interrupt};
+use support::{Kind, Outcome, Plan, Plot, Report, Sample, Server, measure, settle_disk, stop_servers_on_interrupt};
 
 /// Blocks waiting for their acknowledgement at any time, whoever the subject is.
 const IN_FLIGHT: usize = 32;
 /// Lanes of the store, and partitions of the gateway's topic.
 const LANES: usize = 8;
-const SIZES: [(&str, usize); 2] = [("16 KiB batches, MB/s", 16 << 10), ("100 KiB batches, MB/s", 100 << 10)];
+/// KiB of a batch.
+const SIZES: [usize; 5] = [1, 4, 16, 100, 400];
 
 #[derive(Clone, Copy)]
 enum Subject {
@@ -64,9 +65,10 @@ fn main() -> Outcome<()> {
     stop_servers_on_interrupt()?;
     let mut report = Report::new("produce", &plan, Subject::Plain.name());
     for round in 0..plan.rounds() {
-        for (measure, block_bytes) in SIZES {
+        for size in SIZES {
+            let measure = &measure_of(size);
             for subject in Plan::order(round, &Subject::ALL) {
-                let sample = subject.turn(&plan, block_bytes)?;
+                let sample = subject.turn(&plan, size << 10)?;
                 let megabytes = sample.rate / 1e6;
                 println!("round {}: {measure}, {}: {megabytes:.0}", round + 1, subject.name());
                 report.add(measure, subject.name(), megabytes);
@@ -74,6 +76,16 @@ fn main() -> Outcome<()> {
             }
         }
     }
+    let title = "Durable produce over the size of a batch, MB/s";
+    let mut plot = Plot::over_sizes(title.into(), "KiB of a batch", SIZES.into_iter());
+    for subject in Subject::ALL.map(Subject::name) {
+        plot.add(subject, SIZES.iter().map(|size| report.rounds(&measure_of(*size), subject)));
+    }
+    plot.write("produce-over-batch-size")?;
     report.finish()?;
     Ok(())
+}
+
+fn measure_of(size: usize) -> String {
+    format!("{size} KiB batches, MB/s")
 }

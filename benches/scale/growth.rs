@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::support::{Outcome, Plan, Spread, number, position_or_push};
+use super::support::{Outcome, Plan, Plot, Spread, number, position_or_push};
 
 /// What was measured.
 #[derive(Serialize)]
@@ -77,6 +77,7 @@ impl Growth {
         }
         println!("\nscale: {} rounds of {} s, {} cores; median (least .. greatest)", self.rounds, self.turn_seconds, self.cores);
         self.axes.iter().for_each(Axis::print);
+        self.axes.iter().try_for_each(Axis::plot)?;
         let path = Plan::directory()?.join("scale.json");
         std::fs::write(&path, serde_json::to_vec_pretty(&self)?)?;
         println!("\nAll rounds: {}", path.display());
@@ -98,17 +99,37 @@ impl Axis {
         }
     }
 
+    /// Draws what is measured in one unit into one chart.
+    fn plot(&self) -> Outcome<()> {
+        for (unit, what) in [("ms", "start"), ("MB", "memory"), ("MB/s", "rates")] {
+            let drawn = || self.measures.iter().filter(|measure| measure.unit() == unit);
+            let Some(sizes) = drawn().next().map(|measure| &measure.sizes).filter(|sizes| sizes.len() > 1) else { continue };
+            let title = format!("{what} over {}, {unit}", self.name);
+            let mut plot = Plot::over_sizes(title, self.name, sizes.iter().map(|size| size.size));
+            for measure in drawn() {
+                let name = measure.name.rsplit_once(", ").map_or(measure.name, |(name, _)| name);
+                plot.add(name, measure.sizes.iter().map(|size| &*size.rounds));
+            }
+            plot.write(&format!("scale-{what}-over-{}", self.name.replace(", ", "-").replace([' ', ','], "-")))?;
+        }
+        Ok(())
+    }
+
     fn row(&self, cell: impl Fn(&Measure) -> String) -> String {
         self.measures.iter().map(cell).collect::<Vec<_>>().join(" | ")
     }
 }
 
 impl Measure {
+    fn unit(&self) -> &'static str {
+        self.name.rsplit_once(", ").map_or("", |(_, unit)| unit)
+    }
+
     /// What one more costs, a thousandth of the unit being the unit; of a rate, how much of it is left at the end.
     fn each(&self) -> String {
         let slope = self.slope.map(|slope| slope * 1e3);
-        match (slope, self.name.rsplit_once(", "), &*self.sizes) {
-            (Some(micros), Some((_, "ms")), _) => format!("{} µs", number(micros)),
+        match (slope, self.unit(), &*self.sizes) {
+            (Some(micros), "ms", _) => format!("{} µs", number(micros)),
             (Some(kilobytes), ..) => format!("{} KB", number(kilobytes)),
             (None, _, [first, .., last]) => format!("last by first × {:.2}", last.median / first.median),
             _ => String::new(),

@@ -2,7 +2,9 @@
 #![allow(dead_code, unused_imports, reason = "each benchmark compiles this for itself, and none has a use for all of it")]
 
 mod batches;
+mod child;
 mod plan;
+mod plot;
 mod process;
 mod report;
 mod server;
@@ -10,7 +12,9 @@ mod window;
 pub(crate) mod wire;
 
 pub(crate) use batches::{batch, records};
+pub(crate) use child::{Child, free_port};
 pub(crate) use plan::Plan;
+pub(crate) use plot::{Plot, Scale};
 pub(crate) use process::memory_bytes;
 pub(crate) use report::{Report, Spread, number, position_or_push};
 pub(crate) use server::{Kind, Server, binary, remove_on_interrupt, stop_servers_on_interrupt};

@@ -47,8 +47,8 @@ struct Series {
 /// Where the figures of a series lie.
 pub(crate) struct Spread {
     pub(crate) median: f64,
-    least: f64,
-    greatest: f64,
+    pub(crate) least: f64,
+    pub(crate) greatest: f64,
 }
 
 impl Spread {
@@ -102,6 +102,12 @@ impl Report {
         let series = self.series(measure, subject);
         series.client_cores.extend(client);
         series.server_cores.extend(server);
+    }
+
+    /// The figures of all rounds so far; none of a subject that has none.
+    pub(crate) fn rounds(&self, measure: &str, subject: &str) -> &[f64] {
+        let series = self.measures.iter().filter(|found| found.name == measure).flat_map(|found| &found.subjects);
+        series.into_iter().find(|found| found.subject == subject).map_or(&[], |found| &found.rounds)
     }
 
     fn series(&mut self, measure: &str, subject: &'static str) -> &mut Series {
