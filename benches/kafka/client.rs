@@ -13,7 +13,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::support::{Outcome, Plan, Sample, Server, Window, measure};
+use super::subject::Subject;
+use super::support::{Outcome, Plan, Sample, Window, measure};
 
 const PARTITIONS: i32 = 8;
 /// The time anything may take before the benchmark gives up.
@@ -34,10 +35,13 @@ pub(crate) enum Pace {
 pub(crate) struct Latencies(Vec<u32>);
 
 impl Latencies {
-    /// The latency in milliseconds that this part of the records did not exceed.
-    pub(crate) fn millis(&self, part: f64) -> f64 {
-        let at = (self.0.len() as f64 * part).ceil() as usize;
-        self.0.get(at.saturating_sub(1)).map_or(f64::NAN, |micros| f64::from(*micros) / 1e3)
+    /// The latency in milliseconds that this part of the records did not exceed. `None` where no record is left to exceed it.
+    pub(crate) fn millis(&self, part: f64) -> Option<f64> {
+        let count = self.0.len() as f64;
+        let at = (count * part).ceil() as usize;
+        // Half a record: a pace that was missed by one or two does not cost the last figure.
+        let is_told = count * (1.0 - part) > 0.5;
+        self.0.get(at.saturating_sub(1)).filter(|_| is_told).map(|micros| f64::from(*micros) / 1e3)
     }
 }
 
@@ -94,14 +98,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn config(server: &Server) -> ClientConfig {
+fn config(server: &Subject) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &server.bootstrap);
     config
 }
 
 /// Makes a topic of 8 partitions.
-pub(crate) fn create_topic(server: &Server, topic: &str) -> Outcome<()> {
+pub(crate) fn create_topic(server: &Subject, topic: &str) -> Outcome<()> {
     let admin: AdminClient<DefaultClientContext> = config(server).create()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
@@ -129,7 +133,7 @@ fn value(bytes: usize) -> Vec<u8> {
 }
 
 /// Writes `records` records and waits until all are delivered.
-pub(crate) fn write_all(server: &Server, topic: &str, bytes: usize, records: usize) -> Outcome<()> {
+pub(crate) fn write_all(server: &Subject, topic: &str, bytes: usize, records: usize) -> Outcome<()> {
     let producer: ThreadedProducer<_> = config(server).create_with_context(Deliveries::new(None))?;
     let value = value(bytes);
     (0..records).try_for_each(|_| send(&producer, topic, &value, 0))?;
@@ -142,7 +146,7 @@ pub(crate) fn write_all(server: &Server, topic: &str, bytes: usize, records: usi
 }
 
 /// Produces for one turn.
-pub(crate) fn produce(plan: &Plan, server: &Server, topic: &str, bytes: usize, pace: Pace) -> Outcome<(Sample, Latencies)> {
+pub(crate) fn produce(plan: &Plan, server: &Subject, topic: &str, bytes: usize, pace: Pace) -> Outcome<(Sample, Latencies)> {
     let mut latencies = Vec::new();
     let sample = measure(plan, Some(&server.process), |window| {
         latencies = produce_in(window, server, topic, bytes, pace)?;
@@ -153,7 +157,7 @@ pub(crate) fn produce(plan: &Plan, server: &Server, topic: &str, bytes: usize, p
 }
 
 /// Produces until the window is over; the latencies within it.
-fn produce_in(window: &Arc<Window>, server: &Server, topic: &str, bytes: usize, pace: Pace) -> Outcome<Vec<u32>> {
+fn produce_in(window: &Arc<Window>, server: &Subject, topic: &str, bytes: usize, pace: Pace) -> Outcome<Vec<u32>> {
     let mut config = config(server);
     if let Pace::PerSecondAtOnce(_) = pace {
         config.set("linger.ms", "0");
@@ -180,7 +184,7 @@ fn produce_in(window: &Arc<Window>, server: &Server, topic: &str, bytes: usize, 
 }
 
 /// A consumer of all partitions, from their start.
-fn consumer(server: &Server, topic: &str) -> Outcome<BaseConsumer> {
+fn consumer(server: &Subject, topic: &str) -> Outcome<BaseConsumer> {
     let consumer: BaseConsumer = config(server).set("group.id", "benchmark").set("enable.auto.commit", "false").create()?;
     let mut partitions = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
@@ -191,7 +195,7 @@ fn consumer(server: &Server, topic: &str) -> Outcome<BaseConsumer> {
 }
 
 /// Consumes at the tail of a topic, which is empty at first, while another client of the same kind produces at full speed.
-pub(crate) fn read_tail(plan: &Plan, server: &Server, topic: &str, bytes: usize) -> Outcome<Sample> {
+pub(crate) fn read_tail(plan: &Plan, server: &Subject, topic: &str, bytes: usize) -> Outcome<Sample> {
     let consumer = consumer(server, topic)?;
     // It connects and asks for what is not there yet.
     while let Some(message) = consumer.poll(Duration::from_millis(300)) {
@@ -212,7 +216,7 @@ pub(crate) fn read_tail(plan: &Plan, server: &Server, topic: &str, bytes: usize)
     })
 }
 
-fn produce_uncounted(window: &Window, server: &Server, topic: &str, bytes: usize) -> Outcome<()> {
+fn produce_uncounted(window: &Window, server: &Subject, topic: &str, bytes: usize) -> Outcome<()> {
     let producer: ThreadedProducer<_> = config(server).create_with_context(Deliveries::new(None))?;
     let value = value(bytes);
     while !window.is_over() {
@@ -222,7 +226,7 @@ fn produce_uncounted(window: &Window, server: &Server, topic: &str, bytes: usize
 }
 
 /// Reads `records` records from the start; the bytes of their values per second, from the first record to the last.
-pub(crate) fn read_all(server: &Server, topic: &str, records: usize) -> Outcome<f64> {
+pub(crate) fn read_all(server: &Subject, topic: &str, records: usize) -> Outcome<f64> {
     let consumer = consumer(server, topic)?;
     let next = || -> Outcome<usize> {
         let message = consumer.poll(PATIENCE).ok_or("no record came for a minute")??;

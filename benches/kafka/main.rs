@@ -1,35 +1,44 @@
-//! **How does the same client fare with us and with Apache Kafka 4.4.0?** librdkafka with its defaults and acks=all, on one
-//! machine, in one run, in turns. The gateway answers after fdatasync; Kafka, by its default, when the page cache has the records.
+//! **How do the same clients fare with us, with Apache Kafka 4.4.0 and with Tansu?** librdkafka with its defaults and acks=all, and
+//! the tools of the Java client, on one machine, in one run, in turns. The gateway answers after fdatasync; Kafka, by its default, when
+//! the page cache has the records, and so it is measured a second time with a flush of each batch; Tansu keeps them in memory.
 //!
-//! `cargo bench --bench kafka`; with `-- --smoke` in a few seconds and without Kafka. README.md beside this folder says how
+//! `cargo bench --bench kafka`; with `-- --smoke` in a few seconds and without the others. README.md beside this folder says how
 //! to read it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells its figures")]
 
 mod client;
+mod java;
+mod subject;
 #[path = "../support/mod.rs"]
 mod support;
 
 use clap::Parser as _;
 
 use client::{Latencies, Pace, create_topic, produce, read_all, read_tail, write_all};
-use support::{Kind, Outcome, Plan, Report, Sample, Server, settle_disk, stop_servers_on_interrupt};
+use subject::Subject;
+use support::{Outcome, Plan, Plot, Report, Sample, Scale, settle_disk, stop_servers_on_interrupt};
 
 const SIZES: [(&str, usize); 2] = [("100 B records", 100), ("1 KiB records", 1 << 10)];
 /// Bytes of records that are read from the start.
 const BACKLOG_BYTES: usize = 200 << 20;
+/// The parts of the records whose latency is told, where there are so many.
+const PARTS: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 /// One thing that is measured.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Measure {
     FullSpeed,
     Paced,
     OneByOne,
     Tail,
     Backlog,
+    JavaProduce,
+    JavaConsume,
 }
 
 impl Measure {
-    const ALL: [Self; 5] = [Self::FullSpeed, Self::Paced, Self::OneByOne, Self::Tail, Self::Backlog];
+    const ALL: [Self; 7] =
+        [Self::FullSpeed, Self::Paced, Self::OneByOne, Self::Tail, Self::Backlog, Self::JavaProduce, Self::JavaConsume];
 
     fn name(self) -> &'static str {
         match self {
@@ -38,14 +47,10 @@ impl Measure {
             Self::OneByOne => "produce 500 a second, linger 0",
             Self::Tail => "consume at the tail while produced at full speed",
             Self::Backlog => "consume from the start",
+            Self::JavaProduce => "Java's producer",
+            Self::JavaConsume => "Java's consumer from the start",
         }
     }
-}
-
-/// A server and what it is called.
-struct Subject {
-    name: &'static str,
-    server: Server,
 }
 
 /// Whether a round's figures are kept.
@@ -58,36 +63,66 @@ enum Round {
 fn main() -> Outcome<()> {
     let plan = Plan::parse();
     stop_servers_on_interrupt()?;
-    let subjects = start(&plan)?;
+    let subjects = subject::start(plan.smoke)?;
+    let mut out = LeftOut::default();
+    if plan.smoke {
+        out.measures(&[Measure::JavaProduce, Measure::JavaConsume]);
+    } else if !java::install() {
+        println!("Java's tools are left out: tests/clients/java/run.sh --install kafka-tools cannot fetch them, and says why");
+        out.measures(&[Measure::JavaProduce, Measure::JavaConsume]);
+    }
     println!("filling topics of {} MiB to be read from the start", backlog_bytes(&plan) >> 20);
     for subject in &subjects {
         for (_, bytes) in SIZES {
             let topic = backlog_topic(bytes);
-            create_topic(&subject.server, &topic)?;
-            write_all(&subject.server, &topic, bytes, backlog_bytes(&plan) / bytes)?;
+            create_topic(subject, &topic)?;
+            write_all(subject, &topic, bytes, backlog_bytes(&plan) / bytes)?;
         }
     }
-    let mut report = Report::new("kafka", &plan, "Apache Kafka");
+    let mut report = Report::of_yardstick("kafka", &plan, subject::OURS);
     let warm_up = if plan.smoke { None } else { Some(Round::WarmUp) };
     for round in warm_up.into_iter().chain((0..plan.rounds()).map(Round::Counted)) {
-        run(round, &plan, &subjects, &mut report)?;
+        run(round, &plan, &subjects, &mut out, &mut report)?;
     }
+    plot(&subjects, &report)?;
     report.finish()?;
     Ok(())
 }
 
-/// Starts the gateway, and Kafka where that is possible.
-fn start(plan: &Plan) -> Outcome<Vec<Subject>> {
-    let mut subjects = vec![Subject { name: "shardgate", server: Server::start(Kind::Shardgate)? }];
-    if plan.smoke {
-        println!("Apache Kafka is left out: a smoke run only shows that the benchmark works");
-        return Ok(subjects);
+/// What is not measured, because it cannot be.
+#[derive(Default)]
+struct LeftOut(Vec<(Measure, Option<&'static str>)>);
+
+impl LeftOut {
+    /// For all subjects.
+    fn measures(&mut self, measures: &[Measure]) {
+        self.0.extend(measures.iter().map(|measure| (*measure, None)));
     }
-    match Server::start(Kind::Kafka) {
-        Ok(server) => subjects.push(Subject { name: "Apache Kafka", server }),
-        Err(error) => println!("Apache Kafka is left out, so there are no ratios: it cannot be started here: {error}"),
+
+    fn contains(&self, measure: Measure, subject: &'static str) -> bool {
+        self.0.iter().any(|(left_out, whose)| *left_out == measure && whose.is_none_or(|whose| whose == subject))
     }
-    Ok(subjects)
+}
+
+/// Draws the latencies at a given pace.
+fn plot(subjects: &[Subject], report: &Report) -> Outcome<()> {
+    for (size, bytes) in SIZES {
+        for (measure, name) in [(Measure::Paced, "paced"), (Measure::OneByOne, "one-by-one")] {
+            let ticks = PARTS.map(|(part, label)| (-(1.0 - part).log10(), label.to_owned()));
+            let title = format!("Latency, ms: {size}, {}", measure.name());
+            let mut plot = Plot::new(title, "part of the records", Scale::Logarithmic, ticks.into());
+            for Subject { name, .. } in subjects {
+                let measures = PARTS.map(|(_, part)| latency_of(&format!("{size}: {}", measure.name()), part));
+                plot.add(name, measures.iter().map(|measure| report.rounds(measure, name)));
+            }
+            plot.write(&format!("kafka-latency-{name}-{bytes}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn latency_of(measure: &str, part: &str) -> String {
+    format!("{measure}, latency {part}, ms")
 }
 
 fn backlog_bytes(plan: &Plan) -> usize {
@@ -98,16 +133,26 @@ fn backlog_topic(record_bytes: usize) -> String {
     format!("backlog-{record_bytes}")
 }
 
-fn run(round: Round, plan: &Plan, subjects: &[Subject], report: &mut Report) -> Outcome<()> {
+fn run(round: Round, plan: &Plan, subjects: &[Subject], out: &mut LeftOut, report: &mut Report) -> Outcome<()> {
     let number = if let Round::Counted(number) = round { number + 1 } else { 0 };
     for (size, bytes) in SIZES {
-        for (measure, topic) in Measure::ALL.into_iter().zip(["full", "paced", "single", "tail", ""]) {
+        for (measure, topic) in Measure::ALL.into_iter().zip(["full", "paced", "single", "tail", "", "java", ""]) {
             let topic = format!("{topic}-{bytes}-{number}");
             for at in Plan::order(number, &(0..subjects.len()).collect::<Vec<_>>()) {
                 let subject = &subjects[at];
+                if out.contains(measure, subject.name) {
+                    continue;
+                }
                 settle_disk(&Plan::directory()?)?;
                 let mut figures = Figures::default();
-                take(measure, plan, &subject.server, &topic, bytes, &mut figures)?;
+                match take(measure, plan, subject, &topic, bytes, &mut figures) {
+                    Err(error) if subject.name != subject::OURS => {
+                        println!("{}, {}: left out from here: {error}", measure.name(), subject.name);
+                        out.0.push((measure, Some(subject.name)));
+                        continue;
+                    }
+                    taken => taken?,
+                }
                 println!("round {number}: {size}, {}, {}: {figures}", measure.name(), subject.name);
                 if let Round::Counted(_) = round {
                     figures.add_to(report, &format!("{size}: {}", measure.name()), subject.name);
@@ -119,25 +164,33 @@ fn run(round: Round, plan: &Plan, subjects: &[Subject], report: &mut Report) -> 
 }
 
 /// One turn of one subject.
-fn take(measure: Measure, plan: &Plan, server: &Server, topic: &str, bytes: usize, figures: &mut Figures) -> Outcome<()> {
+fn take(measure: Measure, plan: &Plan, subject: &Subject, topic: &str, bytes: usize, figures: &mut Figures) -> Outcome<()> {
+    let backlog = backlog_bytes(plan) / bytes;
     match measure {
         Measure::Backlog => {
-            figures.megabytes = Some(read_all(server, &backlog_topic(bytes), backlog_bytes(plan) / bytes)? / 1e6);
+            figures.megabytes = Some(read_all(subject, &backlog_topic(bytes), backlog)? / 1e6);
             return Ok(());
         }
-        Measure::Tail => {
-            create_topic(server, topic)?;
-            figures.records = Some(read_tail(plan, server, topic, bytes)?);
+        Measure::JavaConsume => {
+            figures.java = Some(java::consume(subject, &backlog_topic(bytes), backlog)?);
             return Ok(());
         }
-        Measure::FullSpeed | Measure::Paced | Measure::OneByOne => create_topic(server, topic)?,
+        _ => create_topic(subject, topic)?,
     }
     let pace = match measure {
+        Measure::Tail => {
+            figures.records = Some(read_tail(plan, subject, topic, bytes)?);
+            return Ok(());
+        }
+        Measure::JavaProduce => {
+            figures.java = Some(java::produce(subject, topic, bytes, backlog)?);
+            return Ok(());
+        }
         Measure::Paced => Pace::PerSecond(5_000),
         Measure::OneByOne => Pace::PerSecondAtOnce(500),
-        _ => Pace::Full,
+        Measure::FullSpeed | Measure::Backlog | Measure::JavaConsume => Pace::Full,
     };
-    let (sample, latencies) = produce(plan, server, topic, bytes, pace)?;
+    let (sample, latencies) = produce(plan, subject, topic, bytes, pace)?;
     figures.latencies = Some(latencies);
     // At a given pace the rate says nothing.
     figures.records = matches!(pace, Pace::Full).then_some(sample);
@@ -151,6 +204,8 @@ struct Figures {
     records: Option<Sample>,
     latencies: Option<Latencies>,
     megabytes: Option<f64>,
+    /// Records per second, as Java's tools tell them.
+    java: Option<f64>,
 }
 
 impl Figures {
@@ -161,11 +216,17 @@ impl Figures {
             report.add_cores(&measure, subject, sample.client_cores, sample.server_cores);
         }
         if let Some(latencies) = &self.latencies {
-            report.add(&format!("{measure}, latency p50, ms"), subject, latencies.millis(0.50));
-            report.add(&format!("{measure}, latency p99, ms"), subject, latencies.millis(0.99));
+            for (part, name) in PARTS {
+                if let Some(millis) = latencies.millis(part) {
+                    report.add(&latency_of(measure, name), subject, millis);
+                }
+            }
         }
         if let Some(megabytes) = self.megabytes {
             report.add(&format!("{measure}, MB/s"), subject, megabytes);
+        }
+        if let Some(rate) = self.java {
+            report.add(&format!("{measure}, records/s"), subject, rate);
         }
     }
 }
@@ -176,10 +237,17 @@ impl std::fmt::Display for Figures {
             write!(to, "{:.0} records/s ", sample.rate)?;
         }
         if let Some(latencies) = &self.latencies {
-            write!(to, "p50 {:.2} ms, p99 {:.2} ms ", latencies.millis(0.50), latencies.millis(0.99))?;
+            for (part, name) in PARTS {
+                if let Some(millis) = latencies.millis(part) {
+                    write!(to, "{name} {millis:.2} ms ")?;
+                }
+            }
         }
         if let Some(megabytes) = self.megabytes {
             write!(to, "{megabytes:.0} MB/s")?;
+        }
+        if let Some(rate) = self.java {
+            write!(to, "{rate:.0} records/s")?;
         }
         Ok(())
     }

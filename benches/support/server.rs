@@ -11,7 +11,10 @@ use super::{Outcome, Plan};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Shardgate,
+    /// With its defaults: it acknowledges what the page cache has.
     Kafka,
+    /// It acknowledges after fsync, as the gateway does.
+    KafkaThatSyncs,
 }
 
 /// The options of Kafka's own start script (`kafka-server-start.sh`, `kafka-run-class.sh`). The conformance suites start it
@@ -89,7 +92,10 @@ fn subject(kind: Kind, call: &str, directory: &Path) -> Outcome<String> {
             // What the machine does is measured, not what a shard may carry.
             command.env("SUBJECT", "shardgate").env("SHARDGATE_BIN", binary()).env("SHARDGATE_LIMITS", "off")
         }
-        Kind::Kafka => command.env("SUBJECT", "kafka").env("_JAVA_OPTIONS", JVM_OPTIONS),
+        Kind::Kafka | Kind::KafkaThatSyncs => {
+            let properties = if kind == Kind::KafkaThatSyncs { "log.flush.interval.messages=1" } else { "" };
+            command.env("SUBJECT", "kafka").env("_JAVA_OPTIONS", JVM_OPTIONS).env("KAFKA_PROPERTIES", properties)
+        }
     };
     let output = command.output()?;
     if !output.status.success() {
