@@ -15,12 +15,12 @@ use super::support::{Outcome, Plan, Sample, measure_whole};
 
 const RECORD_BYTES: usize = 1 << 10;
 /// Records of one PutRecords, as many as it may have.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 /// Different requests, so that no server sees the same one twice in a row.
 const REQUESTS: usize = 8;
 const SHARDS: usize = 4;
 /// Records that one GetRecords asks for: 5 MB, below everybody's limit of an answer.
-const PAGE: usize = 5_000;
+pub(crate) const PAGE: usize = 5_000;
 /// Pages that each shard has of the stream that is read from its start.
 const PAGES: usize = 2;
 const BACKLOG: &str = "backlog";
@@ -52,7 +52,7 @@ fn until(mut is_so: impl FnMut() -> Outcome<bool>) -> Outcome<()> {
 }
 
 /// Bytes that do not repeat, in base64.
-fn data(seed: usize) -> String {
+pub(crate) fn data(seed: usize) -> String {
     let mut state = seed as u64 + 1;
     let bytes = (0..RECORD_BYTES).map(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,15 +1,16 @@
 //! The servers, each on a port of its own, all running all the time; only one of them has work.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use super::support::{Kind, Outcome, Server};
+use super::nothing;
+use super::support::{Child, Kind, Outcome, Server, free_port};
 
 /// Who all others are compared with.
 pub(crate) const OURS: &str = "shardgate";
+
+/// What takes no time: beside it the load generator is alone.
+const NOTHING: &str = "nothing";
 
 /// A running server.
 pub(crate) struct Subject {
@@ -24,24 +25,16 @@ pub(crate) struct Subject {
 /// What ends when it is dropped.
 #[expect(dead_code, reason = "they are only held")]
 enum Running {
-    Ours(Server),
-    Peer(Peer),
-}
-
-/// A process of ours; an interrupt from the terminal reaches it too.
-struct Peer(Child);
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    Server(Server),
+    Child(Child),
+    /// Threads of this process.
+    Here,
 }
 
 impl Subject {
     /// Whether it has SubscribeToShard.
     pub(crate) fn has_fan_out(&self) -> bool {
-        self.name != "kinesalite"
+        !["kinesalite", NOTHING].contains(&self.name)
     }
 }
 
@@ -49,7 +42,9 @@ impl Subject {
 pub(crate) fn start(only_ours: bool) -> Outcome<Vec<Subject>> {
     let server = Server::start(Kind::Shardgate)?;
     let (address, process) = (server.kinesis()?, server.process.clone());
-    let mut subjects = vec![Subject { name: OURS, address, process, _running: Running::Ours(server) }];
+    let mut subjects = vec![Subject { name: OURS, address, process, _running: Running::Server(server) }];
+    let (address, process) = (nothing::start()?, "none".to_owned());
+    subjects.push(Subject { name: NOTHING, address, process, _running: Running::Here });
     if only_ours {
         println!("the others are left out: a smoke run only shows that the benchmark works");
         return Ok(subjects);
@@ -107,21 +102,7 @@ fn peer(name: &'static str) -> Outcome<Subject> {
             command
         }
     };
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let (process, mut peer) = (child.id().to_string(), Peer(child));
-    let (address, deadline) = (format!("127.0.0.1:{port}"), Instant::now() + Duration::from_secs(30));
-    while TcpStream::connect(&address).is_err() {
-        if let Some(status) = peer.0.try_wait()? {
-            return Err(format!("{name} ended at its start: {status}").into());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("{name} does not serve after 30 s").into());
-        }
-        sleep(Duration::from_millis(20));
-    }
-    Ok(Subject { name, address, process, _running: Running::Peer(peer) })
-}
-
-fn free_port() -> Outcome<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let address = format!("127.0.0.1:{port}");
+    let child = Child::start(name, &mut command, &address)?;
+    Ok(Subject { name, address, process: child.process(), _running: Running::Child(child) })
 }
