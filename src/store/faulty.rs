@@ -58,6 +58,7 @@ struct State {
     /// The calls still to come until a picked one, by kind: at 1 it is the next.
     picked: HashMap<Call, Vec<(u64, Fault)>>,
     stalled: bool,
+    is_cut: bool,
     /// How often [`Faults::release`] was called: a read that waits is let go by the next one.
     releases: u64,
     held: VecDeque<Box<dyn FnOnce() + Send>>,
@@ -93,6 +94,20 @@ impl Faults {
         drop(held);
     }
 
+    /// Cuts the store off, as the end of its process would: what is held never happened, nor does any later write, whose `Done`
+    /// is never called; every read fails.
+    pub fn cut(&self) {
+        self.state().is_cut = true;
+        self.forget();
+    }
+
+    /// Whether a read of records will wait to be released.
+    fn stalls_reads(&self) -> bool {
+        let state = self.state();
+        let picked = [Call::Read, Call::Find].iter().filter_map(|call| state.picked.get(call));
+        picked.flatten().any(|(_, fault)| *fault == Fault::Stall)
+    }
+
     /// The next write to carry out. The stall ends only with the last one, so that no newer write overtakes a held one.
     fn next_held(&self) -> Option<Box<dyn FnOnce() + Send>> {
         let mut state = self.state();
@@ -113,6 +128,11 @@ impl Faults {
     /// Carries out `write` now, or behind what is held.
     fn write(&self, stall: bool, write: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
+        if state.is_cut {
+            // A dropped `Done` may wake somebody who comes back here.
+            drop(state);
+            return;
+        }
         state.stalled |= stall;
         if state.stalled {
             state.held.push_back(Box::new(write));
@@ -125,6 +145,7 @@ impl Faults {
     /// Lets a read pass, wait or fail.
     fn read<T>(&self, call: Call, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         match self.draw(call) {
+            _ if self.state().is_cut => Err(failed(call)),
             None => read(),
             Some(Fault::Stall) => {
                 let state = self.state();
@@ -197,6 +218,10 @@ impl Journal for FaultyStore {
 
     fn bytes(&self, lane: LaneId) -> Result<u64, Error> {
         self.journal.bytes(lane)
+    }
+
+    fn waits(&self) -> bool {
+        self.journal.waits() || self.faults.stalls_reads()
     }
 
     fn volume(&self) -> Option<Volume> {

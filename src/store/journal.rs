@@ -86,6 +86,11 @@ pub trait Journal: Send + Sync {
     /// Bytes of the live batches in the lane.
     fn bytes(&self, lane: LaneId) -> Result<u64, Error>;
 
+    /// Whether reads wait for a disk now, so that they are made where that holds up nobody.
+    fn waits(&self) -> bool {
+        true
+    }
+
     /// The space of the volume the journal lies on; `None` if it lies on none, or that cannot be told.
     fn volume(&self) -> Option<Volume>;
 

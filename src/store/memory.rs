@@ -173,6 +173,10 @@ impl Journal for MemoryStore {
         Ok(self.lane(lane).map_or(0, |lane| locked(&lane.state).bytes))
     }
 
+    fn waits(&self) -> bool {
+        false
+    }
+
     fn volume(&self) -> Option<Volume> {
         None
     }

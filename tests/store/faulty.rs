@@ -93,3 +93,25 @@ fn commits_and_removals_fail_without_a_trace() {
     assert!(done(|done| engine.journal.remove(&[lane(1, 0)], done)).is_err());
     assert_eq!((engine.ledger.get(b"a").unwrap(), engine.journal.lanes()), (None, vec![lane(1, 0)]));
 }
+
+#[test]
+fn a_store_that_is_cut_off_writes_no_more_and_answers_nobody() {
+    let (engine, faults) = faulty();
+    append(&engine, lane(1, 0), block(0)).unwrap();
+    faults.pick(Call::Append, 1, Fault::Stall);
+    let (answer, answered) = mpsc::channel::<()>();
+    let note = || {
+        let answer = answer.clone();
+        Box::new(move |_: Result<(), Error>| answer.send(()).unwrap())
+    };
+    engine.journal.append(lane(1, 0), block(1), note());
+    faults.cut();
+    faults.release();
+    engine.journal.append(lane(1, 0), block(1), note());
+    engine.ledger.commit(vec![Write::Put { key: "a".into(), value: "b".into() }], note());
+    engine.journal.remove(&[lane(1, 0)], note());
+    assert!(engine.journal.read(lane(1, 0), Offset(0), 1).is_err() && engine.ledger.get(b"a").is_err());
+    drop(answer);
+    assert!(answered.recv().is_err());
+    assert_eq!((engine.journal.extent(lane(1, 0)).next, faults.held()), (Offset(1), 0));
+}
