@@ -34,13 +34,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Kafka<S> {
 
     /// Sends a request.
     pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) {
-        let mut body = BytesMut::new();
-        request.encode(&mut body, version).unwrap();
-        self.send_body(R::KEY, version, R::header_version(version), &body).await;
+        let frame = self.frame_of(version, request);
+        self.pipe.write_all(&frame).await.unwrap();
     }
 
     /// Sends a request with any body.
     pub(crate) async fn send_body(&mut self, key: i16, version: i16, header_version: i16, body: &[u8]) {
+        let frame = self.frame(key, version, header_version, body);
+        self.pipe.write_all(&frame).await.unwrap();
+    }
+
+    /// The frame of a request, which counts as sent.
+    pub(crate) fn frame_of<R: Request>(&mut self, version: i16, request: &R) -> BytesMut {
+        let mut body = BytesMut::new();
+        request.encode(&mut body, version).unwrap();
+        self.frame(R::KEY, version, R::header_version(version), &body)
+    }
+
+    fn frame(&mut self, key: i16, version: i16, header_version: i16, body: &[u8]) -> BytesMut {
         self.sent += 1;
         let header = RequestHeader::default()
             .with_request_api_key(key)
@@ -53,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Kafka<S> {
         frame.extend_from_slice(body);
         let length = i32::try_from(frame.len() - 4).unwrap();
         frame[..4].copy_from_slice(&length.to_be_bytes());
-        self.pipe.write_all(&frame).await.unwrap();
+        frame
     }
 
     /// The answer to the first request that has none yet, which was `R` in `version`.
@@ -63,16 +74,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Kafka<S> {
 
     /// The next answer, decoded as `A` in `version`; all of it.
     pub(crate) async fn receive_as<A: Decodable + HeaderVersion>(&mut self, version: i16) -> A {
-        let length = self.pipe.read_i32().await.expect("an answer");
+        self.try_receive(version).await.expect("an answer")
+    }
+
+    /// The same, or what became of the connection.
+    pub(crate) async fn try_receive<A: Decodable + HeaderVersion>(&mut self, version: i16) -> std::io::Result<A> {
+        let length = self.pipe.read_i32().await?;
         self.answered += 1;
         let mut frame = vec![0; usize::try_from(length).unwrap()];
-        self.pipe.read_exact(&mut frame).await.unwrap();
+        self.pipe.read_exact(&mut frame).await?;
         let mut frame = Bytes::from(frame);
         let header = ResponseHeader::decode(&mut frame, A::header_version(version)).unwrap();
         assert_eq!(header.correlation_id, self.answered, "answers are in order");
         let answer = A::decode(&mut frame, version).unwrap();
         assert!(frame.is_empty(), "{} bytes follow the answer", frame.len());
-        answer
+        Ok(answer)
     }
 
     /// Counts a request as answered that gets no answer.

@@ -10,7 +10,7 @@ mod transactions;
 mod words;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shardgate::aws::{Endpoint, Options as Bounds, Tls};
@@ -21,7 +21,7 @@ use shardgate::metrics::Meter;
 use shardgate::model::{Home, Limits, Settings, StreamName, Timestamp};
 use shardgate::notebook::Notebook;
 use shardgate::sigv4::Credentials;
-use shardgate::store::MemoryStore;
+use shardgate::store::{Journal, Ledger, MemoryStore};
 use tokio::io::{DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -47,10 +47,12 @@ pub(crate) struct Gateway {
     pub(crate) meter: Meter,
     door: Arc<Door>,
     endpoint: Arc<Endpoint>,
-    store: Arc<MemoryStore>,
+    journal: Arc<dyn Journal>,
+    ledger: Arc<dyn Ledger>,
     config: Config,
     options: Options,
-    stop: watch::Sender<bool>,
+    /// One for each who is to stop: a channel wakes those who wait at it in an order of its own.
+    stops: Mutex<Vec<watch::Sender<bool>>>,
 }
 
 impl Gateway {
@@ -79,28 +81,36 @@ impl Gateway {
         };
         let store = Arc::new(MemoryStore::default());
         let log = Log::open(store.clone(), store.clone(), env, options).unwrap();
-        Self::over(log, store, config, options)
+        Self::over(log, store.clone(), store, config, options)
+    }
+
+    /// One over a store that somebody else keeps.
+    #[allow(dead_code, reason = "the simulation's, which is a binary of its own")]
+    pub(crate) fn over_store<S: Journal + Ledger + 'static>(store: Arc<S>, env: Env) -> Self {
+        let log = Log::open(store.clone(), store.clone(), env, Options::default()).unwrap();
+        Self::over(log, store.clone(), store, config(), Options::default())
     }
 
     /// The only place where tests put the parts together.
-    fn over(log: Log, store: Arc<MemoryStore>, config: Config, options: Options) -> Self {
-        let notebook = Notebook::new(store.clone(), "kafka");
+    fn over(log: Log, journal: Arc<dyn Journal>, ledger: Arc<dyn Ledger>, config: Config, options: Options) -> Self {
+        let notebook = Notebook::new(ledger.clone(), "kafka");
         let meter = Meter::default();
         let door = Arc::new(Door::open(log.clone(), notebook, meter.clone(), config.clone()).unwrap());
-        let endpoint = endpoint(&log, store.clone(), meter.clone(), Credentials::default());
-        Self { log, meter, door, endpoint, store, config, options, stop: watch::channel(false).0 }
+        let endpoint = endpoint(&log, ledger.clone(), meter.clone(), Credentials::default());
+        Self { log, meter, door, endpoint, journal, ledger, config, options, stops: Mutex::default() }
     }
 
     /// One over a log that somebody else keeps, and opens again.
     pub(crate) fn over_log(log: Log) -> Self {
-        Self::over(log, Arc::default(), config(), Options::default())
+        let store = Arc::new(MemoryStore::default());
+        Self::over(log, store.clone(), store, config(), Options::default())
     }
 
     /// The gateway after a restart: nothing but what was stored is left.
     pub(crate) fn restarted(self) -> Self {
         self.stop();
-        let log = Log::open(self.store.clone(), self.store.clone(), self.log.env().clone(), self.options).unwrap();
-        Self::over(log, self.store, self.config, self.options)
+        let log = Log::open(self.journal.clone(), self.ledger.clone(), self.log.env().clone(), self.options).unwrap();
+        Self::over(log, self.journal, self.ledger, self.config, self.options)
     }
 
     /// A new connection to the Kafka door.
@@ -115,13 +125,13 @@ impl Gateway {
 
     /// Somebody at a Kinesis door at which only these access keys and secrets are served.
     pub(crate) fn kinesis_for(&self, credentials: impl IntoIterator<Item = (String, String)>) -> Kinesis {
-        Kinesis::over(endpoint(&self.log, self.store.clone(), self.meter.clone(), credentials.into_iter().collect()))
+        Kinesis::over(endpoint(&self.log, self.ledger.clone(), self.meter.clone(), credentials.into_iter().collect()))
     }
 
     /// The client's end of a new connection to the Kinesis door.
     pub(crate) fn kinesis_pipe(&self, tls: Option<Tls>) -> DuplexStream {
         let (client, server) = duplex(1 << 16);
-        tokio::spawn(shardgate::aws::serve_connection(server, self.endpoint.clone(), tls, self.stop.subscribe()));
+        tokio::spawn(shardgate::aws::serve_connection(server, self.endpoint.clone(), tls, self.stopping()));
         client
     }
 
@@ -139,7 +149,7 @@ impl Gateway {
     pub(crate) fn pipe_to(&self, listener: Listener) -> DuplexStream {
         let (client, server) = duplex(1 << 20);
         let (ends, listener) = ((PEER.into(), LOCAL.into()), Arc::new(listener));
-        tokio::spawn(serve_connection(server, ends, listener, self.door.clone(), self.stop.subscribe()));
+        tokio::spawn(serve_connection(server, ends, listener, self.door.clone(), self.stopping()));
         client
     }
 
@@ -152,7 +162,7 @@ impl Gateway {
     pub(crate) async fn listen(&self) -> (SocketAddr, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        (address, tokio::spawn(serve(listener, Arc::default(), self.door.clone(), self.stop.subscribe())))
+        (address, tokio::spawn(serve(listener, Arc::default(), self.door.clone(), self.stopping())))
     }
 
     /// Creates a stream.
@@ -167,7 +177,16 @@ impl Gateway {
 
     /// Tells all connections to end.
     pub(crate) fn stop(&self) {
-        self.stop.send_replace(true);
+        for stop in &*self.stops.lock().unwrap() {
+            stop.send_replace(true);
+        }
+    }
+
+    /// What tells a connection to end.
+    fn stopping(&self) -> watch::Receiver<bool> {
+        let (stop, stopping) = watch::channel(false);
+        self.stops.lock().unwrap().push(stop);
+        stopping
     }
 }
 
@@ -189,10 +208,10 @@ fn config() -> Config {
 }
 
 /// The Kinesis door to a log.
-fn endpoint(log: &Log, store: Arc<MemoryStore>, meter: Meter, credentials: Credentials) -> Arc<Endpoint> {
+fn endpoint(log: &Log, ledger: Arc<dyn Ledger>, meter: Meter, credentials: Credentials) -> Arc<Endpoint> {
     let home = Home { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
     let config = shardgate::kinesis::Config { home: home.clone(), seal_key: [7; 32] };
-    let door = shardgate::kinesis::Door::open(log.clone(), Notebook::new(store, "kinesis"), meter, config).unwrap();
+    let door = shardgate::kinesis::Door::open(log.clone(), Notebook::new(ledger, "kinesis"), meter, config).unwrap();
     let watch = shardgate::cloudwatch::Watch::of(log.clone(), home);
     let services: [Arc<dyn shardgate::aws::Service>; 2] = [Arc::new(door), Arc::new(watch)];
     Arc::new(Endpoint::new(services.into(), log.env().clone(), Bounds { credentials, bodies_bytes_max: 64 << 20 }))
