@@ -38,7 +38,36 @@ func (l *load) check(ctx context.Context, all bool) error {
 			return fmt.Errorf("commits: %w", err)
 		}
 	}
-	return l.read(ctx, topics, ends, all)
+	stable, err := l.stableEnds(asking, admin)
+	if err != nil {
+		return fmt.Errorf("last stable offsets: %w", err)
+	}
+	ordinary := slices.DeleteFunc(topics, func(t *topic) bool { return t == l.transactions.topic })
+	if err := l.read(ctx, ordinary, ends, all); err != nil {
+		return err
+	}
+	// Control records are kept, because one may be the last that there is to be read.
+	committedOnly := []kgo.Opt{kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords()}
+	if err := l.read(ctx, []*topic{l.transactions.topic}, stable, all, committedOnly...); err != nil {
+		return err
+	}
+	if all {
+		l.transactions.whole(l.faults)
+	}
+	for _, s := range l.streams {
+		if err := l.checkStream(ctx, s, all); err != nil {
+			return fmt.Errorf("stream: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *load) stableEnds(ctx context.Context, admin *kadm.Client) (kadm.ListedOffsets, error) {
+	ends, err := admin.ListCommittedOffsets(ctx, l.transactions.name)
+	if err == nil {
+		err = ends.Error()
+	}
+	return ends, err
 }
 
 // checkTopics compares the list of topics with what was created and deleted before the last restart;
@@ -112,7 +141,7 @@ func (l *load) checkCommits(ctx context.Context, admin *kadm.Client, g *group) e
 }
 
 // read goes from where the last check stopped (or from 0) to the ends.
-func (l *load) read(ctx context.Context, topics []*topic, ends kadm.ListedOffsets, all bool) error {
+func (l *load) read(ctx context.Context, topics []*topic, ends kadm.ListedOffsets, all bool, opts ...kgo.Opt) error {
 	from := map[string]map[int32]kgo.Offset{}
 	byName := map[string]*topic{}
 	left := map[place]int64{}
@@ -131,8 +160,8 @@ func (l *load) read(ctx context.Context, topics []*topic, ends kadm.ListedOffset
 			p.Unlock()
 		}
 	}
-	client := l.client(kgo.ConsumePartitions(from), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(100*time.Millisecond))
+	client := l.client(append(opts, kgo.ConsumePartitions(from), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxWait(100*time.Millisecond))...)
 	defer client.Close()
 	for len(left) > 0 {
 		polling, cancel := context.WithTimeout(ctx, patience)
@@ -141,7 +170,11 @@ func (l *load) read(ctx context.Context, topics []*topic, ends kadm.ListedOffset
 		fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
 			at := place{fetched.Topic, fetched.Partition}
 			for _, rec := range fetched.Records {
-				if rec.Offset < left[at] {
+				if rec.Offset < left[at] && !rec.Attrs.IsControl() {
+					if at.topic == l.transactions.name {
+						id, _ := open(rec.Value)
+						l.transactions.saw(l.faults, id)
+					}
 					byName[at.topic].verify(l.faults, at.partition, rec.Offset, rec.Value)
 				}
 				if rec.Offset+1 >= left[at] {
@@ -176,6 +209,14 @@ func (l *load) selfCheck(ctx context.Context) (missed []string, err error) {
 	l.short = append(l.short, newTopic("kill9-never", 1, 0, 0)) // gone
 	l.topics[2].owner = 99                                      // foreign
 	again(l.topics[2].parts[0])
+	for number, ended := range l.transactions.outcome { // dirty: what was committed should have been aborted
+		if ended == committed {
+			l.transactions.outcome[number] = aborted
+		}
+	}
+	for _, p := range l.transactions.parts {
+		p.read = 0
+	}
 	g := l.groups[0]
 	for at := range g.acked {
 		g.acked[at] = g.tried[at] + 1 // uncommits
@@ -188,7 +229,7 @@ func (l *load) selfCheck(ctx context.Context) (missed []string, err error) {
 	})
 
 	// The server cannot be made to show these, so they are shown to the ledger alone: an
-	// acknowledged offset is passed over, a record comes twice, a record is cut.
+	// acknowledged offset is passed over, a record comes twice, a record is cut, half a transaction is seen.
 	l.faults = newFaults(true)
 	t := newTopic("imagined", 1, 0, 0)
 	value := seal(makeID(1, 1), 10, l.rng(0))
@@ -197,7 +238,11 @@ func (l *load) selfCheck(ctx context.Context) (missed []string, err error) {
 		t.verify(l.faults, 0, int64(offset+1), value)
 	}
 	t.verify(l.faults, 0, 3, value[:valueHead])
+	x := newTransactions(t)
+	x.size[1] = 2
+	x.saw(l.faults, makeID(transactionalProducer, 1<<recordBits))
+	x.whole(l.faults)
 	return slices.DeleteFunc(missed, func(kind string) bool {
-		return (kind == twice || kind == damaged) && l.faults.count[kind] == 1
+		return (kind == twice || kind == damaged || kind == inPart) && l.faults.count[kind] == 1
 	}), nil
 }

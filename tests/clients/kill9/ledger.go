@@ -30,10 +30,12 @@ const (
 	gone      = "created topics missing"
 	foreign   = "records of a deleted topic in its successor"
 	uncommits = "committed offsets behind an acknowledged commit, or never committed"
+	dirty     = "records of aborted transactions"
+	inPart    = "transactions seen in part"
 	stuck     = "parts of the load stuck for ever"
 )
 
-var kinds = []string{lost, reused, behind, damaged, twice, back, gone, foreign, uncommits, stuck}
+var kinds = []string{lost, reused, behind, damaged, twice, back, gone, foreign, uncommits, dirty, inPart, stuck}
 
 type faults struct {
 	sync.Mutex
@@ -64,6 +66,7 @@ type part struct {
 	ids  []uint64          // by offset: 0 where nothing is known, ackedBit for an acknowledged one
 	end  int64             // one more than the highest acknowledged offset
 	read int64             // the checks have read up to here
+	got  int64             // and at the Kinesis door
 	last map[uint64]uint64 // the highest id of each idempotent producer in the current pass of checks
 }
 

@@ -38,12 +38,13 @@ var specs = []spec{
 	{false, kgo.GzipCompression(), []int{0}, 100, 1000, 100, 20},
 	{false, kgo.NoCompression(), []int{0, 1, 2}, 10, 2000, 4, 0},
 	{false, kgo.Lz4Compression(), []int{1}, 10, 100, 100, 40},
+	{true, kgo.SnappyCompression(), []int{3}, 10, 2000, 10, 1},
 }
 
 var mainTopics = []struct {
 	name       string
 	partitions int
-}{{"kill9-a", 6}, {"kill9-b", 3}, {"kill9-c", 1}}
+}{{"kill9-a", 6}, {"kill9-b", 3}, {"kill9-c", 1}, {"kill9-d", sharedShards}, {"kill9-t", 2}}
 
 const (
 	committers     = 2
@@ -68,12 +69,16 @@ type group struct {
 
 type load struct {
 	bootstrap string
+	server    string // the folder of the running server
 	seed      uint64
 	faults    *faults
 	cycle     atomic.Int64 // the number of kills so far
 
 	topics []*topic // the lasting ones
 	groups []*group
+
+	transactions *transactions
+	streams      []*stream // of the Kinesis door; none if the server has no such door
 
 	churning sync.Mutex // held during each creation, deletion and write of a short-lived topic
 	short    []*topic
@@ -82,6 +87,8 @@ type load struct {
 	acked                                 []atomic.Int64 // by producer
 	commits, created, deletes, successors atomic.Int64
 	ackedShort, observed                  atomic.Int64
+	transacted, puts, gets, reshards      atomic.Int64
+	streamsDeleted                        atomic.Int64
 	errors                                errorCount
 
 	running sync.WaitGroup
@@ -139,6 +146,15 @@ func (l *load) start(ctx context.Context) error {
 		l.topics = append(l.topics, newTopic(t.name, t.partitions, 0, 0))
 		names = append(names, t.name)
 	}
+	// Only for readers of committed records.
+	names = names[:len(names)-1]
+	l.transactions = newTransactions(l.topics[len(l.topics)-1])
+	l.transactions.owner = transactionalProducer
+	if l.hasKinesis() {
+		if err := l.startKinesis(ctx); err != nil {
+			return err
+		}
+	}
 	for i := range 2 * committers {
 		l.groups = append(l.groups, &group{name: fmt.Sprintf("kill9-g%d", i), tried: map[place]int64{}, acked: map[place]int64{}})
 	}
@@ -150,6 +166,10 @@ func (l *load) start(ctx context.Context) error {
 		l.running.Go(func() { l.commit(ctx, i) })
 	}
 	l.running.Go(func() { l.churn(ctx) })
+	l.running.Go(func() { l.transact(ctx) })
+	if l.streams != nil {
+		l.runKinesis(ctx)
+	}
 	l.running.Go(func() { l.observe(ctx, names) })
 	return nil
 }

@@ -1,5 +1,6 @@
 // Command kill9 kills the server under load again and again and checks that it keeps what it has
-// acknowledged: records, topics created and deleted, offsets committed by groups.
+// acknowledged at both doors: records, transactions, topics and streams created and deleted, offsets committed by
+// groups, shards split and merged.
 package main
 
 import (
@@ -122,7 +123,7 @@ func main() {
 
 	start := time.Now()
 	ctx := context.Background()
-	l := &load{bootstrap: string(bytes.TrimSpace(bootstrap)), seed: *seed, faults: newFaults(false)}
+	l := &load{bootstrap: string(bytes.TrimSpace(bootstrap)), server: c.server, seed: *seed, faults: newFaults(false)}
 	resumes, err := l.cycles(ctx, c, *cycles)
 
 	passed, failed := 0, 0
@@ -167,9 +168,17 @@ func (l *load) idle() (names []string) {
 		}
 	}
 	for name, n := range map[string]*atomic.Int64{"commits": &l.commits, "topic creations": &l.created,
-		"topic deletions": &l.deletes, "short-lived topics": &l.ackedShort, "observer": &l.observed} {
+		"topic deletions": &l.deletes, "short-lived topics": &l.ackedShort, "observer": &l.observed, "transactions": &l.transacted} {
 		if n.Load() == 0 {
 			names = append(names, name)
+		}
+	}
+	if l.streams != nil {
+		for name, n := range map[string]*atomic.Int64{"puts": &l.puts, "gets": &l.gets, "reshards": &l.reshards,
+			"stream deletions": &l.streamsDeleted} {
+			if n.Load() == 0 {
+				names = append(names, name)
+			}
 		}
 	}
 	return names
@@ -196,6 +205,8 @@ func (l *load) summary(resumes []time.Duration, took time.Duration) {
 		l.total(), strings.Join(each, " "), l.ackedShort.Load(), l.observed.Load())
 	fmt.Printf("%d commits acknowledged; %d topics created, %d of them under a used name; %d deleted\n",
 		l.commits.Load(), l.created.Load(), l.successors.Load(), l.deletes.Load())
+	fmt.Printf("%d transactions committed; %d records put at the Kinesis door, %d read there; %d splits and merges, %d streams deleted\n",
+		l.transacted.Load(), l.puts.Load(), l.gets.Load(), l.reshards.Load(), l.streamsDeleted.Load())
 	l.errors.Lock()
 	for _, what := range slices.Sorted(maps.Keys(l.errors.count)) {
 		fmt.Printf("%d times an error, which is no acknowledgement: %s\n", l.errors.count[what], what)

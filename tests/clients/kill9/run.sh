@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [CYCLES]: kills the server with signal 9 under load, at random moments, and checks after every
+# run.sh [CYCLES]: kills the server with signal 9 under load at both doors, at random moments, and checks after every
 # restart that nothing acknowledged is lost. KILL9_SEED=n repeats the choices of an earlier run.
 set -euo pipefail
 
