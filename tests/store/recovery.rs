@@ -588,6 +588,20 @@ fn damage_in_the_newest_snapshot_or_header_is_refused_and_a_repair_goes_back_to_
 }
 
 #[test]
+fn a_repair_of_a_segment_of_which_only_a_few_bytes_are_left_is_one_for_good() {
+    let [_crashed, closed] = crashed_and_closed(|_| {});
+    let whole = fs::read(newest(closed.path())).unwrap();
+    // Fewer than the smallest entry has, which ends the snapshot.
+    for bytes in HEADER_BYTES + 1..HEADER_BYTES + 17 {
+        let image = image(closed.path());
+        let path = newest(image.path());
+        fs::write(&path, &whole[..bytes]).unwrap();
+        drop(refused_then_repaired(image.path(), &path, bytes));
+        assert!(open(image.path()).unwrap().lanes().is_empty());
+    }
+}
+
+#[test]
 fn a_missing_or_shortened_or_renamed_segment_stops_the_start() {
     let [crashed, _closed] = crashed_and_closed(several);
     let chance = chance(6);

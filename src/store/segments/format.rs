@@ -26,6 +26,8 @@ pub(super) const FORMAT: u32 = 3;
 pub(super) const HEADER_BYTES: u64 = 44;
 /// Bytes of an entry before its body.
 pub(super) const PREFIX_BYTES: usize = 16;
+/// Bytes of the smallest entry: its body is its kind.
+pub(super) const ENTRY_BYTES_MIN: usize = PREFIX_BYTES + 1;
 /// Bytes of a block entry before the batch.
 pub(super) const BLOCK_PREFIX_BYTES: usize = PREFIX_BYTES + 1 + LANE_BYTES + 8 + 4;
 
@@ -171,9 +173,9 @@ impl Entry {
         fill_prefix(out, start, mark, synced, behind);
     }
 
-    /// A `Void` that takes `bytes` bytes, which are as many as some whole entries had.
+    /// A `Void` that takes `bytes` bytes, which are as many as some whole entries had; more if no entry is so small.
     pub(super) fn void(mark: Mark, bytes: usize) -> Vec<u8> {
-        let mut out = vec![0; bytes.max(PREFIX_BYTES + 1)];
+        let mut out = vec![0; bytes.max(ENTRY_BYTES_MIN)];
         out[PREFIX_BYTES] = VOID;
         fill_prefix(&mut out, 0, mark, 0, &[]);
         out

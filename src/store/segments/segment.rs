@@ -168,12 +168,13 @@ impl Segment {
         Ok(())
     }
 
-    /// Gives up the damaged bytes from `from` to `to`, which once were whole entries: a `Void` takes their place.
+    /// Gives up the damaged bytes from `from` to `to`, which once were whole entries: a `Void` takes their place. At the end of a
+    /// file that was cut it may take a few bytes more.
     pub(super) fn void(&self, from: u64, to: u64) -> Result<(), Error> {
-        let bytes = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
-        let written = self.file.write_all_at(&Entry::void(self.mark, bytes), from).and_then(|()| self.file.sync_data());
+        let void = Entry::void(self.mark, usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX));
+        let written = self.file.write_all_at(&void, from).and_then(|()| self.file.sync_data());
         tracing::error!(file = %self.path.display(), from, to, "damaged bytes are given up");
-        self.end.fetch_max(to, Ordering::AcqRel);
+        self.end.fetch_max(from + void.len() as u64, Ordering::AcqRel);
         written.map_err(|error| failed("write", &self.path, &error))
     }
 }
@@ -264,7 +265,8 @@ impl<'a> Scanner<'a> {
     pub(super) fn behind(&self) -> Result<Option<Behind>, Error> {
         let rest = usize::try_from(self.end.saturating_sub(self.position)).unwrap_or(usize::MAX);
         let (tail, mark) = (self.segment.bytes_at(self.position, rest)?, self.segment.mark);
-        let (mut at, mut found) = (1, None);
+        // What is not whole once was an entry, so that there is room for a `Void`.
+        let (mut at, mut found) = (format::ENTRY_BYTES_MIN, None);
         while let Some(step) = tail.get(at..).and_then(|tail| tail.windows(mark.0.len()).position(|bytes| bytes == mark.0)) {
             at += step;
             match tail.get(at..).and_then(|tail| format::whole_entry(tail, mark)) {
