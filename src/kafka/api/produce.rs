@@ -31,6 +31,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::contract::{Api, Context, Counted, Reply, name};
 use crate::batch::{Batch, Codec, Header, ProducerStamp};
+use crate::env::Clock;
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::listener::stopped;
@@ -53,7 +54,7 @@ const ABORTABLE: i16 = 11;
 const SECOND: i16 = 12;
 /// The first offset of a batch that went to another partition than the one that was named: its own was merged into that one.
 const UNKNOWN_OFFSET: i64 = -1;
-/// How long one request may keep its thread, which serves other connections too, with starting appends. *Ours*: thousands of
+/// How long one request may work its thread, which serves other connections too, with starting appends. *Ours*: thousands of
 /// batches are started in less, unless they have to be opened and were made to take long.
 const START_MAX: Duration = Duration::from_millis(50);
 /// A shard over its throughput slows its writers down. None of the usual clients takes that for an error, while many give up at
@@ -80,8 +81,9 @@ impl Api for Produce {
         }
         let acks = request.acks;
         let transaction = enter(cx, &request).await;
-        let until = Instant::now() + START_MAX;
-        let start = |topic| start(cx, Terms { acks, transaction: &transaction, until }, topic);
+        let batches = request.topic_data.iter().map(|topic| topic.partition_data.len()).sum();
+        let budget = Budget::of(batches, Instant::now(), &*cx.door.log.env().clock);
+        let start = |topic| start(cx, Terms { acks, transaction: &transaction, budget }, topic);
         let started: Vec<_> = request.topic_data.into_iter().map(start).collect();
         // What was begun has its place: the transaction may end.
         drop(transaction);
@@ -166,7 +168,27 @@ impl From<log::Error> for Refused {
 struct Terms<'a> {
     acks: i16,
     transaction: &'a Entered,
+    budget: Budget,
+}
+
+/// How long the appends of one request may take to start. What counts is what its thread has worked: on a busy machine it may be
+/// made to wait in between, for which nobody is to blame.
+#[derive(Clone, Copy)]
+struct Budget {
+    /// Before this it is not spent, which is cheaper to find out.
     until: Instant,
+    /// What the thread may have worked; `None`: one batch is started whatever it takes.
+    worked_max: Option<Duration>,
+}
+
+impl Budget {
+    fn of(batches: usize, now: Instant, clock: &dyn Clock) -> Self {
+        Self { until: now + START_MAX, worked_max: (batches > 1).then(|| clock.worked() + START_MAX) }
+    }
+
+    fn is_spent(self, now: Instant, clock: &dyn Clock) -> bool {
+        now > self.until && self.worked_max.is_some_and(|max| clock.worked() > max)
+    }
 }
 
 /// The transaction that a request writes in.
@@ -273,11 +295,11 @@ fn start(cx: &Context, terms: Terms<'_>, topic: TopicProduceData) -> (TopicProdu
 /// Begins to append one batch.
 fn begin(
     cx: &Context,
-    Terms { acks, transaction, until }: Terms<'_>,
+    Terms { acks, transaction, budget }: Terms<'_>,
     stream: &Result<Arc<Stream>, ResponseError>,
     partition: PartitionProduceData,
 ) -> Result<Begun, Refused> {
-    if Instant::now() > until {
+    if budget.is_spent(Instant::now(), &*cx.door.log.env().clock) {
         // Clients send it again.
         return Err(Refused::new(ResponseError::RequestTimedOut, "the request's other batches took too long"));
     }
@@ -349,5 +371,37 @@ fn answer(cx: &Context, index: i32, outcome: Result<Accepted, Refused>) -> Parti
                 .with_error_message(Some(StrBytes::from_string(words)))
                 .with_record_errors(records.into_iter().map(of_record).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    /// A thread that has worked for so long.
+    struct Worked(Duration);
+
+    impl Clock for Worked {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+
+        fn worked(&self) -> Duration {
+            self.0
+        }
+    }
+
+    #[test]
+    fn only_what_a_request_has_made_its_thread_work_keeps_the_rest_of_it_from_being_started() {
+        let (now, begun) = (Instant::now(), Duration::from_secs(7));
+        let late = now + Duration::from_secs(3_600);
+        let is_spent =
+            |batches, now_spent, worked| Budget::of(batches, now, &Worked(begun)).is_spent(now_spent, &Worked(begun + worked));
+        let long = 2 * START_MAX;
+        assert!(is_spent(2, late, long));
+        assert!(!is_spent(2, late, Duration::ZERO), "the thread had to wait");
+        assert!(!is_spent(1, late, long), "there is no other batch");
+        assert!(!is_spent(2, now, long), "the processor's clock is not asked before it may matter");
     }
 }
