@@ -8,6 +8,8 @@ mod support;
 mod bridge;
 /// What is asked of CloudWatch.
 mod cloudwatch;
+/// The bodies of the fuzzer's targets, run on their corpus.
+mod fuzz;
 /// One file per API key: a script of frames.
 mod kafka;
 /// One file per operation of the Kinesis API.

@@ -65,8 +65,18 @@ pub(super) fn any(dice: &mut Dice, targets: &AwsTargets) -> (&'static str, Value
     } else {
         dice.pick(OPERATIONS)
     };
+    (name, input(dice, targets, members))
+}
+
+/// What that operation is asked.
+pub(crate) fn asked(dice: &mut Dice, targets: &AwsTargets, operation: &str) -> Value {
+    let members = OPERATIONS.iter().find(|(name, _)| *name == operation).map(|(_, members)| *members);
+    input(dice, targets, members.unwrap_or_default())
+}
+
+fn input(dice: &mut Dice, targets: &AwsTargets, members: &[&str]) -> Value {
     let mut input = Map::new();
-    for member in *members {
+    for member in members {
         if !dice.one_in(12) {
             input.insert(
                 member.trim_start_matches("New").replace("StartingHashKey", "NewStartingHashKey"),
@@ -74,7 +84,7 @@ pub(super) fn any(dice: &mut Dice, targets: &AwsTargets) -> (&'static str, Value
             );
         }
     }
-    (name, input.into())
+    input.into()
 }
 
 fn value(dice: &mut Dice, targets: &AwsTargets, member: &str) -> Value {
