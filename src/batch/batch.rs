@@ -8,8 +8,9 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
+use super::buffer::Buffer;
 use super::compression;
 use super::header::{Codec, HEADER_BYTES, Header, LOG_APPEND_TIME_BIT, ProducerStamp};
 use super::record::{Malformed, Records, walk};
@@ -214,7 +215,7 @@ impl Batch {
 
     /// The same batch at `base`, leader epoch 0. Copies the bytes, so that it does not pin the frame it came in.
     pub fn placed_at(&self, base: Offset) -> Self {
-        let mut bytes = BytesMut::with_capacity(self.bytes.len());
+        let mut bytes = Buffer::with_capacity(self.bytes.len());
         bytes.put_i64(base.0);
         bytes.put_slice(&self.bytes[8..12]);
         bytes.put_i32(0);
@@ -225,7 +226,8 @@ impl Batch {
 
     /// A copy whose every record counts as created at `arrived_at` (Kafka's `LogAppendTime`), with a new CRC.
     pub fn stamped(&self, arrived_at: Timestamp) -> Self {
-        let mut bytes = BytesMut::from(&self.bytes[..]);
+        let mut bytes = Buffer::with_capacity(self.bytes.len());
+        bytes.put_slice(&self.bytes);
         // The bit is in the attributes' low byte, which is their second.
         bytes[ATTRIBUTES_END - 1] |= LOG_APPEND_TIME_BIT as u8;
         bytes[MAX_TIMESTAMP].copy_from_slice(&arrived_at.0.to_be_bytes());

@@ -16,6 +16,7 @@
 
 #[expect(clippy::module_inception, reason = "the file holds the type that the folder is named after")]
 mod batch;
+mod buffer;
 mod builder;
 mod compression;
 mod header;
@@ -26,6 +27,7 @@ mod record;
 mod tests;
 
 pub use batch::{Batch, Fault, Invalid};
+pub use buffer::Buffer;
 pub use builder::{Builder, Draft};
 pub use header::{Codec, HEADER_BYTES, Header, ProducerStamp};
 pub use marker::{Marker, Outcome};

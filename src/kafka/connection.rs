@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -30,6 +30,7 @@ use super::listener::{Shutdown, stopped};
 use super::memory::{Hold, Pool};
 use super::started::Started;
 use super::turn::{self, REQUEST_BYTES, Tab, Turn};
+use crate::batch::Buffer;
 
 /// Pipelined requests of one connection at once. *Ours*: clients keep 5 (Java, librdkafka's idempotent producer) to a few dozen.
 const PIPELINE_MAX: usize = 64;
@@ -254,7 +255,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
 
     /// Writes the answer of the front request, and of those behind it that are ready too.
     async fn write(&mut self, mut reply: Reply<Answer>) -> Result<(), Closed> {
-        let (mut bytes, mut answered, mut holds) = (BytesMut::new(), Vec::new(), Vec::new());
+        let (mut bytes, mut answered, mut holds) = (Buffer::default(), Vec::new(), Vec::new());
         let hung_up = loop {
             answered.extend(self.in_flight.pop_front());
             match reply {
@@ -276,23 +277,23 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
             }
         };
         let length = bytes.len();
-        self.write_at_once(&mut bytes).await?;
-        if !bytes.is_empty() {
+        let rest = self.write_at_once(&bytes).await?;
+        if !rest.is_empty() {
             // What the client has not taken stays with us, if there is room for it.
             let is_held = holds.iter().map(Hold::num_permits).sum::<usize>() >= length;
             if !is_held && length > SMALL_ANSWER_BYTES {
                 holds.push(self.answers.try_hold(length).ok_or(Closed::Crowded(length))?);
             }
             let allowed = WRITE_GRACE + Duration::from_secs((length / WRITE_BYTES) as u64);
-            timeout(allowed, self.writer.write_all(&bytes)).await.map_err(|_| Closed::Stalled)??;
+            timeout(allowed, self.writer.write_all(rest)).await.map_err(|_| Closed::Stalled)??;
         }
         // TLS keeps a little back, which may wait for the client too.
         timeout(WRITE_GRACE, self.writer.flush()).await.map_err(|_| Closed::Stalled)??;
         hung_up.map_or(Ok(()), |reason| Err(Closed::HungUp(reason)))
     }
 
-    /// Writes as much as the client's side takes without waiting.
-    async fn write_at_once(&mut self, bytes: &mut BytesMut) -> std::io::Result<()> {
+    /// Writes as much as the client's side takes without waiting; what is left.
+    async fn write_at_once<'b>(&mut self, mut bytes: &'b [u8]) -> std::io::Result<&'b [u8]> {
         while !bytes.is_empty() {
             let written = poll_fn(|cx| match Pin::new(&mut self.writer).poll_write(cx, bytes) {
                 Poll::Ready(written) => Poll::Ready(Some(written)),
@@ -301,10 +302,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
             match written.await {
                 None => break,
                 Some(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
-                Some(written) => bytes.advance(written?),
+                Some(written) => bytes = bytes.get(written?..).unwrap_or_default(),
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// The reply of the front request, if it is there already.
@@ -571,7 +572,7 @@ mod tests {
                     turn.owe(lane, paid_at);
                     fake.started.lock().unwrap().push(id);
                     let _ = timeout_at(paid_at, fake.gate(id).notified()).await;
-                    return Reply::Send(BytesMut::from(&id.to_be_bytes()[..]).into());
+                    return Reply::Send(id.to_be_bytes().as_slice().into());
                 }
                 fake.started.lock().unwrap().push(id);
                 let mut mark = DropMark(fake.clone(), id, false);
@@ -580,11 +581,11 @@ mod tests {
                 match head.key {
                     MUTING => {
                         turn.mute(Instant::now() + Duration::from_secs(id.unsigned_abs().into()));
-                        Reply::Send(BytesMut::from(&id.to_be_bytes()[..]).into())
+                        Reply::Send(id.to_be_bytes().as_slice().into())
                     }
                     SILENT => Reply::Silent,
                     REFUSED => Reply::HangUp("refused".to_owned()),
-                    _ => Reply::Send(BytesMut::from(&id.to_be_bytes()[..]).into()),
+                    _ => Reply::Send(id.to_be_bytes().as_slice().into()),
                 }
             })
         }

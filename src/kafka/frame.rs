@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::memory::Pool;
+use crate::batch::Buffer;
 
 /// Bytes of the length in front of every frame, which it does not count.
 pub(crate) const LENGTH_BYTES: usize = 4;
@@ -104,7 +105,7 @@ pub(crate) struct FrameReader<R> {
 
 struct Body {
     length: usize,
-    bytes: Vec<u8>,
+    bytes: Buffer,
     deadline: Instant,
     /// When the pace is looked at next, and how much had arrived when it was looked at last.
     paced: (Instant, usize),
@@ -147,7 +148,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) async fn body(&mut self, head: &Head) -> Result<Bytes, Broken> {
         let body = self.body.get_or_insert_with(|| Body::begin(head.length, &self.ahead));
         while let Some(room) = body.room() {
-            let mut target = (&mut body.bytes).limit(room);
+            let mut target = (&mut *body.bytes).limit(room);
             match timeout_at(body.deadline.min(body.paced.0), self.reader.read_buf(&mut target)).await {
                 Ok(Ok(0)) => return Err(Broken::Truncated),
                 Ok(read) => {
@@ -169,7 +170,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
         }
-        Ok(bytes.into())
+        Ok(bytes.freeze())
     }
 
     /// Returns when the client has closed the connection. If it has sent more than is read ahead, its going cannot be seen;
@@ -205,7 +206,7 @@ impl Body {
     fn begin(length: usize, ahead: &[u8]) -> Self {
         let arrived = ahead.get(LENGTH_BYTES..).unwrap_or_default();
         let arrived = arrived.get(..length).unwrap_or(arrived);
-        let mut bytes = Vec::with_capacity(length.min(FIRST_BYTES));
+        let mut bytes = Buffer::with_capacity(length.min(FIRST_BYTES));
         bytes.extend_from_slice(arrived);
         let slowest = Duration::from_secs((length / ARRIVAL_BYTES_PER_SECOND) as u64);
         let (now, arrived) = (Instant::now(), bytes.len());
@@ -238,8 +239,10 @@ impl Body {
     /// How many bytes to read next, with memory for them; `None` when the body is whole.
     fn room(&mut self) -> Option<usize> {
         let missing = self.missing();
-        if self.bytes.len() == self.bytes.capacity() {
-            self.bytes.reserve_exact(missing.min(self.bytes.len() * (GROWTH - 1)));
+        if missing > 0 && self.bytes.len() == self.bytes.capacity() {
+            let mut larger = Buffer::with_capacity(self.length.min(self.bytes.len() * GROWTH));
+            larger.extend_from_slice(&self.bytes);
+            self.bytes = larger;
         }
         (missing > 0).then(|| missing.min(self.bytes.capacity() - self.bytes.len()))
     }

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::throttled::Throttled;
+use crate::batch::Buffer;
 use crate::kafka::auth::{Auth, CLUSTER, Kind, Operation, Principal, Security, Session};
 use crate::kafka::broker::BrokerConfigs;
 use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
@@ -342,14 +343,23 @@ pub(crate) type Call = Pin<Box<dyn Future<Output = Reply<Answer>> + Send>>;
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// All of it, its length in front.
-    pub(crate) bytes: BytesMut,
+    pub(crate) bytes: Buffer,
     /// Its memory, if it was taken before the answer was there.
     pub(crate) memory: Option<Hold>,
 }
 
-impl From<BytesMut> for Answer {
-    fn from(bytes: BytesMut) -> Self {
+impl From<Buffer> for Answer {
+    fn from(bytes: Buffer) -> Self {
         Self { bytes, memory: None }
+    }
+}
+
+#[cfg(test)]
+impl From<&[u8]> for Answer {
+    fn from(bytes: &[u8]) -> Self {
+        let mut answer = Buffer::with_capacity(bytes.len());
+        answer.extend_from_slice(bytes);
+        answer.into()
     }
 }
 
@@ -499,18 +509,18 @@ fn decode<A: Api>(version: i16, frame: Bytes) -> Result<(Arc<str>, A::Request), 
 }
 
 /// The whole answer, its length in front, in one allocation of the right size.
-fn encode<R: Encodable + HeaderVersion>(response: &R, version: i16, correlation_id: i32) -> Result<BytesMut, String> {
+fn encode<R: Encodable + HeaderVersion>(response: &R, version: i16, correlation_id: i32) -> Result<Buffer, String> {
     let header = ResponseHeader::default().with_correlation_id(correlation_id);
     let header_version = R::header_version(version);
     let size = header.compute_size(header_version).and_then(|header| Ok(header + response.compute_size(version)?));
     let size = size.map_err(|error| format!("the answer does not encode: {error}"))?;
     let length = i32::try_from(size).ok().filter(|_| size <= ANSWER_BYTES_MAX);
     let length = length.ok_or_else(|| format!("the answer has {size} bytes; at most {ANSWER_BYTES_MAX} are sent"))?;
-    let mut answer = BytesMut::with_capacity(LENGTH_BYTES + size);
+    let mut answer = Buffer::with_capacity(LENGTH_BYTES + size);
     answer.put_i32(length);
     header
-        .encode(&mut answer, header_version)
-        .and_then(|()| response.encode(&mut answer, version))
+        .encode(&mut *answer, header_version)
+        .and_then(|()| response.encode(&mut *answer, version))
         .map_err(|error| format!("the answer does not encode: {error}"))?;
     // A wrong length would make the client misread everything behind it.
     let written = answer.len() - LENGTH_BYTES;

@@ -22,13 +22,14 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{FetchRequest, FetchResponse, ProducerId};
 
 use super::contract::{Api, Context, Counted, Reply, name};
+use crate::batch::Buffer;
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, check_epoch, lane};
@@ -202,7 +203,7 @@ fn joined(batches: Vec<Bytes>) -> Bytes {
     match <[Bytes; 1]>::try_from(batches) {
         Ok([batch]) => batch,
         Err(batches) => {
-            let mut joined = BytesMut::with_capacity(batches.iter().map(Bytes::len).sum());
+            let mut joined = Buffer::with_capacity(batches.iter().map(Bytes::len).sum());
             batches.iter().for_each(|batch| joined.extend_from_slice(batch));
             joined.freeze()
         }

@@ -10,12 +10,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use tokio::time::{Instant, sleep_until};
 
 use super::contract::{Answer, Api, Context, Origin, Reply};
+use crate::batch::Buffer;
 use crate::kafka::auth::Step;
 
 /// How long a failed login is not answered (Kafka: `connection.failed.authentication.delay.ms`).
@@ -64,7 +65,7 @@ pub(crate) async fn raw(origin: Origin, message: Bytes) -> Reply<Answer> {
     let begun = Instant::now();
     match origin.session.step(&origin.door.auth, &message) {
         Step::Challenge(message) | Step::Welcome(message, _) => {
-            let mut answer = BytesMut::with_capacity(4 + message.len());
+            let mut answer = Buffer::with_capacity(4 + message.len());
             // No mechanism says more than a few hundred bytes.
             answer.put_u32(u32::try_from(message.len()).unwrap_or_default());
             answer.extend_from_slice(&message);

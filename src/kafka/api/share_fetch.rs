@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_fetch_request::AcknowledgementBatch;
 use kafka_protocol::messages::share_fetch_response::{AcquiredRecords, PartitionData, ShareFetchableTopicResponse};
@@ -21,7 +21,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::contract::{Api, Context, Counted, Reply};
-use crate::batch::Header;
+use crate::batch::{Buffer, Header};
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::group_configs::Start;
@@ -301,7 +301,7 @@ fn length(acquired: &Acquired) -> usize {
 }
 
 fn joined<'a>(batches: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
-    let mut joined = BytesMut::with_capacity(batches.clone().map(Bytes::len).sum());
+    let mut joined = Buffer::with_capacity(batches.clone().map(Bytes::len).sum());
     batches.for_each(|batch| joined.extend_from_slice(batch));
     joined.freeze()
 }

@@ -6,8 +6,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use crate::batch::Buffer;
 use crate::store::Error;
 
 use super::format::{self, Entry, HEADER_BYTES, Header, Mark, PREFIX_BYTES, Prefix};
@@ -125,7 +126,7 @@ impl Segment {
 
     /// The bytes from `position` on, unchecked.
     pub(super) fn bytes_at(&self, position: u64, bytes: usize) -> Result<Bytes, Error> {
-        let mut buffer = BytesMut::zeroed(bytes);
+        let mut buffer = Buffer::of_any(bytes);
         self.file.read_exact_at(&mut buffer, position).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => self.damaged_at(position),
             _ => failed("read", &self.path, &error),
