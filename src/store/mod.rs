@@ -15,7 +15,7 @@ pub use journal::{Block, Extent, Journal, Search, Volume};
 pub use lane::LaneHead;
 pub use ledger::{Ledger, Write};
 pub use memory::MemoryStore;
-pub use segments::{Options, SegmentStore};
+pub use segments::{Disk, Options, SegmentStore, Step, Verdict, Watch};
 pub use transactions::{Aborted, Transactions};
 
 /// Called once, from the engine's own thread, when a write is durable or has failed. It must not block.

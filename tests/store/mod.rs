@@ -3,9 +3,11 @@
 //! What can be read must also be there after a clean reopening, for engines that have one; crashes are each engine's own
 //! business, with its own files.
 
+mod disk;
 mod faulty;
 mod ledger;
 mod model;
+mod power;
 mod records;
 mod recovery;
 

@@ -41,19 +41,19 @@ fn refusal(directory: &Path) -> String {
 }
 
 /// Repeatable chance.
-struct Chance(SeededEntropy);
+pub(crate) struct Chance(SeededEntropy);
 
 impl Chance {
-    fn below(&self, bound: usize) -> usize {
+    pub(crate) fn below(&self, bound: usize) -> usize {
         usize::try_from(self.0.uuid().as_u128() % bound as u128).unwrap()
     }
 
-    fn noise(&self, bytes: usize) -> Vec<u8> {
+    pub(crate) fn noise(&self, bytes: usize) -> Vec<u8> {
         (0..bytes).map(|_| self.below(256) as u8).collect()
     }
 }
 
-fn chance(seed: u64) -> Chance {
+pub(crate) fn chance(seed: u64) -> Chance {
     Chance(SeededEntropy::new(seed))
 }
 
@@ -71,7 +71,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn segments(directory: &Path) -> Vec<PathBuf> {
+pub(super) fn segments(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(directory.join("log")).unwrap().flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
     paths.sort();
@@ -83,7 +83,7 @@ fn newest(directory: &Path) -> PathBuf {
 }
 
 /// What a crash at this moment could leave.
-fn image(directory: &Path) -> TempDir {
+pub(super) fn image(directory: &Path) -> TempDir {
     loop {
         let (to, before) = (tempfile::tempdir().unwrap(), segments(directory));
         copy(directory, to.path());
@@ -129,7 +129,7 @@ type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
 type Contents = (LaneId, i64, i64, Vec<Block>);
 
 /// Everything there is to see: the lanes and the ledger.
-fn contents(store: &SegmentStore) -> (Vec<Contents>, Pairs) {
+pub(super) fn contents(store: &SegmentStore) -> (Vec<Contents>, Pairs) {
     let mut lanes = store.lanes();
     lanes.sort();
     let of = |lane| (lane, store.extent(lane).horizon.0, store.extent(lane).next.0, blocks(store, lane));
@@ -753,10 +753,10 @@ fn whatever_happens_to_sled_nothing_is_missing() {
 }
 
 /// A file system of its own, if the machine lets us have one.
-struct Volume(TempDir);
+pub(super) struct Volume(pub(super) TempDir);
 
 impl Volume {
-    fn of_kib(kib: u32) -> Option<Self> {
+    pub(super) fn of_kib(kib: u32) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "none"]).arg(directory.path()).stderr(Stdio::null());
@@ -827,7 +827,7 @@ fn log_bytes(directory: &Path) -> u64 {
 }
 
 /// Waits until `is_so`; the keeper works behind the answers.
-fn eventually(what: &str, is_so: impl Fn() -> bool) {
+pub(super) fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(20), "{what}");

@@ -1,22 +1,23 @@
 //! The one thread that writes the commit log: takes everything that waits, writes it, does one fdatasync, answers everybody.
 
 use std::collections::HashSet;
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::model::{LaneId, Offset};
 use crate::store::{Block, Done, Error, Write};
 
-use super::Shared;
 use super::format::{BLOCK_PREFIX_BYTES, Entry, Mark};
 use super::keeper::Note;
 use super::run::{Place, Run, Written};
 use super::segment::{Segment, failed};
+use super::{Cell, Shared};
 
 /// What the committer is asked to write.
 pub(super) enum Command {
@@ -39,6 +40,8 @@ pub(super) enum Command {
     },
     /// Copies live blocks forward, so that the segment they lie in can be unlinked.
     Move(Vec<(LaneId, Block)>),
+    /// Waits until the keeper has renewed the trees from the log.
+    Renew,
     Close,
 }
 
@@ -48,8 +51,6 @@ const GROUP_COMMANDS: usize = 1_024;
 const GROUP_BYTES: usize = 16 << 20;
 /// Ledger bytes in one entry of the snapshot.
 const SNAPSHOT_BYTES: usize = 1 << 20;
-/// Buffers in one system call: Linux's IOV_MAX.
-const SLICES: usize = 1_024;
 
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
@@ -79,7 +80,7 @@ impl Committer {
         while let Ok(first) = self.commands.recv() {
             let mut group = vec![first];
             let mut bytes = 0;
-            while group.len() < GROUP_COMMANDS && bytes < GROUP_BYTES {
+            while group.len() < GROUP_COMMANDS && bytes < GROUP_BYTES && !matches!(group.last(), Some(Command::Renew)) {
                 let Ok(command) = self.commands.try_recv() else { break };
                 if let Command::Append { block, .. } = &command {
                     bytes += block.batch.bytes().len();
@@ -87,12 +88,28 @@ impl Committer {
                 group.push(command);
             }
             let closing = group.iter().any(|command| matches!(command, Command::Close));
-            self.commit(group);
+            // Nothing may be under way then.
+            let renewing = group.pop_if(|last| matches!(last, Command::Renew)).is_some();
+            if !group.is_empty() {
+                self.commit(group);
+            }
             if closing {
                 break;
             }
+            if renewing {
+                self.renew();
+            }
         }
         // The keeper stops when it hears no more; so do those who wait.
+    }
+
+    fn renew(&mut self) {
+        let (answer, renewed) = channel();
+        self.note(Note::Renew(answer));
+        // If the keeper has gone, the store is at its end.
+        let _ = renewed.recv();
+        let growing = |(lane, cell): (LaneId, Arc<Mutex<Cell>>)| cell.lock().growing.is_some().then_some(lane);
+        self.growing = self.shared.cells().into_iter().filter_map(growing).collect();
     }
 
     fn commit(&mut self, mut group: Vec<Command>) {
@@ -149,7 +166,17 @@ impl Committer {
                 cell.written_next = header.next_offset();
                 put(&block_entry(*lane, block, false));
             }
-            Command::Commit { writes, .. } => put(&Entry::Writes(writes.clone())),
+            Command::Commit { writes, .. } if writes.is_empty() => {} // It has its turn, and nothing to keep.
+            Command::Commit { writes, .. } => match self.shared.sound_tree() {
+                Ok(_) => put(&Entry::Writes(writes.clone())),
+                Err(error) => {
+                    // Not even in the log: it would be there after the renewal.
+                    if let Command::Commit { done, .. } = command {
+                        done(Err(error));
+                    }
+                    return None;
+                }
+            },
             Command::Trim { lane, before } => put(&Entry::Trim { lane: *lane, before: *before }),
             Command::Remove { lanes, .. } => {
                 put(&Entry::Remove(lanes.clone()));
@@ -163,7 +190,8 @@ impl Committer {
                     put(&block_entry(*lane, block, true));
                 }
             }
-            Command::Close => {} // Written once everything before it is on disk.
+            // The one is never in a group, the other is written once everything before it is on disk.
+            Command::Renew | Command::Close => {}
         }
         Some(Prepared { command, entries: prepared, position })
     }
@@ -175,7 +203,7 @@ impl Committer {
             slices.push(IoSlice::new(fixed.get(range.clone()).unwrap_or_default()));
             slices.extend(payload.as_ref().map(|payload| IoSlice::new(payload)));
         }
-        if let Err(error) = write_all_at(&self.current, start, slices) {
+        if let Err(error) = self.current.file.write_parts_at(&mut slices, start) {
             // What was written of the group must not be taken for acknowledged one day.
             self.suspect = self.current.cut(start).is_err();
             return Err(error);
@@ -224,6 +252,7 @@ impl Committer {
                     }
                     self.note(Note::Moved { to: self.current.clone(), blocks: moved });
                 }
+                Command::Renew => {}
                 Command::Close => self.close(),
             }
         }
@@ -279,6 +308,7 @@ impl Committer {
                 }
                 Command::Trim { lane, .. } => drop(self.owed_trims.insert(lane)),
                 Command::Move(_) => self.note(Note::MoveFailed),
+                Command::Renew => {}
                 Command::Close => self.close(),
             }
         }
@@ -301,7 +331,8 @@ impl Committer {
     fn roll(&mut self) -> Result<(), Error> {
         let (number, mark) = (self.current.number + 1, Mark::draw());
         let snapshot = self.snapshot(mark)?;
-        let next = Arc::new(Segment::begin(&self.shared.directory, number, self.current.end(), mark, &snapshot)?);
+        let next =
+            Arc::new(Segment::begin(&self.shared.disk, &self.shared.directory, number, self.current.end(), mark, &snapshot)?);
         self.shared.segments.write().insert(number, next.clone());
         self.roll_at = next.snapshot_end + self.shared.options.segment_bytes;
         let sealed = std::mem::replace(&mut self.current, next);
@@ -351,7 +382,7 @@ impl Committer {
         let end = self.current.end();
         let mut bytes = Vec::new();
         Entry::Closed.encode(self.current.mark, u32::try_from(end).unwrap_or(u32::MAX), &mut bytes);
-        let written = write_all_at(&self.current, end, vec![IoSlice::new(&bytes)]).and_then(|()| self.current.sync());
+        let written = self.current.file.write_all_at(&bytes, end).and_then(|()| self.current.sync());
         match written {
             Ok(()) => self.current.end.store(end + bytes.len() as u64, Ordering::Release),
             Err(error) => tracing::warn!(%error, "the commit log could not be marked as closed in order"),
@@ -380,24 +411,6 @@ pub(super) fn written(block: &Block, position: u64, bytes: u32) -> Written {
     }
 }
 
-/// Writes all of `slices` at `position`.
-fn write_all_at(segment: &Segment, position: u64, mut slices: Vec<IoSlice<'_>>) -> io::Result<()> {
-    let mut file = &segment.file;
-    io::Seek::seek(&mut file, io::SeekFrom::Start(position))?;
-    let mut rest = slices.as_mut_slice();
-    while !rest.is_empty() {
-        let count = rest.len().min(SLICES);
-        let chunk = rest.get(..count).unwrap_or_default();
-        match file.write_vectored(chunk) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut rest, written),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// A run that begins with a block, or one that takes it in: whether it is full then.
 pub(super) fn grow(growing: &mut Option<Run>, segment: u64, block: Written, created_so_far: crate::model::Timestamp) -> bool {
     match growing {
@@ -405,106 +418,4 @@ pub(super) fn grow(growing: &mut Option<Run>, segment: u64, block: Written, crea
         None => *growing = Some(Run::starting_with(segment, block, created_so_far)),
     }
     growing.as_ref().is_some_and(Run::is_full)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use super::*;
-    use crate::batch::{Builder, Draft};
-    use crate::model::{Lane, StreamId, Timestamp};
-    use crate::store::segments::{Options, SegmentStore};
-    use crate::store::{Journal, Ledger};
-
-    const LANE: LaneId = LaneId { stream: StreamId(uuid::Uuid::nil()), lane: Lane(0) };
-
-    fn done(write: impl FnOnce(Done)) -> Result<(), Error> {
-        let (answer, answered) = channel();
-        write(Box::new(move |result| answer.send(result).unwrap()));
-        answered.recv().unwrap()
-    }
-
-    fn append(store: &SegmentStore, value: &'static str) -> Result<(), Error> {
-        let batch = Builder::default().record(Draft { value: Some(value.as_bytes()), ..Draft::default() }).build().unwrap();
-        let block = Block { batch: batch.placed_at(store.extent(LANE).next), arrived_at: Timestamp(0), origin: None };
-        done(|done| store.append(LANE, block, done))
-    }
-
-    fn put(store: &SegmentStore, key: &'static str) -> Result<(), Error> {
-        done(|done| store.commit(vec![Write::Put { key: key.into(), value: "v".into() }], done))
-    }
-
-    /// The values in the lane, and whether each key is there.
-    fn found(store: &SegmentStore, keys: &[&str]) -> (Vec<Bytes>, Vec<bool>) {
-        let blocks = store.read(LANE, Offset(0), usize::MAX).unwrap();
-        let value = |block: &Block| block.batch.records(1_000).unwrap().next().unwrap().unwrap().value.unwrap();
-        let values = blocks.iter().map(|block| Bytes::copy_from_slice(&value(block))).collect();
-        (values, keys.iter().map(|key| store.get(key.as_bytes()).unwrap().is_some()).collect())
-    }
-
-    fn fail_syncs(store: &SegmentStore, count: u64) {
-        let segments = store.shared.segments.read();
-        segments.values().next_back().unwrap().failing_syncs.store(count, Ordering::Release);
-    }
-
-    fn log_files(directory: &Path) -> Vec<std::path::PathBuf> {
-        fs::read_dir(directory.join("log")).unwrap().map(|file| file.unwrap().path()).collect()
-    }
-
-    /// What a crash at this moment could leave.
-    fn image(directory: &Path) -> (tempfile::TempDir, SegmentStore) {
-        let to = tempfile::tempdir().unwrap();
-        fs::create_dir(to.path().join("log")).unwrap();
-        for file in log_files(directory) {
-            fs::copy(&file, to.path().join("log").join(file.file_name().unwrap())).unwrap();
-        }
-        let store = SegmentStore::open(to.path(), Options::default()).unwrap();
-        (to, store)
-    }
-
-    #[test]
-    fn after_a_failed_sync_nothing_is_acknowledged_and_a_new_segment_is_begun() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = SegmentStore::open(directory.path(), Options::default()).unwrap();
-        append(&store, "a").unwrap();
-        put(&store, "a").unwrap();
-        fail_syncs(&store, 1);
-        let refused = append(&store, "b").unwrap_err().to_string();
-        assert!(refused.contains(".log") && refused.contains("lets this sync fail"), "{refused}");
-        let acknowledged = (vec![Bytes::from("a")], vec![true, false]);
-        assert_eq!((found(&store, &["a", "b"]), log_files(directory.path()).len()), (acknowledged.clone(), 1));
-        assert_eq!(found(&image(directory.path()).1, &["a", "b"]), acknowledged, "after a crash, too");
-        // The disk is well again: the next write goes to a file of its own.
-        put(&store, "c").unwrap();
-        append(&store, "d").unwrap();
-        assert_eq!(log_files(directory.path()).len(), 2);
-        let acknowledged = (vec![Bytes::from("a"), Bytes::from("d")], vec![true, false, true]);
-        for store in [&image(directory.path()).1, &store] {
-            assert_eq!(found(store, &["a", "b", "c"]), acknowledged);
-        }
-        drop(store);
-        let store = SegmentStore::open(directory.path(), Options::default()).unwrap();
-        assert_eq!(found(&store, &["a", "b", "c"]), acknowledged);
-        append(&store, "e").unwrap();
-    }
-
-    #[test]
-    fn while_syncs_fail_every_write_is_refused_and_none_is_there_after_a_restart() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = SegmentStore::open(directory.path(), Options::default()).unwrap();
-        append(&store, "a").unwrap();
-        fail_syncs(&store, u64::MAX);
-        for _ in 0..3 {
-            assert!(append(&store, "b").is_err() && put(&store, "b").is_err());
-        }
-        let acknowledged = (vec![Bytes::from("a")], vec![false]);
-        assert_eq!(found(&store, &["b"]), acknowledged);
-        assert_eq!(log_files(directory.path()).len(), 1, "no file is begun behind one whose end is not known");
-        drop(store);
-        let store = SegmentStore::open(directory.path(), Options::default()).unwrap();
-        assert_eq!(found(&store, &["b"]), acknowledged);
-        append(&store, "c").unwrap();
-    }
 }

@@ -4,7 +4,6 @@
 //! one with the smallest live part has its live blocks copied forward through the committer, and is dead then.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -13,12 +12,12 @@ use std::time::Duration;
 use crate::model::{LaneId, Offset};
 use crate::store::{Done, Error, Write};
 
-use super::Shared;
 use super::committer::Command;
 use super::format::Entry;
 use super::run::{Run, Written};
 use super::segment::{Scanner, Segment, sync_directory};
 use super::tree::IndexChange;
+use super::{Shared, recovery};
 
 /// What the committer has put on disk, in its order.
 pub(super) enum Note {
@@ -40,6 +39,8 @@ pub(super) enum Note {
         blocks: Vec<(LaneId, Written)>,
     },
     MoveFailed,
+    /// Asks for new trees, made from the log; nothing is written to it meanwhile.
+    Renew(Sender<()>),
 }
 
 /// A flush this often at the latest, while there is something to flush …
@@ -52,6 +53,10 @@ const FLUSH_NOTES: usize = 4_096;
 const PENDING_RUNS: usize = 128;
 /// Live blocks copied forward with one command.
 const MOVE_BYTES: u64 = 4 << 20;
+/// While the trees have failed, it is seen after so many notes whether they can be renewed. *Ours*.
+const RENEWAL_NOTES: usize = 64;
+/// Failed trees are renewed when the disk has so much space. *Ours*: new trees begin with 1 MiB.
+const RENEWAL_BYTES: u64 = 4 << 20;
 
 pub(super) struct Keeper {
     shared: Arc<Shared>,
@@ -63,6 +68,8 @@ pub(super) struct Keeper {
     /// Runs that are not in the index yet, in the order of the log.
     pending: Vec<(LaneId, Arc<Run>)>,
     moving: Option<Moving>,
+    /// The committer was asked to wait for a renewal.
+    renewing: bool,
 }
 
 /// A segment whose live blocks are being copied forward.
@@ -77,7 +84,7 @@ struct Moving {
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, notes: Receiver<Note>, commands: Sender<Command>) -> Self {
         let noted_below = shared.segments.read().keys().next_back().copied().unwrap_or(0);
-        Self { shared, notes, commands, unflushed: 0, noted_below, pending: Vec::new(), moving: None }
+        Self { shared, notes, commands, unflushed: 0, noted_below, pending: Vec::new(), moving: None, renewing: false }
     }
 
     /// Serves until the committer has gone.
@@ -87,7 +94,8 @@ impl Keeper {
                 Ok(note) => {
                     self.unflushed += 1;
                     self.take(note);
-                    if self.unflushed >= FLUSH_NOTES {
+                    let patience = if self.shared.sound_tree().is_ok() { FLUSH_NOTES } else { RENEWAL_NOTES };
+                    if self.unflushed >= patience {
                         self.flush();
                     }
                 }
@@ -102,7 +110,22 @@ impl Keeper {
         self.index_pending();
         if self.unflushed > 0 {
             self.unflushed = 0;
-            warn_of(self.shared.tree.flush());
+            warn_of(self.shared.tree().and_then(|tree| tree.flush()));
+        }
+        let has_room = || self.shared.volume().is_none_or(|volume| volume.usable >= RENEWAL_BYTES);
+        if !self.renewing && self.shared.sound_tree().is_err() && has_room() {
+            // If the committer has gone, the store is closing, and the next start does the same.
+            self.renewing = self.commands.send(Command::Renew).is_ok();
+        }
+    }
+
+    /// Throws the trees away and makes new ones from the log, while the committer waits.
+    fn renew(&mut self) {
+        (self.renewing, self.moving) = (false, None);
+        self.pending.clear();
+        match recovery::renew(&self.shared) {
+            Ok(()) => tracing::info!("the sled trees are renewed from the commit log"),
+            Err(error) => tracing::error!(%error, "the sled trees could not be renewed; it is tried again"),
         }
     }
 
@@ -112,7 +135,7 @@ impl Keeper {
             self.index_pending();
         }
         match note {
-            Note::Writes { writes, done } => done(self.shared.tree.apply(&writes)),
+            Note::Writes { writes, done } => done(self.shared.tree().and_then(|tree| tree.apply(&writes))),
             Note::Run(lane, run) => {
                 self.pending.push((lane, run));
                 if self.pending.len() >= PENDING_RUNS {
@@ -132,19 +155,24 @@ impl Keeper {
             }
             Note::Sealed(segment) => {
                 self.noted_below = segment.number + 1;
-                warn_of(segment.look().and_then(|look| self.shared.tree.set_seal(segment.number, Some(&look))));
+                warn_of(segment.look().and_then(|look| self.shared.sound_tree()?.set_seal(segment.number, Some(&look))));
                 self.collect();
             }
             Note::Snapshot(answer) => {
                 let mut all = Vec::new();
-                let scanned = self.shared.tree.scan(&[], &mut |key, value| {
+                let mut take = |key: &[u8], value: &[u8]| {
                     all.push(Write::Put { key: bytes::Bytes::copy_from_slice(key), value: bytes::Bytes::copy_from_slice(value) });
-                });
+                };
+                let scanned = self.shared.sound_tree().and_then(|tree| tree.scan(&[], &mut take));
                 // The committer waits for the answer; if it has gone, nobody needs it.
                 let _ = answer.send(scanned.map(|()| all));
             }
             Note::Moved { to, blocks } => self.moved(&to, blocks),
             Note::MoveFailed => self.moving = None,
+            Note::Renew(answer) => {
+                self.renew();
+                drop(answer);
+            }
         }
     }
 
@@ -158,8 +186,8 @@ impl Keeper {
             return;
         }
         let puts = alive.iter().map(|(lane, run)| IndexChange::Put(*lane, run.as_ref().clone()));
-        if let Err(error) = self.shared.tree.change_index(puts) {
-            // They stay readable from memory, and the next start rebuilds the index.
+        if let Err(error) = self.shared.tree().and_then(|tree| tree.change_index(puts)) {
+            // They stay readable from memory, and the index is renewed.
             return tracing::error!(%error, "the index could not be written");
         }
         for (lane, run) in alive {
@@ -194,7 +222,7 @@ impl Keeper {
             (cell.counted_from, cell.trimmed)
         };
         while from < horizon {
-            let Some(run) = self.shared.tree.run_from(lane, from)?.filter(|run| run.base < horizon) else { break };
+            let Some(run) = self.shared.tree()?.run_from(lane, from)?.filter(|run| run.base < horizon) else { break };
             let dead: u64 = run
                 .blocks()
                 .filter(|(_, end)| *end > from && *end <= horizon)
@@ -211,7 +239,7 @@ impl Keeper {
             if run.next > horizon {
                 break;
             }
-            self.shared.tree.change_index([IndexChange::Remove(lane, run.base)])?;
+            self.shared.tree()?.change_index([IndexChange::Remove(lane, run.base)])?;
         }
         Ok(())
     }
@@ -219,11 +247,11 @@ impl Keeper {
     /// Takes a removed lane out of the index.
     fn drop_runs(&self, lane: LaneId) -> Result<(), Error> {
         let mut from = Offset(0);
-        while let Some(run) = self.shared.tree.run_from(lane, from)? {
+        while let Some(run) = self.shared.tree()?.run_from(lane, from)? {
             // A run that was partly counted dead is counted once more in full: the segment then goes a little early in
             // the count, never in fact, since a segment is unlinked only when no run points to it.
             self.bury(&run);
-            self.shared.tree.change_index([IndexChange::Remove(lane, run.base)])?;
+            self.shared.tree()?.change_index([IndexChange::Remove(lane, run.base)])?;
             from = run.next;
         }
         Ok(())
@@ -259,7 +287,7 @@ impl Keeper {
     fn unlink(&mut self, dead: &[Arc<Segment>]) -> Result<(), Error> {
         // The trees on disk must not point to a file that is gone: the next start would rebuild them.
         self.unflushed = 0;
-        self.shared.tree.flush()?;
+        self.shared.sound_tree()?.flush()?;
         for segment in dead {
             let Some(rest) = self.survivors_or_stuck(segment) else { continue };
             if !rest.is_empty() {
@@ -269,11 +297,11 @@ impl Keeper {
                 continue;
             }
             self.shared.segments.write().remove(&segment.number);
-            fs::remove_file(&segment.path).map_err(|error| super::segment::failed("remove", &segment.path, &error))?;
-            self.shared.tree.set_seal(segment.number, None)?;
+            self.shared.disk.remove(&segment.path).map_err(|error| super::segment::failed("remove", &segment.path, &error))?;
+            self.shared.tree()?.set_seal(segment.number, None)?;
             tracing::debug!(segment = segment.number, "a dead segment was removed");
         }
-        sync_directory(&self.shared.directory)
+        sync_directory(&self.shared.disk, &self.shared.directory)
     }
 
     /// What lives in `segment`; `None` if that cannot be told, now or ever.
@@ -375,7 +403,7 @@ impl Keeper {
                 old.blocks().filter(|(_, end)| *end > counted).map(|(place, _)| u64::from(place.entry_bytes)).sum();
             moving.from.live.fetch_sub(i64::try_from(old_live).unwrap_or(i64::MAX), Ordering::Relaxed);
         }
-        match self.shared.tree.change_index(changes) {
+        match self.shared.tree().and_then(|tree| tree.change_index(changes)) {
             Ok(()) => self.move_on(),
             Err(error) => {
                 tracing::error!(%error, "the index could not be written");

@@ -14,6 +14,7 @@
 //! Two threads write: the committer the log, the keeper the trees. Imports `model` and `batch` only.
 
 mod committer;
+mod disk;
 mod format;
 mod keeper;
 mod recovery;
@@ -36,6 +37,7 @@ use crate::model::{LaneId, Offset, Timestamp};
 use super::lane::LaneHead;
 use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
 use committer::{Command, Committer};
+pub use disk::{Disk, Step, Verdict, Watch};
 use format::Entry;
 use keeper::Keeper;
 use recovery::Lock;
@@ -67,12 +69,14 @@ pub struct SegmentStore {
 
 /// What the callers and both threads see.
 struct Shared {
+    disk: Disk,
     /// Where the segment files are.
     directory: PathBuf,
     options: Options,
     lanes: RwLock<HashMap<LaneId, Arc<Mutex<Cell>>>>,
     segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
-    tree: Tree,
+    /// `None` while it is renewed, or if that failed.
+    tree: RwLock<Option<Arc<Tree>>>,
     /// Held until the last thread has ended; the lock goes with it.
     _lock: Lock,
 }
@@ -153,12 +157,26 @@ impl Shared {
         self.segments.read().get(&number).cloned()
     }
 
+    fn volume(&self) -> Option<Volume> {
+        let found = rustix::fs::statvfs(&self.directory).ok()?;
+        Some(Volume { total: found.f_blocks * found.f_frsize, usable: found.f_bavail * found.f_frsize })
+    }
+
+    fn tree(&self) -> Result<Arc<Tree>, Error> {
+        self.tree.read().clone().ok_or_else(renewing)
+    }
+
+    /// The trees, if they say what the log says.
+    fn sound_tree(&self) -> Result<Arc<Tree>, Error> {
+        self.tree().and_then(|tree| if tree.has_failed() { Err(renewing()) } else { Ok(tree) })
+    }
+
     /// The run that holds `offset` or, if a hole follows there, the first behind it.
     fn run_from(&self, lane: LaneId, offset: Offset) -> Result<Option<Run>, Error> {
         if let Some(run) = self.existing(lane).and_then(|cell| cell.lock().young_run(offset)) {
             return Ok(Some(run));
         }
-        self.tree.run_from(lane, offset)
+        self.tree()?.run_from(lane, offset)
     }
 
     /// Reads blocks of `run` from the one that holds `from` on, until `bytes` are there; at least one.
@@ -189,6 +207,10 @@ impl Shared {
     }
 }
 
+fn renewing() -> Error {
+    Error::Failed("the sled trees failed; they are renewed from the commit log as soon as the disk lets us".to_owned())
+}
+
 /// Reads places that lie behind each other.
 fn read_stretch(segment: &Segment, of: LaneId, places: &[Place], blocks: &mut Vec<Block>) -> Result<(), Error> {
     let Some(first) = places.first() else { return Ok(()) };
@@ -213,7 +235,12 @@ fn read_stretch(segment: &Segment, of: LaneId, places: &[Place], blocks: &mut Ve
 impl SegmentStore {
     /// Opens the data directory, which is made if it is not there, and recovers what it holds.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
-        let recovered = recovery::open(directory, options)?;
+        Self::open_on(Disk::default(), directory, options)
+    }
+
+    /// The same on a disk of the caller's.
+    pub fn open_on(disk: Disk, directory: &Path, options: Options) -> Result<Self, Error> {
+        let recovered = recovery::open(disk, directory, options)?;
         let (commands, queue) = channel();
         let (notes, noted) = channel();
         let shared = recovered.shared;
@@ -438,8 +465,7 @@ impl Journal for SegmentStore {
     }
 
     fn volume(&self) -> Option<Volume> {
-        let found = rustix::fs::statvfs(&self.shared.directory).ok()?;
-        Some(Volume { total: found.f_blocks * found.f_frsize, usable: found.f_bavail * found.f_frsize })
+        self.shared.volume()
     }
 
     fn trim(&self, lane: LaneId, before: Offset) {
@@ -459,11 +485,11 @@ impl Journal for SegmentStore {
 
 impl Ledger for SegmentStore {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.shared.tree.get(key)
+        self.shared.tree()?.get(key)
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Error> {
-        self.shared.tree.scan(prefix, visit)
+        self.shared.tree()?.scan(prefix, visit)
     }
 
     fn commit(&self, writes: Vec<Write>, done: Done) {

@@ -11,8 +11,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write as _;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,6 +25,7 @@ use crate::store::lane::LaneHead;
 use crate::store::{Block, Error, Write};
 
 use super::committer::{grow, written};
+use super::disk::{Disk, above};
 use super::format::{BLOCK_PREFIX_BYTES, Entry, FORMAT, Mark, PREFIX_BYTES};
 use super::run::{Run, Written};
 use super::segment::{Scanned, Scanner, Segment, failed, list, sync_directory};
@@ -45,15 +46,18 @@ type Segments = BTreeMap<u64, Arc<Segment>>;
 type Found = BTreeMap<(LaneId, Offset), (u64, Written)>;
 
 /// Opens and recovers the data directory.
-pub(super) fn open(root: &Path, options: Options) -> Result<Recovered, Error> {
-    fs::create_dir_all(root).map_err(|error| failed("create", root, &error))?;
+pub(super) fn open(disk: Disk, root: &Path, options: Options) -> Result<Recovered, Error> {
+    disk.make_directory(root).map_err(|error| failed("create", root, &error))?;
     let lock = lock(root)?;
     let used = check_format(root)?;
     let directory = root.join("log");
-    fs::create_dir_all(&directory).map_err(|error| failed("create", &directory, &error))?;
-    sync_directory(root)?;
+    disk.make_directory(&directory).map_err(|error| failed("create", &directory, &error))?;
+    sync_directory(&disk, root)?;
 
-    let mut segments = open_segments(&directory, options.repair)?;
+    let mut segments = open_segments(&disk, &directory, options.repair)?;
+    // A killed process may have given a segment its name and not made that durable: what is written to it now must not go with
+    // the name. Just so a name that was removed must not come back.
+    sync_directory(&disk, &directory)?;
     if segments.is_empty() {
         if used && !options.repair {
             return Err(Error::Damaged(format!(
@@ -61,24 +65,50 @@ pub(super) fn open(root: &Path, options: Options) -> Result<Recovered, Error> {
                 directory.display()
             )));
         }
-        segments.insert(1, Arc::new(begin(&directory)?));
+        segments.insert(1, Arc::new(begin(&disk, &directory)?));
     }
     if !used {
+        sync_own_name(&disk, root)?;
         // Written last: where it is, there must be a log.
-        write_format(root)?;
+        write_format(&disk, root)?;
     }
     let mut replay = Replay { repair: options.repair, ..Replay::default() };
     replay.read(&segments)?;
 
-    let (tree, lanes) = replay.reconcile(&root.join("sled"), &segments)?;
+    let (tree, lanes) = replay.reconcile(&trees(&directory), &segments)?;
     let Some((_, current)) = segments.last_key_value() else { return Err(Error::Failed("no segment could be begun".to_owned())) };
     let current = current.clone();
     // After a repair a new segment is due at once.
     let roll_at = if options.repair { 0 } else { current.snapshot_end + options.segment_bytes };
     let growing = lanes.iter().filter(|(_, cell)| cell.growing.is_some()).map(|(lane, _)| *lane).collect();
     let lanes = lanes.into_iter().map(|(lane, cell)| (lane, Arc::new(Mutex::new(cell)))).collect();
-    let shared = Shared { directory, options, lanes: RwLock::new(lanes), segments: RwLock::new(segments), tree, _lock: lock };
+    let (lanes, segments, tree) = (RwLock::new(lanes), RwLock::new(segments), RwLock::new(Some(Arc::new(tree))));
+    let shared = Shared { disk, directory, options, lanes, segments, tree, _lock: lock };
     Ok(Recovered { shared: Arc::new(shared), current, roll_at, growing })
+}
+
+/// Makes new trees for a store that runs, from what is durable of its log; nothing may be written to that meanwhile.
+pub(super) fn renew(shared: &Shared) -> Result<(), Error> {
+    // sled lets go of its files when the last reader is done.
+    *shared.tree.write() = None;
+    let segments = shared.segments.read().clone();
+    let mut replay = Replay { running: true, ..Replay::default() };
+    replay.read(&segments)?;
+    let (tree, lanes) = replay.reconcile(&trees(&shared.directory), &segments)?;
+    for (lane, renewed) in lanes {
+        if let Some(cell) = shared.existing(lane) {
+            let mut cell = cell.lock();
+            cell.closing.clear();
+            (cell.growing, cell.counted_from, cell.holes) = (renewed.growing, renewed.counted_from, renewed.holes);
+        }
+    }
+    *shared.tree.write() = Some(Arc::new(tree));
+    Ok(())
+}
+
+/// Where sled's files are, beside the log in `directory`.
+fn trees(directory: &Path) -> PathBuf {
+    directory.with_file_name("sled")
 }
 
 /// The lock of a data directory, held until it is dropped.
@@ -123,45 +153,55 @@ fn check_format(root: &Path) -> Result<bool, Error> {
             String::from_utf8_lossy(&found).trim_end().chars().take(80).collect::<String>(),
             format_line().trim_end()
         ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed("read", &path, &error)),
     }
 }
 
 /// Writes the version so that it is there whole or not at all.
-fn write_format(root: &Path) -> Result<(), Error> {
+fn write_format(disk: &Disk, root: &Path) -> Result<(), Error> {
     let (path, unfinished) = (root.join("FORMAT"), root.join("FORMAT.new"));
-    let written = File::create(&unfinished).and_then(|mut file| {
-        file.write_all(format_line().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)
+    let written = disk.create(&unfinished).and_then(|file| {
+        file.write_all_at(format_line().as_bytes(), 0)?;
+        file.sync()?;
+        disk.rename(&unfinished, &path)
     });
     written.map_err(|error| failed("write", &path, &error))?;
-    sync_directory(root)
+    sync_directory(disk, root)
+}
+
+/// Makes the name of the data directory itself durable. Who may not look into the directory above has not made the name.
+fn sync_own_name(disk: &Disk, root: &Path) -> Result<(), Error> {
+    let above = above(root);
+    match disk.sync_directory(above) {
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(failed("sync", above, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Begins an empty log.
-fn begin(directory: &Path) -> Result<Segment, Error> {
+fn begin(disk: &Disk, directory: &Path) -> Result<Segment, Error> {
     let (mark, mut snapshot) = (Mark::draw(), Vec::new());
     Entry::SnapshotEnd.encode(mark, 0, &mut snapshot);
-    Segment::begin(directory, 1, 0, mark, &snapshot)
+    Segment::begin(disk, directory, 1, 0, mark, &snapshot)
 }
 
-/// Opens all segment files; each but the newest must have the length that its successor knows.
-fn open_segments(directory: &Path, repair: bool) -> Result<Segments, Error> {
+/// Opens all segment files; each but the newest must have at least the length that its successor
+/// knows, and is cut to that.
+fn open_segments(disk: &Disk, directory: &Path, repair: bool) -> Result<Segments, Error> {
     let mut segments = Segments::new();
     let mut before: Option<Arc<Segment>> = None;
-    for (number, path) in list(directory)? {
+    for (number, path) in list(disk, directory)? {
         let previous_bytes = before.as_ref().filter(|before| before.number + 1 == number).map_or(0, |before| before.end());
-        let (segment, header) = match Segment::open(&path) {
+        let (segment, header) = match Segment::open(disk, &path) {
             Err(Error::Damaged(why)) if repair => {
                 tracing::error!(why, "the header is worked out anew");
-                if Segment::restore_header(&path, number, previous_bytes)?.is_none() {
+                if Segment::restore_header(disk, &path, number, previous_bytes)?.is_none() {
                     let aside = path.with_extension("damaged");
-                    fs::rename(&path, &aside).map_err(|error| failed("rename", &path, &error))?;
+                    disk.rename(&path, &aside).map_err(|error| failed("rename", &path, &error))?;
                     continue;
                 }
-                Segment::open(&path)?
+                Segment::open(disk, &path)?
             }
             opened => opened?,
         };
@@ -174,7 +214,9 @@ fn open_segments(directory: &Path, repair: bool) -> Result<Segments, Error> {
         }
         if let Some(before) = before.filter(|before| before.number + 1 == number && before.end() != header.previous_bytes) {
             let (found, wanted) = (before.end(), header.previous_bytes);
-            if !repair {
+            // What is too much was never acknowledged: it is the rest of a write that failed, or the mark of an orderly end behind
+            // a new segment that failed to begin.
+            if found < wanted && !repair {
                 return Err(Error::Damaged(format!(
                     "{} is damaged at byte {}: it has {found} bytes, but segment {number} follows one of {wanted}; put the file \
                      back from a copy, or start once with --repair to give up what is missing",
@@ -213,6 +255,8 @@ fn mend_length(segment: &Segment, wanted: u64) -> Result<(), Error> {
 #[derive(Default)]
 struct Replay {
     repair: bool,
+    /// Whether the log is in use: then it has no torn tail, and is not to be touched.
+    running: bool,
     ledger: BTreeMap<Bytes, Bytes>,
     lanes: HashMap<LaneId, Cell>,
     /// Runs of the newest segment that are complete.
@@ -341,7 +385,7 @@ impl Replay {
             let bad = scanner.position;
             let behind = scanner.behind()?;
             let synced = behind.as_ref().map_or(0, |behind| behind.synced);
-            if newest && snapshot_end.is_some() && synced <= bad {
+            if newest && !self.running && snapshot_end.is_some() && synced <= bad {
                 tracing::warn!(file = %segment.path.display(), at = bad, bytes = segment.end() - bad, "the torn tail of the log is cut");
                 segment.cut(bad).map_err(|error| failed("cut", &segment.path, &error))?;
                 break;
@@ -358,8 +402,11 @@ impl Replay {
         if snapshot_end.is_none() && !self.repair {
             return Err(segment.damaged_at(scanner.position));
         }
+        if self.running {
+            return Ok(());
+        }
         // What a killed process had written is read, so it may be shown: it must not go with a power cut after that.
-        segment.file.sync_data().map_err(|error| failed("sync", &segment.path, &error))
+        segment.sync().map_err(|error| failed("sync", &segment.path, &error))
     }
 
     /// A lane may be known only from the damaged entry of its first block: if that can be made out, the lane is known.

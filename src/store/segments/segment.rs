@@ -1,8 +1,7 @@
 //! One segment file: created, read at a place, scanned from a place.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -11,6 +10,7 @@ use bytes::Bytes;
 use crate::batch::Buffer;
 use crate::store::Error;
 
+use super::disk::{Disk, DiskFile};
 use super::format::{self, Entry, HEADER_BYTES, Header, Mark, PREFIX_BYTES, Prefix};
 
 /// The name of a segment that is being begun.
@@ -22,7 +22,7 @@ const SCAN_BYTES: usize = 1 << 20;
 pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) file: DiskFile,
     pub(super) mark: Mark,
     /// Where the snapshot at its beginning ends.
     pub(super) snapshot_end: u64,
@@ -32,9 +32,6 @@ pub(super) struct Segment {
     pub(super) live: AtomicI64,
     /// Its dead space could not be collected, and trying again would not help.
     pub(super) stuck: AtomicBool,
-    /// How many of the next syncs fail.
-    #[cfg(test)]
-    pub(super) failing_syncs: AtomicU64,
 }
 
 impl Segment {
@@ -45,30 +42,37 @@ impl Segment {
 
     /// Begins segment `number` with `snapshot`, whose entries bear `mark`. It appears under its name when it is whole and
     /// durable: a crash leaves it finished or not there at all.
-    pub(super) fn begin(directory: &Path, number: u64, previous_bytes: u64, mark: Mark, snapshot: &[u8]) -> Result<Self, Error> {
+    pub(super) fn begin(
+        disk: &Disk,
+        directory: &Path,
+        number: u64,
+        previous_bytes: u64,
+        mark: Mark,
+        snapshot: &[u8],
+    ) -> Result<Self, Error> {
         let (path, unfinished) = (Self::path(directory, number), directory.join(UNFINISHED));
         let header = Header { number, previous_bytes, snapshot_end: HEADER_BYTES + snapshot.len() as u64, mark };
-        let written = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished).and_then(|file| {
+        let written = disk.create(&unfinished).and_then(|file| {
             file.write_all_at(&header.encode(), 0)?;
             file.write_all_at(snapshot, HEADER_BYTES)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
+            file.sync()?;
+            disk.rename(&unfinished, &path)?;
             Ok(file)
         });
         let file = written.map_err(|error| failed("write", &unfinished, &error)).inspect_err(|_| {
             // A full disk gets its space back; the next attempt replaces it anyway.
-            let _ = fs::remove_file(&unfinished);
+            let _ = disk.remove(&unfinished);
         })?;
-        sync_directory(directory).inspect_err(|_| {
-            let _ = fs::remove_file(&path);
+        sync_directory(disk, directory).inspect_err(|_| {
+            let _ = disk.remove(&path);
         })?;
         Ok(Self::new(path, file, &header, header.snapshot_end))
     }
 
     /// Opens the file at `path`; its header gives the number and the length of the segment before it.
-    pub(super) fn open(path: &Path) -> Result<(Self, Header), Error> {
-        let file = open_file(path)?;
-        let end = file.metadata().map_err(|error| failed("examine", path, &error))?.len();
+    pub(super) fn open(disk: &Disk, path: &Path) -> Result<(Self, Header), Error> {
+        let file = open_file(disk, path)?;
+        let end = file.bytes().map_err(|error| failed("examine", path, &error))?;
         let mut bytes = [0; HEADER_BYTES as usize];
         if end >= HEADER_BYTES {
             file.read_exact_at(&mut bytes, 0).map_err(|error| failed("read", path, &error))?;
@@ -85,18 +89,18 @@ impl Segment {
     }
 
     /// Writes a new header over a damaged one. `None` if the file is too short to have held an entry.
-    pub(super) fn restore_header(path: &Path, number: u64, previous_bytes: u64) -> Result<Option<()>, Error> {
-        let file = open_file(path)?;
+    pub(super) fn restore_header(disk: &Disk, path: &Path, number: u64, previous_bytes: u64) -> Result<Option<()>, Error> {
+        let file = open_file(disk, path)?;
         let mut mark = [0; 4];
         if file.read_exact_at(&mut mark, HEADER_BYTES).is_err() {
             return Ok(None);
         }
         let header = Header { number, previous_bytes, snapshot_end: HEADER_BYTES, mark: Mark(mark) };
-        let written = file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_data());
+        let written = file.write_all_at(&header.encode(), 0).and_then(|()| file.sync());
         written.map(Some).map_err(|error| failed("write", path, &error))
     }
 
-    fn new(path: PathBuf, file: File, header: &Header, end: u64) -> Self {
+    fn new(path: PathBuf, file: DiskFile, header: &Header, end: u64) -> Self {
         Self {
             number: header.number,
             path,
@@ -106,18 +110,12 @@ impl Segment {
             end: AtomicU64::new(end),
             live: AtomicI64::new(0),
             stuck: AtomicBool::new(false),
-            #[cfg(test)]
-            failing_syncs: AtomicU64::new(0),
         }
     }
 
     /// Waits until what was written is on the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
-        #[cfg(test)]
-        if self.failing_syncs.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok() {
-            return Err(io::Error::other("the test lets this sync fail"));
-        }
-        self.file.sync_data()
+        self.file.sync()
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -154,11 +152,7 @@ impl Segment {
 
     /// What shows whether somebody touched the file: its length, inode and change time.
     pub(super) fn look(&self) -> Result<Vec<u8>, Error> {
-        let found = self.file.metadata().map_err(|error| failed("examine", &self.path, &error))?;
-        Ok([found.len(), found.ino(), found.ctime() as u64, found.ctime_nsec() as u64]
-            .iter()
-            .flat_map(|n| n.to_le_bytes())
-            .collect())
+        self.file.look().map_err(|error| failed("examine", &self.path, &error))
     }
 
     /// Cuts the file behind `end` and makes that durable.
@@ -173,15 +167,15 @@ impl Segment {
     /// file that was cut it may take a few bytes more.
     pub(super) fn void(&self, from: u64, to: u64) -> Result<(), Error> {
         let void = Entry::void(self.mark, usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX));
-        let written = self.file.write_all_at(&void, from).and_then(|()| self.file.sync_data());
+        let written = self.file.write_all_at(&void, from).and_then(|()| self.file.sync());
         tracing::error!(file = %self.path.display(), from, to, "damaged bytes are given up");
         self.end.fetch_max(from + void.len() as u64, Ordering::AcqRel);
         written.map_err(|error| failed("write", &self.path, &error))
     }
 }
 
-fn open_file(path: &Path) -> Result<File, Error> {
-    OpenOptions::new().read(true).write(true).open(path).map_err(|error| failed("open", path, &error))
+fn open_file(disk: &Disk, path: &Path) -> Result<DiskFile, Error> {
+    disk.open(path).map_err(|error| failed("open", path, &error))
 }
 
 /// An error of the file system, with what was tried where.
@@ -190,12 +184,12 @@ pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
 }
 
 /// Makes the names in `directory` durable.
-pub(super) fn sync_directory(directory: &Path) -> Result<(), Error> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(|error| failed("sync", directory, &error))
+pub(super) fn sync_directory(disk: &Disk, directory: &Path) -> Result<(), Error> {
+    disk.sync_directory(directory).map_err(|error| failed("sync", directory, &error))
 }
 
 /// The segment files of `directory` with the numbers that their names give, oldest first. Other files are left alone.
-pub(super) fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+pub(super) fn list(disk: &Disk, directory: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     let entries = fs::read_dir(directory).map_err(|error| failed("list", directory, &error))?;
     let mut found = Vec::new();
     for entry in entries {
@@ -204,7 +198,7 @@ pub(super) fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
         match number.filter(|number| path == Segment::path(directory, *number)) {
             Some(number) => found.push((number, path)),
             None if path.file_name().is_some_and(|name| name == UNFINISHED) => {
-                fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))?;
+                disk.remove(&path).map_err(|error| failed("remove", &path, &error))?;
             }
             None => tracing::warn!(file = %path.display(), "not a file of the commit log"),
         }

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(super) struct Tree {
     /// sled's main file, for the fdatasync that its flush lacks.
     file: File,
     next_piece: AtomicU64,
+    /// Something failed: since then they may lack what the log says, and sled, once it failed to write, refuses everything.
+    failed: AtomicBool,
 }
 
 /// One change of the index.
@@ -116,23 +118,32 @@ impl Tree {
         let path: PathBuf = directory.join("db");
         let file = File::open(&path).map_err(|error| Error::Failed(format!("cannot open {}: {error}", path.display())))?;
         let last = guarded("read", || pieces.last())?.and_then(|(key, _)| key.get(..8)?.try_into().ok().map(u64::from_be_bytes));
-        Ok(Self { ledger, pieces, index, seals, db, file, next_piece: AtomicU64::new(last.map_or(0, |last| last + 1)) })
+        Ok(Self {
+            ledger,
+            pieces,
+            index,
+            seals,
+            db,
+            file,
+            next_piece: AtomicU64::new(last.map_or(0, |last| last + 1)),
+            failed: AtomicBool::new(false),
+        })
     }
 
     /// Makes everything written so far survive power loss.
     pub(super) fn flush(&self) -> Result<(), Error> {
-        guarded("flush", || self.db.flush())?;
-        self.file.sync_data().map_err(|error| Error::Failed(format!("cannot sync the sled file: {error}")))
+        self.guarded("flush", || self.db.flush())?;
+        self.guarded("sync", || Ok(self.file.sync_data()?))
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         // A value in pieces can be replaced between reading its head and its pieces: then the head is read again.
         loop {
-            let Some(head) = guarded("read", || self.ledger.get(key))? else { return Ok(None) };
+            let Some(head) = self.guarded("read", || self.ledger.get(key))? else { return Ok(None) };
             if let Some(value) = self.whole(&head)? {
                 return Ok(Some(value));
             }
-            if guarded("read", || self.ledger.get(key))?.as_ref() == Some(&head) {
+            if self.guarded("read", || self.ledger.get(key))?.as_ref() == Some(&head) {
                 return Err(Error::Damaged(format!("the ledger's value of {} lacks a piece", key.escape_ascii())));
             }
         }
@@ -140,7 +151,7 @@ impl Tree {
 
     pub(super) fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Error> {
         let mut keys = self.ledger.scan_prefix(prefix);
-        while let Some(found) = guarded("read", || keys.next().transpose())? {
+        while let Some(found) = self.guarded("read", || keys.next().transpose())? {
             let (key, head) = found;
             let value = match self.whole(&head)? {
                 Some(value) => Some(value),
@@ -160,7 +171,7 @@ impl Tree {
                 let mut value = Vec::new();
                 let mut pieces = self.pieces.scan_prefix(piece);
                 let wanted = piece.get(8..16).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-                while let Some((_, bytes)) = guarded("read", || pieces.next().transpose())? {
+                while let Some((_, bytes)) = self.guarded("read", || pieces.next().transpose())? {
                     value.extend_from_slice(&bytes);
                 }
                 Ok((value.len() as u64 == wanted).then(|| value.into()))
@@ -180,7 +191,7 @@ impl Tree {
         let mut stale = Vec::new();
         for write in writes {
             let (Write::Put { key, .. } | Write::Delete { key }) = write;
-            if let Some(old) = guarded("read", || self.ledger.get(key))?
+            if let Some(old) = self.guarded("read", || self.ledger.get(key))?
                 && let Some((&IN_PIECES, piece)) = old.split_first()
             {
                 stale.push(piece.to_vec());
@@ -190,11 +201,11 @@ impl Tree {
                 Write::Delete { key } => batch.remove(key.as_ref()),
             }
         }
-        guarded("write", || self.ledger.apply_batch(batch))?;
+        self.guarded("write", || self.ledger.apply_batch(batch))?;
         for piece in stale {
             let keys = self.pieces.scan_prefix(piece).keys();
             for key in keys {
-                guarded("write", || self.pieces.remove(key?))?;
+                self.guarded("write", || self.pieces.remove(key?))?;
             }
         }
         Ok(())
@@ -207,7 +218,7 @@ impl Tree {
         }
         let name = [self.next_piece.fetch_add(1, Ordering::Relaxed).to_be_bytes(), (value.len() as u64).to_be_bytes()].concat();
         for (count, piece) in (0u32..).zip(value.chunks(WHOLE_BYTES_MAX)) {
-            guarded("write", || self.pieces.insert([name.as_slice(), &count.to_be_bytes()].concat(), piece))?;
+            self.guarded("write", || self.pieces.insert([name.as_slice(), &count.to_be_bytes()].concat(), piece))?;
         }
         Ok([&[IN_PIECES], name.as_slice()].concat())
     }
@@ -221,31 +232,33 @@ impl Tree {
                 IndexChange::Remove(lane, base) => batch.remove(&Run::key(lane, base)),
             }
         }
-        guarded("write", || self.index.apply_batch(batch))
+        self.guarded("write", || self.index.apply_batch(batch))
     }
 
     /// The run of `lane` that holds `offset`, or the first behind it.
     pub(super) fn run_from(&self, lane: LaneId, offset: Offset) -> Result<Option<Run>, Error> {
         let (first, key, last) = (Run::key(lane, Offset(0)), Run::key(lane, offset), Run::key(lane, Offset(i64::MAX)));
-        if let Some((_, value)) = guarded("read", || self.index.range(first..=key).next_back().transpose())? {
-            let run = decoded(&value)?;
+        if let Some((_, value)) = self.guarded("read", || self.index.range(first..=key).next_back().transpose())? {
+            let run = self.decoded(&value)?;
             if run.next > offset {
                 return Ok(Some(run));
             }
         }
-        guarded("read", || self.index.range(key..=last).next().transpose())?.map(|(_, value)| decoded(&value)).transpose()
+        self.guarded("read", || self.index.range(key..=last).next().transpose())?
+            .map(|(_, value)| self.decoded(&value))
+            .transpose()
     }
 
     /// Visits all runs of all lanes, lane by lane, in the order of their offsets.
     pub(super) fn runs(&self, mut visit: impl FnMut(LaneId, Run)) -> Result<(), Error> {
         let mut runs = self.index.iter();
-        while let Some((key, value)) = guarded("read", || runs.next().transpose())? {
+        while let Some((key, value)) = self.guarded("read", || runs.next().transpose())? {
             let stream = key.get(..16).and_then(|bytes| bytes.try_into().ok()).map(uuid::Uuid::from_bytes);
             let lane = key.get(16..20).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
             let Some((stream, lane)) = stream.zip(lane) else {
                 return Err(Error::Damaged("an index key has a wrong length".to_owned()));
             };
-            let (lane, run) = (LaneId { stream: StreamId(stream), lane: Lane(lane) }, decoded(&value)?);
+            let (lane, run) = (LaneId { stream: StreamId(stream), lane: Lane(lane) }, self.decoded(&value)?);
             if *key != Run::key(lane, run.base) {
                 return Err(Error::Damaged("an index entry lies under another one's key".to_owned()));
             }
@@ -256,20 +269,32 @@ impl Tree {
 
     /// How segment `number` looked when it was last found good.
     pub(super) fn seal(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
-        Ok(guarded("read", || self.seals.get(number.to_be_bytes()))?.map(|look| look.to_vec()))
+        Ok(self.guarded("read", || self.seals.get(number.to_be_bytes()))?.map(|look| look.to_vec()))
     }
 
     /// Notes how a good segment looks; `None` forgets it.
     pub(super) fn set_seal(&self, number: u64, look: Option<&[u8]>) -> Result<(), Error> {
-        guarded("write", || match look {
+        self.guarded("write", || match look {
             Some(look) => self.seals.insert(number.to_be_bytes(), look).map(drop),
             None => self.seals.remove(number.to_be_bytes()).map(drop),
         })
     }
-}
 
-fn decoded(value: &[u8]) -> Result<Run, Error> {
-    Run::decode(value).ok_or_else(|| Error::Damaged("an index entry does not have its checksum".to_owned()))
+    /// Whether they are to be renewed from the log.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    fn decoded(&self, value: &[u8]) -> Result<Run, Error> {
+        Run::decode(value).ok_or_else(|| {
+            self.failed.store(true, Ordering::Release);
+            Error::Damaged("an index entry does not have its checksum".to_owned())
+        })
+    }
+
+    fn guarded<T>(&self, what: &str, work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
+        guarded(what, work).inspect_err(|_| self.failed.store(true, Ordering::Release))
+    }
 }
 
 #[cfg(test)]
