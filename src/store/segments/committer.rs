@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::model::{LaneId, Offset};
 use crate::store::{Block, Done, Error, Write};
 
+use super::disk::WRITE_BYTES;
 use super::format::{BLOCK_PREFIX_BYTES, Entry, Mark};
 use super::keeper::Note;
 use super::run::{Place, Run, Written};
@@ -201,7 +202,7 @@ impl Committer {
         let mut slices = Vec::new();
         for (range, payload) in group.iter().flat_map(|prepared| &prepared.entries) {
             slices.push(IoSlice::new(fixed.get(range.clone()).unwrap_or_default()));
-            slices.extend(payload.as_ref().map(|payload| IoSlice::new(payload)));
+            slices.extend(payload.iter().flat_map(|payload| payload.chunks(WRITE_BYTES)).map(IoSlice::new));
         }
         if let Err(error) = self.current.file.write_parts_at(&mut slices, start) {
             // What was written of the group must not be taken for acknowledged one day.
