@@ -21,6 +21,8 @@ use support::{Outcome, Plan, Plot, Report, Sample, Scale, settle_disk, stop_serv
 const SIZES: [(&str, usize); 2] = [("100 B records", 100), ("1 KiB records", 1 << 10)];
 /// Bytes of records that are read from the start.
 const BACKLOG_BYTES: usize = 200 << 20;
+/// Records of one run of Java's tools, at most.
+const JAVA_RECORDS: usize = 500_000;
 /// The parts of the records whose latency is told, where there are so many.
 const PARTS: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
@@ -193,8 +195,8 @@ fn take(measure: Measure, plan: &Plan, subject: &Subject, topic: &str, bytes: us
         Measure::OneByOne => produce_at(Pace::PerSecondAtOnce(500))?,
         Measure::Tail => figures.records = Some(read_tail(plan, subject, topic, bytes)?),
         Measure::Backlog => figures.megabytes = Some(read_all(subject, &backlog_topic(bytes), backlog)? / 1e6),
-        Measure::JavaProduce => figures.java = Some(java::produce(subject, topic, bytes, backlog)?),
-        Measure::JavaConsume => figures.java = Some(java::consume(subject, &backlog_topic(bytes), backlog)?),
+        Measure::JavaProduce => figures.java = Some(java::produce(subject, topic, bytes, backlog.min(JAVA_RECORDS))?),
+        Measure::JavaConsume => figures.java = Some(java::consume(subject, &backlog_topic(bytes), backlog.min(JAVA_RECORDS))?),
     }
     Ok(figures)
 }
