@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
@@ -134,6 +135,59 @@ pub(crate) fn work(mut client: Client, address: SocketAddr, span: Duration, scor
     (told, true)
 }
 
+/// A request with its length in front.
+fn frame<R: Request>(version: i16, request: &R) -> Bytes {
+    let header = RequestHeader::default().with_request_api_key(R::KEY).with_request_api_version(version);
+    let mut bytes = BytesMut::new();
+    header.encode(&mut bytes, R::header_version(version)).unwrap();
+    request.encode(&mut bytes, version).unwrap();
+    framed(&bytes)
+}
+
+/// The next answer.
+pub(crate) fn receive<A: Decodable + HeaderVersion>(socket: &mut TcpStream, version: i16) -> io::Result<A> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length)?;
+    let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+    socket.read_exact(&mut frame)?;
+    let mut frame = Bytes::from(frame);
+    let wrong = |error| io::Error::other(format!("an answer does not parse: {error}"));
+    ResponseHeader::decode(&mut frame, A::header_version(version)).map_err(wrong)?;
+    A::decode(&mut frame, version).map_err(wrong)
+}
+
+/// One batch of records with these values.
+pub(crate) fn batch(values: impl IntoIterator<Item = Bytes>) -> Bytes {
+    let created_at = Timestamp(1_700_000_000_000);
+    let filled = values.into_iter().fold(Builder::default(), |builder, value| {
+        builder.record(Draft { key: None, value: Some(&value), created_at, ..Draft::default() })
+    });
+    filled.build().unwrap().bytes().clone()
+}
+
+fn produce_request(topic: &'static str, partition: i32, batch: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
+    let topic = TopicProduceData::default().with_name(name_of(topic)).with_partition_data(vec![data]);
+    ProduceRequest::default().with_acks(-1).with_timeout_ms(5_000).with_topic_data(vec![topic])
+}
+
+/// A request, of version 9, that writes a batch.
+pub(crate) fn produce_frame(topic: &'static str, partition: i32, batch: Bytes) -> Bytes {
+    frame(9, &produce_request(topic, partition, batch))
+}
+
+fn fetch_request(topic: &'static str, partition: i32, offset: i64, bytes_max: i32) -> FetchRequest {
+    let partition = FetchPartition::default().with_partition(partition);
+    let partition = partition.with_fetch_offset(offset).with_partition_max_bytes(bytes_max);
+    let topic = FetchTopic::default().with_topic(name_of(topic)).with_partitions(vec![partition]);
+    FetchRequest::default().with_max_bytes(bytes_max).with_min_bytes(0).with_topics(vec![topic])
+}
+
+/// A request that reads.
+pub(crate) fn fetch_frame(topic: &'static str, partition: i32, offset: i64, bytes_max: i32) -> Bytes {
+    frame(11, &fetch_request(topic, partition, offset, bytes_max))
+}
+
 /// A client that waits for each answer.
 pub(crate) struct Client(TcpStream);
 
@@ -147,19 +201,8 @@ impl Client {
     }
 
     fn call<R: Request>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
-        let header = RequestHeader::default().with_request_api_key(R::KEY).with_request_api_version(version);
-        let mut bytes = BytesMut::new();
-        header.encode(&mut bytes, R::header_version(version)).unwrap();
-        request.encode(&mut bytes, version).unwrap();
-        self.0.write_all(&framed(&bytes))?;
-        let mut length = [0; 4];
-        self.0.read_exact(&mut length)?;
-        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
-        self.0.read_exact(&mut frame)?;
-        let mut frame = Bytes::from(frame);
-        let wrong = |error| io::Error::other(format!("an answer does not parse: {error}"));
-        ResponseHeader::decode(&mut frame, R::Response::header_version(version)).map_err(wrong)?;
-        R::Response::decode(&mut frame, version).map_err(wrong)
+        self.0.write_all(&frame(version, request))?;
+        receive(&mut self.0, version)
     }
 
     /// Creates the topics.
@@ -176,14 +219,18 @@ impl Client {
         Ok(Targets { topics, groups: vec!["readers".to_owned(), "writers".to_owned()] })
     }
 
-    fn produce(&mut self, value: &[u8]) -> io::Result<i64> {
-        let created_at = Timestamp(1_700_000_000_000);
-        let batch =
-            Builder::default().record(Draft { key: None, value: Some(value), created_at, ..Draft::default() }).build().unwrap();
-        let data = PartitionProduceData::default().with_records(Some(batch.bytes().clone()));
-        let topic = TopicProduceData::default().with_name(name_of(HONEST)).with_partition_data(vec![data]);
-        let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(5_000).with_topic_data(vec![topic]);
-        let response = self.call(9, &request)?;
+    /// Creates a topic.
+    pub(crate) fn create(&mut self, name: &'static str, partitions: i32) -> io::Result<()> {
+        let topic = CreatableTopic::default().with_name(name_of(name)).with_num_partitions(partitions).with_replication_factor(1);
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+        match self.call(7, &request)?.topics[0].error_code {
+            0 => Ok(()),
+            code => Err(io::Error::other(format!("CreateTopics is answered with error {code}"))),
+        }
+    }
+
+    pub(crate) fn produce(&mut self, value: &[u8]) -> io::Result<i64> {
+        let response = self.call(9, &produce_request(HONEST, 0, batch([Bytes::copy_from_slice(value)])))?;
         let partition = &response.responses[0].partition_responses[0];
         match partition.error_code {
             0 => Ok(partition.base_offset),
@@ -191,11 +238,21 @@ impl Client {
         }
     }
 
-    fn fetch(&mut self, offset: i64, bytes_max: i32) -> io::Result<Told> {
-        let partition = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(bytes_max);
-        let topic = FetchTopic::default().with_topic(name_of(HONEST)).with_partitions(vec![partition]);
-        let request = FetchRequest::default().with_max_bytes(bytes_max).with_min_bytes(0).with_topics(vec![topic]);
-        let response = self.call(11, &request)?;
+    pub(crate) fn fetch(&mut self, offset: i64, bytes_max: i32) -> io::Result<Told> {
+        self.fetch_from(HONEST, 0, offset, bytes_max)
+    }
+
+    /// The first offset that a partition has.
+    pub(crate) fn earliest(&mut self, topic: &'static str, partition: i32) -> io::Result<i64> {
+        let partition = ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(-2);
+        let topic = ListOffsetsTopic::default().with_name(name_of(topic)).with_partitions(vec![partition]);
+        let response = self.call(5, &ListOffsetsRequest::default().with_topics(vec![topic]))?;
+        Ok(response.topics[0].partitions[0].offset)
+    }
+
+    /// Values of a partition by their offsets, from one offset on.
+    pub(crate) fn fetch_from(&mut self, topic: &'static str, partition: i32, offset: i64, bytes_max: i32) -> io::Result<Told> {
+        let response = self.call(11, &fetch_request(topic, partition, offset, bytes_max))?;
         let partition = &response.responses[0].partitions[0];
         if partition.error_code != 0 {
             return Err(io::Error::other(format!("Fetch is answered with error {}", partition.error_code)));

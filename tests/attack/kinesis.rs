@@ -355,6 +355,21 @@ impl Client {
         Ok(answer["ShardIterator"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Creates a stream.
+    pub(crate) fn create(&mut self, stream: &str, shards: i32) -> io::Result<()> {
+        self.call("CreateStream", &json!({"StreamName": stream, "ShardCount": shards})).map(|_| ())
+    }
+
+    /// Where a megabyte is read from.
+    pub(crate) fn large_iterator(&mut self) -> io::Result<String> {
+        self.iterator(BIG, 0, json!({"ShardIteratorType": "TRIM_HORIZON"}))
+    }
+
+    /// Puts a record into the honest client's stream.
+    pub(crate) fn put_honest(&mut self, data: &[u8]) -> io::Result<String> {
+        self.put(HONEST, data)
+    }
+
     fn put(&mut self, stream: &str, data: &[u8]) -> io::Result<String> {
         let input = json!({"StreamName": stream, "PartitionKey": "honest", "Data": STANDARD.encode(data)});
         let answer = self.call("PutRecord", &input)?;
@@ -394,9 +409,13 @@ impl Client {
         Ok(if body.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
     }
 
-    /// The status and the body of the answer.
     fn ask(&mut self, operation: &str, input: &Value) -> io::Result<(u16, Vec<u8>)> {
-        self.socket.write_all(&request(operation, input))?;
+        self.exchange(&request(operation, input))
+    }
+
+    /// The status and the body of the answer to a request.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        self.socket.write_all(request)?;
         let (mut bytes, mut room) = (Vec::new(), vec![0; 64 << 10]);
         loop {
             if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

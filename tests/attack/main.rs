@@ -6,12 +6,18 @@
 //! have ten thousand shards. Passes if the process lives, nothing panicked, no answer and no line of its log tells of a fault of
 //! ours, its memory stayed within bounds, the honest clients were served all the time, and what they were told is there still finds
 //! itself after a restart.
+//!
+//! Two other runs are here because they have the same clients: `overload`, and `soak`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 #[path = "../support/hostile/mod.rs"]
 mod hostile;
+
+mod flood;
 mod kafka;
 mod kinesis;
+mod overload;
+mod soak;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -38,13 +44,26 @@ const REQUEST_BYTES_MAX: usize = 99 << 20;
 /// Larger than the largest body.
 const BODY_BYTES_MAX: usize = 20 << 20;
 
+/// As in the program, for the gateway that `soak` runs in a process of this one's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
+    if let Some(home) = std::env::var_os("SHARDGATE_SOAK_SERVER") {
+        return soak::serve(Path::new(&home));
+    }
+    if let Some(minutes) = number("SHARDGATE_SOAK_MINUTES") {
+        println!("soak: {minutes} min");
+        return soak::run(minutes).end();
+    }
+    if let Some(seconds) = number("SHARDGATE_OVERLOAD_SECONDS") {
+        println!("overload: {seconds} s");
+        return overload::run(seconds).end();
+    }
     let seconds = number("SHARDGATE_ATTACK_SECONDS").unwrap_or(1);
     let seed = number("SHARDGATE_ATTACK_SEED").unwrap_or(1);
     println!("attack: {seconds} s, seed {seed}");
-    let checks = run(seconds, seed);
-    println!("{} passed, {} failed", checks.passed, checks.failed);
-    std::process::exit(i32::from(checks.failed > 0));
+    run(seconds, seed).end();
 }
 
 fn run(seconds: u64, seed: u64) -> Checks {
@@ -140,6 +159,12 @@ impl Checks {
     fn say(&mut self, what: &str, holds: bool) {
         println!("{} {what}", if holds { "ok    " } else { "FAILED" });
         *(if holds { &mut self.passed } else { &mut self.failed }) += 1;
+    }
+
+    /// Ends the process.
+    fn end(self) {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        std::process::exit(i32::from(self.failed > 0));
     }
 }
 
@@ -249,16 +274,19 @@ impl Server {
     }
 }
 
+/// A number in the status of a process.
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
 /// Samples the memory of a process.
 fn watch(process: u32, score: &Score) {
     let begun = Instant::now();
     let mut shown = 0;
     while !score.is_over() {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
-        };
+        let field = |name: &str| field(&status, name);
         score.memory_kib.fetch_max(field("VmHWM:"), Ordering::Relaxed);
         if begun.elapsed().as_secs() / 10 > shown {
             shown = begun.elapsed().as_secs() / 10;

@@ -12,7 +12,7 @@ mod requests;
 
 use bytes::Bytes;
 
-pub(crate) use aws::{AwsAttacker, AwsTargets, asked, knows, request};
+pub(crate) use aws::{AwsAttacker, AwsTargets, asked, knows, request, request_of};
 use batches::Batches;
 pub(crate) use requests::Targets;
 use requests::{EDGES, Requests};

@@ -10,7 +10,12 @@ const AUTHORIZATION: &str =
 
 /// A request in JSON as a well-meaning client sends it.
 pub(crate) fn request(operation: &str, input: &Value) -> Bytes {
-    Head::of("application/x-amz-json-1.1", operation).and(input.to_string().as_bytes())
+    request_of(operation, input.to_string().as_bytes())
+}
+
+/// The same with a body that is JSON already.
+pub(crate) fn request_of(operation: &str, body: &[u8]) -> Bytes {
+    Head::of("application/x-amz-json-1.1", operation).and(body)
 }
 
 /// A good head that lacks its length.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Attack, Dice, Then};
 use heads::Head;
-pub(crate) use heads::request;
+pub(crate) use heads::{request, request_of};
 pub(crate) use inputs::{asked, knows};
 
 /// What attackers know of the Kinesis door.

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Sends both doors more than they can take, with limits off and on: run.sh [SECONDS], each for SECONDS (60). tests/attack/overload.rs
+# says how and what for. A few gigabytes of disk a minute are needed, and given back.
+# SHARDGATE_BIN names the program; without it, target/release/shardgate if that is there, else Cargo's own build.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+if [[ ! ${SHARDGATE_BIN:-} && -x target/release/shardgate ]]; then
+    export SHARDGATE_BIN=$PWD/target/release/shardgate
+fi
+for limits in off kinesis; do
+    echo "limits: $limits"
+    SHARDGATE_OVERLOAD_SECONDS=${1:-60} SHARDGATE_ATTACK_LIMITS=$limits cargo test --locked --quiet --test attack
+done
