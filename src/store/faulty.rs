@@ -39,6 +39,8 @@ pub enum Fault {
     Fail,
     /// Nothing is done; an append's answer is `Fenced`, any other call's is `Failed`.
     Refuse,
+    /// Nothing is done, and a write is said to be done, as by a disk that lies; a read fails.
+    Pretend,
     /// Nothing is done until [`Faults::release`]: a write returns and is held with its `Done`, a read blocks its thread.
     Stall,
 }
@@ -154,7 +156,7 @@ impl Faults {
                 drop(waited);
                 read()
             }
-            Some(Fault::Fail | Fault::Refuse) => Err(failed(call)),
+            Some(Fault::Fail | Fault::Refuse | Fault::Pretend) => Err(failed(call)),
         }
     }
 
@@ -196,6 +198,7 @@ impl Journal for FaultyStore {
         self.faults.write(fault == Some(Fault::Stall), move || match fault {
             Some(Fault::Fail) => done(Err(failed(Call::Append))),
             Some(Fault::Refuse) => done(Err(Error::Fenced { next: journal.extent(lane).next })),
+            Some(Fault::Pretend) => done(Ok(())),
             Some(Fault::Stall) | None => journal.append(lane, block, done),
         });
     }
@@ -237,6 +240,7 @@ impl Journal for FaultyStore {
         let (fault, journal, lanes) = (self.faults.draw(Call::Remove), Arc::clone(&self.journal), lanes.to_vec());
         self.faults.write(fault == Some(Fault::Stall), move || match fault {
             Some(Fault::Fail | Fault::Refuse) => done(Err(failed(Call::Remove))),
+            Some(Fault::Pretend) => done(Ok(())),
             Some(Fault::Stall) | None => journal.remove(&lanes, done),
         });
     }
@@ -255,6 +259,7 @@ impl Ledger for FaultyStore {
         let (fault, ledger) = (self.faults.draw(Call::Commit), Arc::clone(&self.ledger));
         self.faults.write(fault == Some(Fault::Stall), move || match fault {
             Some(Fault::Fail | Fault::Refuse) => done(Err(failed(Call::Commit))),
+            Some(Fault::Pretend) => done(Ok(())),
             Some(Fault::Stall) | None => ledger.commit(writes, done),
         });
     }

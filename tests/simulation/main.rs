@@ -21,12 +21,14 @@ mod run;
 mod support;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use checker::Finding;
+use checker::{Finding, Kind};
 use history::{History, What};
+use shardgate::store::{Call, Fault};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
@@ -79,10 +81,27 @@ fn the_same_seed_gives_the_same_history() {
     }
 }
 
+/// A disk that says that it has written, and has not: the kinds of fault that clients see then.
+#[test]
+fn a_store_that_loses_what_it_has_acknowledged_is_found_out() {
+    for (call, expected) in [(Call::Append, [Kind::Lost, Kind::Reused]), (Call::Commit, [Kind::CommitLost, Kind::CommitWentBack])]
+    {
+        let mut seen = BTreeMap::<Kind, usize>::new();
+        for seed in 0..10 {
+            let history = run::simulate_with(seed, |faults| (10..20).for_each(|nth| faults.pick(call, nth, Fault::Pretend)));
+            let found = checker::check(&history, run::RETENTION_MILLIS);
+            let kinds: BTreeSet<_> = found.into_iter().map(|finding| finding.kind).collect();
+            kinds.into_iter().for_each(|kind| *seen.entry(kind).or_default() += 1);
+        }
+        println!("{call:?}: {seen:?}");
+        assert!(expected.iter().any(|kind| seen.contains_key(kind)), "{call:?}: {seen:?}");
+    }
+}
+
 /// What a simulation is worth is what happens in it.
 #[test]
 fn everything_that_can_happen_happens_in_a_few_seeds() {
-    let mut seen = std::collections::BTreeMap::<&str, usize>::new();
+    let mut seen = BTreeMap::<&str, usize>::new();
     for seed in 0..6 {
         for operation in &run::simulate(seed).operations {
             let kind = match &operation.what {

@@ -26,12 +26,18 @@ const TRANSACTIONS_OVER: Duration = Duration::from_secs(75);
 
 /// What happens to a gateway and its clients under this seed.
 pub(crate) fn simulate(seed: u64) -> History {
+    simulate_with(seed, |_| {})
+}
+
+/// The same with something more done to the first gateway's store.
+pub(crate) fn simulate_with(seed: u64, plant: impl FnOnce(&Faults)) -> History {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let (world, chance) = (World::new(seed), Chance::new(seed));
         world.open();
         world.gateway().unwrap().stream(LASTING.0, 2).await;
         clients::found_group(Line::new(&world, chance.fork())).await;
+        world.faults(plant);
         let mut tasks = clients::all(&world, &chance);
         for _ in 0..FAULTS {
             sleep(Duration::from_millis(chance.below(1_000))).await;

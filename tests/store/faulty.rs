@@ -115,3 +115,14 @@ fn a_store_that_is_cut_off_writes_no_more_and_answers_nobody() {
     assert!(answered.recv().is_err());
     assert_eq!((engine.journal.extent(lane(1, 0)).next, faults.held()), (Offset(1), 0));
 }
+
+#[test]
+fn a_store_that_lies_says_that_it_has_written_and_has_not() {
+    let (engine, faults) = faulty();
+    faults.pick(Call::Append, 1, Fault::Pretend);
+    faults.pick(Call::Commit, 1, Fault::Pretend);
+    append(&engine, lane(1, 0), block(0)).unwrap();
+    let write = Write::Put { key: "a".into(), value: "b".into() };
+    done(|done| engine.ledger.commit(vec![write], done)).unwrap();
+    assert_eq!((engine.journal.lanes(), engine.ledger.get(b"a").unwrap()), (vec![], None));
+}
