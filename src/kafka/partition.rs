@@ -7,7 +7,7 @@ use kafka_protocol::messages::TopicName;
 use uuid::Uuid;
 
 use crate::kafka::group::{self, Topics};
-use crate::log::{Log, Stream};
+use crate::log::{Isolation, Log, Stream};
 use crate::model::{Lane, LaneId, Status, StreamId};
 
 /// The leader epoch of every partition. Leadership never moves, and clients ignore metadata whose epoch went back, so it is
@@ -85,6 +85,16 @@ pub(crate) fn lane(stream: &Stream, partition: i32) -> Result<LaneId, ResponseEr
     match u32::try_from(partition) {
         Ok(lane) if lane < stream.lanes() => Ok(LaneId { stream: stream.id(), lane: Lane(lane) }),
         _ => Err(ResponseError::UnknownTopicOrPartition),
+    }
+}
+
+/// What a reader wants to see by its request's isolation level; INVALID_REQUEST for a level that there is not: a reader who is taken
+/// for another would see what it must not.
+pub(crate) fn isolation(level: i8) -> Result<Isolation, ResponseError> {
+    match level {
+        0 => Ok(Isolation::Uncommitted),
+        1 => Ok(Isolation::Committed),
+        _ => Err(ResponseError::InvalidRequest),
     }
 }
 

@@ -75,6 +75,20 @@ async fn topics_are_named_by_id_too_since_version_6() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_topic_named_by_its_name_and_by_its_id_is_kept() {
+    let gateway = Gateway::start();
+    let id = gateway.stream("orders", 1).await.id().0;
+    gateway.stream("others", 1).await;
+    let by_name = |name: &'static str| DeleteTopicState::default().with_name(Some(crate::support::name(name)));
+    let topics = vec![by_name("orders"), by_name("others"), DeleteTopicState::default().with_topic_id(id)];
+    let response = gateway.kafka().call(6, DeleteTopicsRequest::default().with_topics(topics)).await;
+    let answers: Vec<_> = response.responses.iter().map(|r| (r.name.clone(), r.error_code)).collect();
+    assert_eq!(answers, [(Some(name("orders")), 42), (Some(name("others")), 0)]);
+    assert_eq!(response.responses[0].topic_id, id);
+    assert!(gateway.log.stream("orders").is_some() && gateway.log.stream("others").is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_topic_named_twice_is_kept() {
     let gateway = Gateway::start();
     gateway.stream("a", 1).await;

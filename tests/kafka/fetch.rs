@@ -142,6 +142,11 @@ async fn readers_of_committed_records_hear_that_nothing_was_aborted() {
         let response = kafka.call(11, fetch(vec![partition(0, 0)]).with_isolation_level(level)).await;
         assert_eq!(response.responses[0].partitions[0].aborted_transactions.as_ref().map(Vec::len), expected);
     }
+    for level in [-1, 2] {
+        let response = kafka.call(11, fetch(vec![partition(0, 0)]).with_isolation_level(level)).await;
+        let answer = &response.responses[0].partitions[0];
+        assert_eq!((answer.error_code, answer.records.as_ref().map_or(0, Bytes::len)), (42, 0), "isolation {level}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,3 +87,14 @@ async fn errors_are_told_per_partition() {
     let codes: Vec<_> = response.topics[0].partitions.iter().map(|p| (p.partition_index, p.error_code)).collect();
     assert_eq!(codes, [(0, 75), (7, 3), (1, 42), (1, 42)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_isolation_level_that_there_is_not_is_refused() {
+    let gateway = filled().await;
+    let mut kafka = gateway.kafka();
+    for (level, expected) in [(-1, (42, -1)), (0, (0, 5)), (1, (0, 5)), (2, (42, -1))] {
+        let request = Unchanged::<_, 11>(ask(&[(0, -1)]).0.with_isolation_level(level));
+        let found = &kafka.call(11, request).await.0.topics[0].partitions[0];
+        assert_eq!((found.error_code, found.offset), expected, "isolation {level}");
+    }
+}

@@ -59,6 +59,9 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
     let mut kafka = gateway.kafka();
     let mut corrupt = batch(&["a"]).to_vec();
     *corrupt.last_mut().unwrap() ^= 1;
+    // The base offset comes first, and no checksum is over it.
+    let mut based = bytes::BytesMut::from(&batch(&["a"])[..]);
+    based[..8].copy_from_slice(&77_i64.to_be_bytes());
     let large = "x".repeat(300);
     let control = build(Builder::default().control(), &["a"]);
     let stamp = ProducerStamp { id: 1, epoch: 0, first_sequence: 0 };
@@ -67,6 +70,7 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
         ("null records", None, 87, "one is needed"),
         ("no records", Some(bytes::Bytes::new()), 87, "one is needed"),
         ("a wrong checksum", Some(corrupt.into()), 2, "its bytes have 0x"),
+        ("a base offset", Some(based.freeze()), 87, "begins at offset 77"),
         ("a control batch", Some(control), 87, "clients cannot write control batches"),
         ("a transactional batch", Some(transactional), 53, "the request has no transactional id"),
         (

@@ -6,7 +6,9 @@ use kafka_protocol::messages::alter_share_group_offsets_request::{
 };
 use kafka_protocol::messages::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup;
+use kafka_protocol::messages::describe_share_group_offsets_request::{
+    DescribeShareGroupOffsetsRequestGroup, DescribeShareGroupOffsetsRequestTopic,
+};
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::share_acknowledge_request as acknowledge;
 use kafka_protocol::messages::share_fetch_request::{AcknowledgementBatch, FetchPartition, FetchTopic};
@@ -315,6 +317,15 @@ async fn a_group_without_members_is_moved_emptied_and_deleted() {
     assert_eq!(listed(kafka.call(5, ListGroupsRequest::default()).await), []);
     assert_eq!(kafka.call(2, delete()).await.results[0].error_code, 69);
     assert_eq!(kafka.call(0, moved(0)).await.error_code, 69);
+    let topic = DescribeShareGroupOffsetsRequestTopic::default().with_topic_name(name("orders")).with_partitions(vec![0]);
+    for (topics, expected) in [(None, vec![]), (Some(vec![topic]), vec![(0, -1, -1)])] {
+        let group = DescribeShareGroupOffsetsRequestGroup::default().with_group_id(GroupId(text("g"))).with_topics(topics);
+        kafka.send(1, &Unchanged::<_, 1>(DescribeShareGroupOffsetsRequest::default().with_groups(vec![group]))).await;
+        let response: DescribeShareGroupOffsetsResponse = kafka.receive_as(1).await;
+        let partitions = response.groups[0].topics.iter().flat_map(|topic| &topic.partitions);
+        let offsets: Vec<_> = partitions.map(|p| (p.error_code, p.start_offset, p.lag)).collect();
+        assert_eq!((response.groups[0].error_code, offsets), (0, expected), "a group that is gone has read nothing");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@
 //!
 //! Left out on purpose: TOPIC_DELETION_DISABLED, since deletion cannot be switched off.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -42,7 +43,19 @@ impl Api for DeleteTopics {
             .iter()
             .map(|(name, id)| refused((*name).clone(), *id, Refusal::request("the topic is named twice in the request")));
         let mut responses: Vec<DeletableTopicResult> = twice.collect();
-        for topic in asked.iter().filter(|topic| !repeated.contains(&(&topic.name, topic.topic_id))) {
+        let both = named_both_ways(cx, &asked);
+        responses.extend(both.iter().map(|(id, name)| {
+            let refusal = Refusal::request("the topic is named by its name and by its id; one of them is accepted");
+            refused(Some(TopicName(name.clone().into())), *id, refusal)
+        }));
+        let names: HashSet<&str> = both.values().map(String::as_str).collect();
+        let is_refused = |topic: &DeleteTopicState| match named(topic) {
+            Ok(Named::Name(name)) => names.contains(name),
+            Ok(Named::Id(id)) => both.contains_key(&id),
+            Err(_) => false,
+        };
+        let once = asked.iter().filter(|topic| !repeated.contains(&(&topic.name, topic.topic_id)));
+        for topic in once.filter(|topic| !is_refused(topic)) {
             let deleted = delete(cx, topic).await;
             responses.push(deleted.unwrap_or_else(|refusal| refused(topic.name.clone(), topic.topic_id, refusal)));
         }
@@ -54,6 +67,24 @@ impl Api for DeleteTopics {
 fn asked(request: DeleteTopicsRequest) -> Vec<DeleteTopicState> {
     let by_name = request.topic_names.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name)));
     by_name.chain(request.topics).collect()
+}
+
+/// The topics that one line names by its name and another by its id, of those that the client may know.
+fn named_both_ways(cx: &Context, asked: &[DeleteTopicState]) -> HashMap<Uuid, String> {
+    let (mut names, mut ids) = (HashSet::<&str>::new(), HashSet::<Uuid>::new());
+    for topic in asked {
+        match named(topic) {
+            Ok(Named::Name(name)) => names.extend([name]),
+            Ok(Named::Id(id)) => ids.extend([id]),
+            Err(_) => {}
+        }
+    }
+    let streams = ids.into_iter().filter_map(|id| partition::topic_by_id(&cx.door.log, id));
+    let both = streams.filter(|stream| {
+        let name = stream.name().as_str();
+        names.contains(name) && cx.allows(Operation::Describe, Kind::Topic, name)
+    });
+    both.map(|stream| (stream.id().0, stream.name().as_str().to_owned())).collect()
 }
 
 async fn delete(cx: &Context, topic: &DeleteTopicState) -> Result<DeletableTopicResult, Refusal> {

@@ -1,9 +1,11 @@
 //! **DescribeShareGroupOffsets** (90), v0 and v1: where share groups are (KIP-932).
 //!
-//! As Kafka does it: without topics, all that a group has state of; a partition that nobody has read yet is at -1.
+//! As Kafka does it: without topics, all that a group has state of; a partition that nobody has read yet is at -1, and so is
+//! every partition of a group that is not there.
 //!
 //! Versions: 1 says how many records are not finished (KIP-1226); where nobody has read, -1.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
@@ -17,7 +19,7 @@ use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::partition::{self, LEADER_EPOCH, Topic};
-use crate::kafka::share::Place;
+use crate::kafka::share::{Place, Refusal};
 use crate::kafka::wire::{
     DescribeShareGroupOffsetsResponse, DescribeShareGroupOffsetsResponseGroup, DescribeShareGroupOffsetsResponsePartition,
     DescribeShareGroupOffsetsResponseTopic, Unchanged,
@@ -33,7 +35,7 @@ impl Api for DescribeShareGroupOffsets {
     const IS_BULKY: bool = true;
 
     async fn handle(cx: &Context, Unchanged(request): Self::Request) -> Reply<DescribeShareGroupOffsetsResponse> {
-        let (mut answered, mut groups) = (std::collections::BTreeSet::new(), Vec::new());
+        let (mut answered, mut groups) = (BTreeSet::new(), Vec::new());
         // A group may have much and its name be short, so each is answered once.
         for group in request.groups.into_iter().filter(|group| answered.insert(group.group_id.clone())) {
             let (topics, error_code) = match describe(cx, &group).await {
@@ -54,7 +56,10 @@ async fn describe(
     if !cx.allows(Operation::Describe, Kind::Group, &group.group_id) {
         return Err(Kind::Group.denied());
     }
-    let known = cx.door.shares.topics(&group.group_id).map_err(code::of_share)?;
+    let known = match cx.door.shares.topics(&group.group_id) {
+        Err(Refusal::UnknownGroup) => BTreeMap::new(),
+        known => known.map_err(code::of_share)?,
+    };
     let mut topics = Vec::new();
     match &group.topics {
         Some(wanted) => {
@@ -102,7 +107,7 @@ async fn at(cx: &Context, group: &str, topic: Uuid, partition_index: i32) -> Des
         Ok(Some((start, finished))) => {
             (start, end(cx, topic, partition_index).await.map_or(-1, |end| (end - start - finished).max(0)))
         }
-        Ok(None) => (-1, -1),
+        Ok(None) | Err(Refusal::UnknownGroup) => (-1, -1),
         Err(refusal) => return wrong(partition_index, code::of_share(refusal)),
     };
     DescribeShareGroupOffsetsResponsePartition {

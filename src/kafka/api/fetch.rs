@@ -32,7 +32,7 @@ use super::contract::{Api, Context, Counted, Reply, name};
 use crate::batch::Buffer;
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
-use crate::kafka::partition::{Topic, check_epoch, lane};
+use crate::kafka::partition::{Topic, check_epoch, isolation, lane};
 use crate::log::{Aborted, Error, Isolation, Page, Reader, Stream, Wait, Want};
 use crate::metrics::{Got, Measure};
 use crate::model::Offset;
@@ -45,7 +45,6 @@ const SESSIONS: i16 = 7;
 const TOPIC_IDS: i16 = 13;
 /// The most bytes of batches that a request waits for, and gets when it has waited. *Ours*.
 const WAITED_BYTES_MAX: usize = 1 << 20;
-const READ_COMMITTED: i8 = 1;
 
 impl Api for Fetch {
     type Request = FetchRequest;
@@ -60,8 +59,8 @@ impl Api for Fetch {
         if cx.version >= SESSIONS && request.session_epoch > 0 {
             return Reply::Send(FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code()));
         }
-        let committed = request.isolation_level == READ_COMMITTED;
-        let isolation = if committed { Isolation::Committed } else { Isolation::Uncommitted };
+        let isolation = isolation(request.isolation_level);
+        let committed = isolation == Ok(Isolation::Committed);
         let mut wants = Vec::new();
         let mut refused = false;
         let topics: Vec<_> = request
@@ -106,9 +105,10 @@ impl Api for Fetch {
 }
 
 /// What is wanted of a topic, partition by partition.
-fn ask(cx: &Context, topic: &FetchTopic, isolation: Isolation) -> Vec<Result<Want, ResponseError>> {
+fn ask(cx: &Context, topic: &FetchTopic, isolation: Result<Isolation, ResponseError>) -> Vec<Result<Want, ResponseError>> {
     let stream = cx.topic(named(cx, topic), Operation::Read);
     let want = |partition: &FetchPartition| {
+        let isolation = isolation?;
         let lane = lane(stream.as_ref().map_err(|error| *error)?, partition.partition)?;
         check_epoch(partition.current_leader_epoch)?;
         Ok(Want { lane, from: Offset(partition.fetch_offset), bytes_max: size(partition.partition_max_bytes), isolation })

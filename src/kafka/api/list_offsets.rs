@@ -19,7 +19,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
-use crate::kafka::partition::{LEADER_EPOCH, Topic, check_epoch, lane};
+use crate::kafka::partition::{LEADER_EPOCH, Topic, check_epoch, isolation, lane};
 use crate::kafka::wire::Unchanged;
 use crate::log::{Error, Found, Isolation, Position};
 use crate::model::{LaneId, Offset, Timestamp};
@@ -30,7 +30,6 @@ pub(crate) struct ListOffsets;
 const EPOCHS: i16 = 4;
 /// "No offset" and "no timestamp".
 const NONE: i64 = -1;
-const READ_COMMITTED: i8 = 1;
 
 impl Api for ListOffsets {
     type Request = Unchanged<ListOffsetsRequest, 11>;
@@ -40,7 +39,7 @@ impl Api for ListOffsets {
 
     async fn handle(cx: &Context, request: Self::Request) -> Reply<Self::Response> {
         let repeated = repeated(&request.topics);
-        let isolation = if request.isolation_level == READ_COMMITTED { Isolation::Committed } else { Isolation::Uncommitted };
+        let isolation = isolation(request.isolation_level);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -97,8 +96,9 @@ async fn look_up(
     cx: &Context,
     topic: &ListOffsetsTopic,
     partition: &ListOffsetsPartition,
-    isolation: Isolation,
+    isolation: Result<Isolation, ResponseError>,
 ) -> Result<Option<Found>, ResponseError> {
+    let isolation = isolation?;
     let asked = Asked::of(partition.timestamp, cx.version)?;
     let stream = cx.topic(Topic::Named(&topic.name), Operation::Describe)?;
     let lane = lane(&stream, partition.partition_index)?;

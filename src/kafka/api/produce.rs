@@ -39,7 +39,7 @@ use crate::kafka::partition::{Topic, lane};
 use crate::kafka::transaction::{self, Incarnation, Part, Turn};
 use crate::log::{self, Charge, Patience, Stream};
 use crate::metrics::Put;
-use crate::model::{LaneId, limits};
+use crate::model::{LaneId, Offset, limits};
 
 pub(crate) struct Produce;
 
@@ -343,6 +343,13 @@ fn check(version: i16, records: Option<Bytes>) -> Result<Batch, Refused> {
     let header = batch.header();
     if header.control {
         return Err(Refused::new(ResponseError::InvalidRecord, "clients cannot write control batches"));
+    }
+    if header.base_offset != Offset(0) {
+        let words = format!(
+            "the batch begins at offset {}; a client's begin at 0, and the log numbers the records",
+            header.base_offset.0
+        );
+        return Err(Refused::new(ResponseError::InvalidRecord, words));
     }
     if header.codec == Codec::Zstd && version < ZSTD {
         return Err(Refused::new(

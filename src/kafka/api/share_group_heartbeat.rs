@@ -5,6 +5,7 @@
 //! is GROUP_ID_NOT_FOUND; a topic that does not exist is no error, and read once it does.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_group_heartbeat_response::{Assignment, TopicPartitions};
@@ -71,10 +72,12 @@ async fn serve(
         };
         Assignment::default().with_topic_partitions(assignment.into_iter().map(of).collect())
     });
+    // Who has left need not come again.
+    let interval = if beaten.epoch < 0 { Duration::ZERO } else { beaten.interval };
     Ok(ShareGroupHeartbeatResponse::default()
         .with_error_message(None)
         .with_member_epoch(beaten.epoch)
-        .with_heartbeat_interval_ms(i32::try_from(beaten.interval.as_millis()).unwrap_or(i32::MAX))
+        .with_heartbeat_interval_ms(i32::try_from(interval.as_millis()).unwrap_or(i32::MAX))
         .with_assignment(assignment))
 }
 
