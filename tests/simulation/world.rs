@@ -8,6 +8,7 @@ use std::time::Duration;
 use kafka_protocol::protocol::Request;
 use serde_json::Value;
 use shardgate::env::{Env, LimitsInForce, PausedClock, SeededEntropy};
+use shardgate::log::Options;
 use shardgate::model::{Limits, SequenceNumber};
 use shardgate::store::{Faults, FaultyStore, MemoryStore};
 use tokio::io::AsyncWriteExt;
@@ -76,7 +77,7 @@ impl World {
     /// Opens a gateway over what the store has.
     pub(crate) fn open(&self) {
         let (store, faults) = FaultyStore::new(self.store.clone(), self.store.clone());
-        let gateway = Arc::new(Gateway::over_store(Arc::new(store), self.env.clone()));
+        let gateway = Arc::new(Gateway::over_store(Arc::new(store), self.env.clone(), |_| {}, Options::default()));
         let log = gateway.log.clone();
         let house = tokio::spawn(async move {
             loop {

@@ -72,23 +72,23 @@ impl Gateway {
     }
 
     fn open(change: impl FnOnce(&mut Config), options: Options) -> Self {
-        let mut config = config();
-        change(&mut config);
         let env = Env {
             clock: Arc::new(PausedClock::starting_at(START)),
             entropy: Arc::new(SeededEntropy::new(1)),
             limits: LimitsInForce::new(Limits::off()),
         };
-        let store = Arc::new(MemoryStore::default());
-        let log = Log::open(store.clone(), store.clone(), env, options).unwrap();
-        Self::over(log, store.clone(), store, config, options)
+        Self::over_store(Arc::new(MemoryStore::default()), env, change, options)
     }
 
-    /// One over a store that somebody else keeps.
-    #[allow(dead_code, reason = "the simulation's, which is a binary of its own")]
-    pub(crate) fn over_store<S: Journal + Ledger + 'static>(store: Arc<S>, env: Env) -> Self {
-        let log = Log::open(store.clone(), store.clone(), env, Options::default()).unwrap();
-        Self::over(log, store.clone(), store, config(), Options::default())
+    /// One over a store that somebody else may keep.
+    pub(crate) fn over_store<S>(store: Arc<S>, env: Env, change: impl FnOnce(&mut Config), options: Options) -> Self
+    where
+        S: Journal + Ledger + 'static,
+    {
+        let mut config = config();
+        change(&mut config);
+        let log = Log::open(store.clone(), store.clone(), env, options).unwrap();
+        Self::over(log, store.clone(), store, config, options)
     }
 
     /// The only place where tests put the parts together.
