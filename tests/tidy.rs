@@ -200,19 +200,34 @@ fn named_tests(page: &str) -> Vec<(usize, &str, String)> {
     named
 }
 
+/// The tests that the page of promises names, each in a line of its own.
+fn promised_tests(page: &str) -> Vec<(usize, &str, String)> {
+    let tests = (1..).zip(page.lines()).filter_map(|(number, line)| Some((number, line.strip_prefix("- ")?)));
+    let named = tests.map(|(number, test)| {
+        let parts = test.strip_suffix("`)").and_then(|test| test.split_once(" (`"));
+        let Some((name, file)) = parts else { panic!("tests/PROMISES.md:{number}: write {test:?} as: its name (`its file`)") };
+        (number, file, name.replace(' ', "_"))
+    });
+    named.collect()
+}
+
 #[test]
-fn the_rules_are_proved_by_tests_that_exist() {
+fn rules_and_promises_are_proved_by_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("src/rules.rs")).unwrap();
-    let named = named_tests(&page);
-    assert!(named.len() > 50, "only {} tests are named", named.len());
     let mut report = String::new();
-    for (number, file, name) in named {
-        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-        if !text.contains(&format!("fn {name}(")) {
-            writeln!(report, "src/rules.rs:{number}: {file} has no test {name}; name the one that proves the rule").unwrap();
+    let mut check = |page: &str, named: fn(&str) -> Vec<(usize, &str, String)>, at_least: usize| {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let named = named(&text);
+        assert!(named.len() > at_least, "{page}: only {} tests are named", named.len());
+        for (number, file, name) in named {
+            let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+            if !text.contains(&format!("fn {name}(")) {
+                writeln!(report, "{page}:{number}: {file} has no test {name}; name the one that proves it").unwrap();
+            }
         }
-    }
+    };
+    check("src/rules.rs", named_tests, 50);
+    check("tests/PROMISES.md", promised_tests, 25);
     assert!(report.is_empty(), "\n{report}");
 }
 
