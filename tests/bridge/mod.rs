@@ -1,6 +1,7 @@
 //! Both doors at once: one log, one set of streams.
 
 mod aggregates;
+mod disk;
 mod history;
 mod realms;
 mod records;

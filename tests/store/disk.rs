@@ -1,7 +1,6 @@
 //! A disk that fails: full, read-only, broken. What is concerned is refused in words, nothing wrong is served or acknowledged,
 //! and all goes on when the disk does.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -14,85 +13,7 @@ use tempfile::TempDir;
 
 use super::recovery::{Volume, contents, eventually, image, segments};
 use super::{Make, done, lane};
-
-/// A kind of step that can fail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    Create,
-    Read,
-    Write,
-    Resize,
-    Sync,
-    Rename,
-    SyncDirectory,
-}
-
-fn kind(step: &Step<'_>) -> Option<Kind> {
-    match step {
-        Step::Open { anew, .. } => anew.then_some(Kind::Create),
-        Step::Read { .. } => Some(Kind::Read),
-        Step::Write { .. } => Some(Kind::Write),
-        Step::Resize { .. } => Some(Kind::Resize),
-        Step::Sync { .. } => Some(Kind::Sync),
-        Step::Rename { .. } => Some(Kind::Rename),
-        Step::SyncDirectory { .. } => Some(Kind::SyncDirectory),
-        Step::Remove { .. } | Step::MakeDirectory { .. } => None,
-    }
-}
-
-/// A disk on which what was picked fails.
-#[derive(Default)]
-struct Sick(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    /// How often each kind still fails, and with what.
-    picked: HashMap<u8, (usize, ErrorKind)>,
-    /// The next write stops after so many bytes.
-    short: Option<usize>,
-    /// Files whose sync failed, and those of them that were written to after that.
-    given_up: Vec<u64>,
-    written_again: Vec<u64>,
-}
-
-impl Sick {
-    /// The next `times` steps of this kind fail.
-    fn fail(&self, kind: Kind, times: usize, error: ErrorKind) {
-        self.0.lock().picked.insert(kind as u8, (times, error));
-    }
-
-    fn heal(&self) {
-        self.0.lock().picked.clear();
-    }
-}
-
-impl Watch for Sick {
-    fn before(&self, step: &Step<'_>) -> io::Result<Verdict> {
-        let mut state = self.0.lock();
-        if let Step::Write { file, .. } = step {
-            if state.given_up.contains(file) {
-                state.written_again.push(*file);
-            }
-            if let Some(bytes) = state.short.take() {
-                return Ok(Verdict::Short(bytes));
-            }
-        }
-        let picked = kind(step).and_then(|kind| state.picked.get_mut(&(kind as u8)));
-        if let Some((times, error)) = picked.filter(|(times, _)| *times > 0) {
-            *times -= 1;
-            let error = *error;
-            if let Step::Sync { file } = step {
-                state.given_up.push(*file);
-            }
-            return Err(error.into());
-        }
-        Ok(Verdict::Take)
-    }
-
-    fn stamp(&self, _file: u64) -> Option<u64> {
-        None
-    }
-}
+use crate::support::{Kind, Sick};
 
 fn open_with(directory: &Path, segment_bytes: u64) -> (Arc<Sick>, SegmentStore) {
     let sick = Arc::new(Sick::default());
@@ -154,7 +75,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_a_new_segment_is_begun() {
     put(&store, "c").unwrap();
     kept.push(append(&store, 2).unwrap());
     assert_eq!(segments(directory.path()).len(), 2);
-    assert!(sick.0.lock().written_again.is_empty(), "something was written to the file that was given up");
+    assert!(sick.is_careful(), "something was written to the file that was given up");
     lasting(directory, store, |store| holds(store, &kept, &["a", "c"]));
 }
 
@@ -181,7 +102,7 @@ fn a_write_that_fails_whole_or_in_part_leaves_the_log_as_it_was() {
                 let mut kept = vec![append(&store, 100).unwrap()];
                 put(&store, "a").unwrap();
                 let bytes = fs::metadata(&segments(directory.path())[0]).unwrap().len();
-                sick.0.lock().short = short.filter(|bytes| *bytes > 0);
+                sick.write_short(short.filter(|bytes| *bytes > 0));
                 sick.fail(Kind::Write, 2, error);
                 if cut_fails {
                     sick.fail(Kind::Resize, 1, error);

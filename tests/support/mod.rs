@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod batches;
+mod disk;
 pub(crate) mod hostile;
 mod kafka;
 mod kinesis;
@@ -29,6 +30,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use aggregates::{UserRecord, aggregate};
 pub(crate) use batches::{batch, build, records, stamped};
+pub(crate) use disk::{Kind, Sick};
 pub(crate) use kafka::{Kafka, name, produce, text};
 pub(crate) use kinesis::{AUTHORIZATION, Answered, EventStream, Kinesis};
 pub(crate) use members::{Member, commit, committed, join_request, subscription};
