@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -53,9 +54,9 @@ func (s *stream) shard(n int) *part {
 	return s.parts[n]
 }
 
-// aws is a client for the server as it is now: its port changes with every start. It does not repeat
-// what failed, because the load is to know what became of every request.
-func (l *load) aws() (*kinesis.Client, error) {
+// aws is a client for the server as it is now: its port changes with every start. The load makes one attempt,
+// because it is to know what became of every request; who reads makes as many as are usual, which is 0.
+func (l *load) aws(attempts int) (*kinesis.Client, error) {
 	var ports struct{ Kinesis string }
 	text, err := os.ReadFile(filepath.Join(l.server, "ports.json"))
 	if err == nil {
@@ -65,7 +66,7 @@ func (l *load) aws() (*kinesis.Client, error) {
 		return nil, err
 	}
 	return kinesis.New(kinesis.Options{
-		BaseEndpoint: aws.String("http://" + ports.Kinesis), Region: "us-east-1", RetryMaxAttempts: 1,
+		BaseEndpoint: aws.String("http://" + ports.Kinesis), Region: "us-east-1", RetryMaxAttempts: attempts,
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	}), nil
 }
@@ -97,7 +98,7 @@ func (l *load) each(ctx context.Context, what string, pause time.Duration, do fu
 	defer beat.Stop()
 	for ctx.Err() == nil {
 		<-beat.C
-		client, err := l.aws()
+		client, err := l.aws(1)
 		for err == nil && ctx.Err() == nil {
 			err = do(client)
 			<-beat.C
@@ -196,7 +197,7 @@ func list(ctx context.Context, client *kinesis.Client, name string) (shards []ty
 
 // checkStream reads what the Kinesis door has got since the last check, or with all set, everything.
 func (l *load) checkStream(ctx context.Context, s *stream, all bool) error {
-	client, err := l.aws()
+	client, err := l.aws(0)
 	if err != nil {
 		return err
 	}
@@ -244,6 +245,12 @@ func (l *load) checkShard(ctx context.Context, client *kinesis.Client, s *stream
 		if err != nil {
 			return err
 		}
+		tried, _ := retry.GetAttemptResults(answer.ResultMetadata)
+		for _, attempt := range tried.Results {
+			if attempt.Err != nil {
+				l.errors.add("GetRecords, which was repeated", attempt.Err)
+			}
+		}
 		for _, record := range answer.Records {
 			s.getGot(l.faults, n, offsetOf(*record.SequenceNumber), record.Data)
 			s.last[n] = *record.SequenceNumber
@@ -286,7 +293,7 @@ func (s *stream) passed(f *faults, n int, end int64) {
 
 // startKinesis creates the streams of the Kinesis door and begins to write to them.
 func (l *load) startKinesis(ctx context.Context) error {
-	client, err := l.aws()
+	client, err := l.aws(1)
 	if err != nil {
 		return err
 	}
