@@ -187,7 +187,9 @@ impl Batch {
 
     /// Takes bytes that were checked before and have been under another checksum since: a log entry's. Reads the header only.
     pub fn stored(bytes: Bytes) -> Result<Self, Invalid> {
-        Self::whole(bytes)
+        let batch = Self::whole(bytes)?;
+        check_rules(&batch.header)?;
+        Ok(batch)
     }
 
     fn whole(bytes: Bytes) -> Result<Self, Invalid> {

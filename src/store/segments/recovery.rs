@@ -377,7 +377,12 @@ impl Replay {
                 if scanned.entry == Entry::SnapshotEnd {
                     snapshot_end = Some(scanner.position);
                 }
-                self.apply(segment, scanned)?;
+                let from = scanned.position;
+                match self.apply(segment, scanned) {
+                    // It has its checksum, and makes no sense all the same.
+                    Err(Error::Damaged(_)) if self.repair => self.give_up(segment, from, scanner.position)?,
+                    applied => applied?,
+                }
             }
             if scanner.at_end() {
                 break;
@@ -394,9 +399,7 @@ impl Replay {
                 return Err(segment.damaged_at(bad));
             }
             let next = behind.map_or(segment.end(), |behind| behind.next);
-            self.hear_out(&segment.bytes_at(bad, usize::try_from(next - bad).unwrap_or(usize::MAX))?);
-            self.lost_bytes += next - bad;
-            segment.void(bad, next)?;
+            self.give_up(segment, bad, next)?;
             scanner.skip_to(next);
         }
         if snapshot_end.is_none() && !self.repair {
@@ -407,6 +410,13 @@ impl Replay {
         }
         // What a killed process had written is read, so it may be shown: it must not go with a power cut after that.
         segment.sync().map_err(|error| failed("sync", &segment.path, &error))
+    }
+
+    /// Does without the bytes from `from` to `to`, which may have said how things stand.
+    fn give_up(&mut self, segment: &Segment, from: u64, to: u64) -> Result<(), Error> {
+        self.hear_out(&segment.bytes_at(from, usize::try_from(to - from).unwrap_or(usize::MAX))?);
+        self.lost_bytes += to - from;
+        segment.void(from, to)
     }
 
     /// A lane may be known only from the damaged entry of its first block: if that can be made out, the lane is known.
@@ -605,7 +615,14 @@ impl Replay {
                 while let Some(Scanned { position, entry_bytes, entry }) = scanner.next()? {
                     let Entry::Block { lane, arrived_at, batch, .. } = entry else { continue };
                     let Some(cell) = self.lanes.get(&lane) else { continue };
-                    let batch = Batch::stored(batch).map_err(|_| segment.damaged_at(position))?;
+                    let batch = match Batch::stored(batch) {
+                        Ok(batch) => batch,
+                        Err(_) if self.repair => {
+                            segment.void(position, scanner.position)?;
+                            continue;
+                        }
+                        Err(_) => return Err(segment.damaged_at(position)),
+                    };
                     let written = written(&Block { batch, arrived_at, origin: None }, position, entry_bytes);
                     if written.next > cell.head.extent().horizon {
                         found.insert((lane, written.place.base), (segment.number, written));
