@@ -70,11 +70,7 @@ impl ShardPage {
     /// Whether a reader sees the records of `batch`, which is one of these: they are a client's, and were not aborted.
     pub fn is_seen(&self, batch: &Batch) -> bool {
         let header = batch.header();
-        let covers = |one: &Aborted| {
-            header.producer.is_some_and(|stamp| stamp.id == one.producer) && (one.first..=one.last).contains(&header.base_offset)
-        };
-        let is_aborted = header.transactional && self.aborted.iter().any(covers);
-        !header.control && !is_aborted
+        !header.control && !self.aborted.iter().any(|one| one.has(header))
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use bytes::{Buf, BufMut};
 
-use crate::batch::Outcome;
+use crate::batch::{Header, Outcome};
 use crate::model::Offset;
 
 /// An aborted transaction, as far as it lies in one lane.
@@ -20,6 +20,14 @@ pub struct Aborted {
     pub first: Offset,
     /// The offset of its marker.
     pub last: Offset,
+}
+
+impl Aborted {
+    /// Whether a batch of the lane is one of its own: records of its, or its marker.
+    pub fn has(&self, header: &Header) -> bool {
+        let is_its = header.producer.is_some_and(|stamp| stamp.id == self.producer);
+        header.transactional && is_its && (self.first..=self.last).contains(&header.base_offset)
+    }
 }
 
 /// The state of a lane's transactions behind the last block applied.
