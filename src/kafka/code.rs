@@ -105,7 +105,8 @@ pub(crate) fn of_share(refusal: share::Refusal) -> ResponseError {
         share::Refusal::UnknownSession => ResponseError::ShareSessionNotFound,
         share::Refusal::SessionEpoch => ResponseError::InvalidShareSessionEpoch,
         share::Refusal::TooManySessions => ResponseError::ShareSessionLimitReached,
-        share::Refusal::RecordState => ResponseError::InvalidRecordState,
+        share::Refusal::RecordState | share::Refusal::NoRenewal => ResponseError::InvalidRecordState,
+        share::Refusal::Undelivered => ResponseError::InvalidRequest,
         share::Refusal::UnknownPartition => ResponseError::UnknownTopicOrPartition,
     }
 }

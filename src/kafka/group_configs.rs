@@ -38,6 +38,8 @@ pub(crate) struct Config {
 pub(crate) enum Values {
     /// Whole numbers in a range, both ends in.
     Int(u32, u32),
+    /// `true` and `false`.
+    Bool,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Where a partition begins that nobody has read.
@@ -48,6 +50,8 @@ pub(crate) enum Values {
 
 const CONSUMER_HEARTBEAT_INTERVAL: &str = "consumer.heartbeat.interval.ms";
 const CONSUMER_SESSION_TIMEOUT: &str = "consumer.session.timeout.ms";
+const SHARE_ISOLATION_LEVEL: &str = "share.isolation.level";
+const SHARE_RENEW: &str = "share.renew.acknowledge.enable";
 
 /// Every config of a group, by name.
 pub(crate) const CONFIGS: &[Config] = &[
@@ -82,10 +86,10 @@ pub(crate) const CONFIGS: &[Config] = &[
         documentation: "how often a member of a share group is told to send a heartbeat",
     },
     Config {
-        name: "share.isolation.level",
+        name: SHARE_ISOLATION_LEVEL,
         default: "read_uncommitted",
-        values: Values::Word(&["read_uncommitted"]),
-        documentation: "whether records of transactions are delivered before these are committed: they are",
+        values: Values::Word(&["read_committed", "read_uncommitted"]),
+        documentation: "whether a share group is given records of transactions that are open or aborted, or only of committed ones",
     },
     Config {
         name: "share.partition.max.record.locks",
@@ -98,6 +102,12 @@ pub(crate) const CONFIGS: &[Config] = &[
         default: "30000",
         values: Values::Int(15_000, 60_000),
         documentation: "how long a record is locked for the member it was delivered to",
+    },
+    Config {
+        name: SHARE_RENEW,
+        default: "true",
+        values: Values::Bool,
+        documentation: "whether a member of a share group may renew the locks of records that it works on",
     },
     Config {
         name: "share.session.timeout.ms",
@@ -168,6 +178,10 @@ impl Values {
                 Ok(number) if (least..=most).contains(&number) => Ok(()),
                 _ => Err(format!("{least} to {most}")),
             },
+            Self::Bool => match is_true(value) {
+                Some(_) => Ok(()),
+                None => Err("true and false".to_owned()),
+            },
             Self::Word(words) => match words.contains(&value) {
                 true => Ok(()),
                 false => Err(words.join(" and ")),
@@ -180,6 +194,15 @@ impl Values {
             }
             Self::Start => start(value).map(drop).ok_or_else(|| "latest, earliest and by_duration:PnDTnHnMnS".to_owned()),
         }
+    }
+}
+
+/// A truth as Kafka reads it.
+fn is_true(value: &str) -> Option<bool> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
     }
 }
 
@@ -317,6 +340,8 @@ impl GroupConfigs {
             lock_duration: millis(&own, "share.record.lock.duration.ms"),
             deliveries_max: i16::try_from(number(&own, "share.delivery.count.limit")).unwrap_or(i16::MAX),
             locks_max: number(&own, "share.partition.max.record.locks") as usize,
+            is_committed: value(&own, SHARE_ISOLATION_LEVEL) == "read_committed",
+            renews: is_true(value(&own, SHARE_RENEW)) != Some(false),
         }
     }
 
@@ -399,6 +424,8 @@ mod tests {
         let check = |name: &str, value| CONFIGS.iter().find(|config| config.name == name).unwrap().values.check(value);
         assert_eq!(check("share.record.lock.duration.ms", "14999"), Err("15000 to 60000".to_owned()));
         assert_eq!(check("share.record.lock.duration.ms", "60000"), Ok(()));
-        assert_eq!(check("share.isolation.level", "read_committed"), Err("read_uncommitted".to_owned()));
+        assert_eq!(check("share.isolation.level", "read_much"), Err("read_committed and read_uncommitted".to_owned()));
+        assert_eq!(check("share.renew.acknowledge.enable", "False"), Ok(()));
+        assert_eq!(check("share.renew.acknowledge.enable", "no"), Err("true and false".to_owned()));
     }
 }

@@ -10,17 +10,19 @@ use kafka_protocol::messages::describe_share_group_offsets_request::{
     DescribeShareGroupOffsetsRequestGroup, DescribeShareGroupOffsetsRequestTopic,
 };
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-use kafka_protocol::messages::share_acknowledge_request as acknowledge;
-use kafka_protocol::messages::share_fetch_request::{AcknowledgementBatch, FetchPartition, FetchTopic};
 use kafka_protocol::messages::*;
-use shardgate::kafka::wire::{DescribeShareGroupOffsetsResponse, Unchanged};
+use shardgate::kafka::wire::{
+    DescribeShareGroupOffsetsResponse, ShareAcknowledgePartition, ShareAcknowledgeRequest, ShareAcknowledgeTopic,
+    ShareAcknowledgementBatch, ShareFetchPartition, ShareFetchRequest, ShareFetchTopic, Unchanged,
+};
 use tokio::time::{Duration, Instant};
 
-use crate::support::{Gateway, Kafka, batch, commit, join_request, name, records, text};
+use crate::support::{Gateway, Generation, Kafka, Transactional, batch, commit, join_request, name, records, text};
 
 const ACCEPT: i8 = 1;
 const RELEASE: i8 = 2;
 const REJECT: i8 = 3;
+const RENEW: i8 = 4;
 
 /// A member of the group `g` that reads `orders`.
 struct Sharer {
@@ -59,20 +61,19 @@ impl Sharer {
     }
 
     fn request(&self, verdicts: &[(i64, i64, i8)], wait: i32) -> ShareFetchRequest {
-        let batch = |&(first, last, kind): &(i64, i64, i8)| {
-            AcknowledgementBatch::default().with_first_offset(first).with_last_offset(last).with_acknowledge_types(vec![kind])
-        };
-        let partition = FetchPartition::default().with_acknowledgement_batches(verdicts.iter().map(batch).collect());
-        let topic = FetchTopic::default().with_topic_id(self.topic).with_partitions(vec![partition]);
-        ShareFetchRequest::default()
-            .with_group_id(Some(GroupId(text("g"))))
-            .with_member_id(Some(text(self.id)))
-            .with_share_session_epoch(self.session)
-            .with_max_wait_ms(wait)
-            .with_min_bytes(1)
-            .with_max_bytes(1 << 20)
-            .with_max_records(500)
-            .with_topics(if self.session == 0 || !verdicts.is_empty() { vec![topic] } else { Vec::new() })
+        let partition = ShareFetchPartition { partition_index: 0, acknowledgement_batches: batches(verdicts) };
+        let topic = ShareFetchTopic { topic_id: self.topic, partitions: vec![partition] };
+        ShareFetchRequest {
+            group_id: Some(text("g")),
+            member_id: Some(text(self.id)),
+            share_session_epoch: self.session,
+            max_wait_ms: wait,
+            min_bytes: 1,
+            max_bytes: 1 << 20,
+            max_records: 500,
+            topics: if self.session == 0 || !verdicts.is_empty() { vec![topic] } else { Vec::new() },
+            ..Default::default()
+        }
     }
 
     fn got(&mut self, response: &ShareFetchResponse) -> Got {
@@ -91,27 +92,35 @@ impl Sharer {
     }
 
     async fn fetch(&mut self, verdicts: &[(i64, i64, i8)]) -> Got {
-        let response = self.kafka.call(1, self.request(verdicts, 0)).await;
+        let response = self.kafka.call(2, self.request(verdicts, 0)).await;
         self.got(&response)
     }
 
     async fn say(&mut self, session: i32, verdicts: &[(i64, i64, i8)]) -> (i16, Vec<i16>) {
-        let batch = |&(first, last, kind): &(i64, i64, i8)| {
-            let batch = acknowledge::AcknowledgementBatch::default().with_first_offset(first).with_last_offset(last);
-            batch.with_acknowledge_types(vec![kind])
+        let partition = ShareAcknowledgePartition { partition_index: 0, acknowledgement_batches: batches(verdicts) };
+        let topic = ShareAcknowledgeTopic { topic_id: self.topic, partitions: vec![partition] };
+        let request = ShareAcknowledgeRequest {
+            group_id: Some(text("g")),
+            member_id: Some(text(self.id)),
+            share_session_epoch: session,
+            is_renew_ack: verdicts.iter().any(|(_, _, kind)| *kind == RENEW),
+            topics: if verdicts.is_empty() { Vec::new() } else { vec![topic] },
         };
-        let partition =
-            acknowledge::AcknowledgePartition::default().with_acknowledgement_batches(verdicts.iter().map(batch).collect());
-        let topic = acknowledge::AcknowledgeTopic::default().with_topic_id(self.topic).with_partitions(vec![partition]);
-        let request = ShareAcknowledgeRequest::default()
-            .with_group_id(Some(GroupId(text("g"))))
-            .with_member_id(Some(text(self.id)))
-            .with_share_session_epoch(session)
-            .with_topics(if verdicts.is_empty() { Vec::new() } else { vec![topic] });
-        let response = self.kafka.call(1, request).await;
+        let response = self.kafka.call(2, request).await;
+        assert_eq!(response.acquisition_lock_timeout_ms, if response.error_code == 0 { 30_000 } else { 0 });
         let codes = response.responses.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
         (response.error_code, codes.collect())
     }
+}
+
+/// A verdict for all records from the first to the last.
+fn batches(verdicts: &[(i64, i64, i8)]) -> Vec<ShareAcknowledgementBatch> {
+    let batch = |&(first_offset, last_offset, kind): &(i64, i64, i8)| ShareAcknowledgementBatch {
+        first_offset,
+        last_offset,
+        acknowledge_types: vec![kind],
+    };
+    verdicts.iter().map(batch).collect()
 }
 
 fn of(got: &[(i64, &str, i16)]) -> Got {
@@ -231,8 +240,10 @@ async fn epochs_of_sessions_and_members_are_checked() {
     assert_eq!(sharer.say(1, &[]).await.0, 122);
     assert_eq!(sharer.fetch(&[]).await.len(), 1);
     assert_eq!(sharer.say(5, &[]).await.0, 123);
-    for wrong in [&[(0, 0, 9)][..], &[(0, 0, ACCEPT), (0, 0, ACCEPT)]] {
-        assert_eq!(sharer.say(sharer.session, wrong).await, (0, vec![42]));
+    for (wrong, code) in
+        [(&[(0, 0, 9)][..], 42), (&[(0, 0, ACCEPT), (0, 0, ACCEPT)], 121), (&[(0, 7, ACCEPT)], 42), (&[(7, 7, ACCEPT)], 42)]
+    {
+        assert_eq!(sharer.say(sharer.session, wrong).await, (0, vec![code]), "{wrong:?}");
         sharer.session += 1;
     }
     let epoch = sharer.epoch;
@@ -244,8 +255,80 @@ async fn epochs_of_sessions_and_members_are_checked() {
     assert_eq!((sharer.heartbeat(None).await.error_code, sharer.heartbeat(None).await.error_code), (0, 25));
     sharer.epoch = 0;
     assert_eq!(sharer.heartbeat(None).await.error_code, 42);
-    sharer.id = "";
-    assert_eq!(sharer.heartbeat(Some("orders")).await.error_code, 42);
+    for wrong in ["", "an id of thirty-seven characters, one.."] {
+        sharer.id = wrong;
+        assert_eq!(sharer.heartbeat(Some("orders")).await.error_code, 42);
+        let request = sharer.request(&[], 0);
+        assert_eq!(sharer.kafka.call(1, request).await.error_code, 42);
+    }
+    sharer.id = "one";
+    let nowhere = ShareFetchRequest { group_id: Some(text("nowhere")), share_session_epoch: 1, ..sharer.request(&[], 0) };
+    assert_eq!(sharer.kafka.call(1, nowhere).await.error_code, 122, "a group that is not there has no sessions");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_records_are_given_than_are_wanted_where_that_is_asked_for() {
+    let gateway = filled(&[]).await;
+    gateway.kafka().produce("orders", 0, batch(&["a", "b", "c", "d", "e"])).await;
+    let mut sharer = Sharer::joined(&gateway, "one").await;
+    let limited = |request| ShareFetchRequest { share_acquire_mode: 1, max_records: 2, ..request };
+    for (version, expected) in [(2, &[(0, "a", 1), (1, "b", 1)][..]), (2, &[(2, "c", 1), (3, "d", 1)]), (2, &[(4, "e", 1)])] {
+        let request = limited(sharer.request(&[], 0));
+        let response = sharer.kafka.call(version, request).await;
+        assert_eq!(sharer.got(&response), of(expected));
+    }
+    assert_eq!(sharer.say(3, &[(0, 4, RELEASE)]).await, (0, vec![0]));
+    sharer.session += 1;
+    let request = limited(sharer.request(&[], 0));
+    let response = sharer.kafka.call(2, request).await;
+    assert_eq!(sharer.got(&response), of(&[(0, "a", 2), (1, "b", 2)]), "what was released is bounded likewise");
+    let request = ShareFetchRequest { max_records: 2, ..sharer.request(&[], 0) };
+    let response = sharer.kafka.call(2, request).await;
+    assert_eq!(sharer.got(&response).len(), 3, "a batch is given whole otherwise");
+    let request = ShareFetchRequest { share_acquire_mode: 2, ..sharer.request(&[], 0) };
+    assert_eq!(sharer.kafka.call(2, request).await.error_code, 42);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_renews_keeps_what_it_has_for_as_long_again() {
+    let gateway = filled(&["a", "b", "c"]).await;
+    let (mut one, mut other) = (Sharer::joined(&gateway, "one").await, Sharer::joined(&gateway, "other").await);
+    assert_eq!(one.fetch(&[]).await.len(), 3);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(one.say(1, &[(0, 0, RENEW), (1, 1, ACCEPT)]).await, (0, vec![0]), "others' verdicts may come along");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(other.fetch(&[]).await, of(&[(2, "c", 2)]), "which was not renewed");
+    // A fetch renews too, and fetches nothing then.
+    one.session = 2;
+    let renewal =
+        ShareFetchRequest { is_renew_ack: true, max_bytes: 0, min_bytes: 0, max_records: 0, ..one.request(&[(0, 0, RENEW)], 0) };
+    let response = one.kafka.call(2, renewal.clone()).await;
+    assert_eq!(one.got(&response), of(&[]));
+    for sharer in [&mut one, &mut other] {
+        assert_eq!(sharer.heartbeat(None).await.error_code, 0, "whoever is silent loses what it has");
+    }
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(other.fetch(&[(2, 2, ACCEPT)]).await, of(&[]));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(other.fetch(&[]).await, of(&[(0, "a", 2)]), "it is over in the end");
+    assert_eq!(one.say(3, &[(0, 0, RENEW)]).await, (0, vec![121]), "what it has not it cannot renew");
+    for wrong in [
+        ShareFetchRequest { max_bytes: 1, ..renewal.clone() },
+        ShareFetchRequest { min_bytes: 1, ..renewal.clone() },
+        ShareFetchRequest { max_records: 1, ..renewal.clone() },
+        ShareFetchRequest { max_wait_ms: 1, ..renewal.clone() },
+    ] {
+        assert_eq!(one.kafka.call(2, wrong).await.error_code, 42, "who renews fetches nothing");
+    }
+    // A request that does not say so cannot renew, and no request of version 1 can.
+    for (version, is_renew_ack, epoch) in [(2, false, 4), (1, true, 5)] {
+        let request = ShareFetchRequest { is_renew_ack, share_session_epoch: epoch, ..renewal.clone() };
+        let response = one.kafka.call(version, request).await;
+        assert_eq!((response.error_code, response.responses[0].partitions[0].acknowledge_error_code), (0, 42));
+    }
+    assert_eq!(set_config(&mut gateway.kafka(), "share.renew.acknowledge.enable", "false").await, 0);
+    assert_eq!(other.say(3, &[(0, 0, RENEW)]).await, (0, vec![121]));
+    assert_eq!(other.say(4, &[(0, 0, ACCEPT)]).await, (0, vec![0]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -359,7 +442,8 @@ async fn a_classic_group_is_no_share_group() {
 async fn a_groups_configs_are_shown_as_they_were_set_also_after_a_restart() {
     let gateway = filled(&[]).await;
     assert_eq!(set_config(&mut gateway.kafka(), "share.record.lock.duration.ms", "1").await, 40);
-    assert_eq!(set_config(&mut gateway.kafka(), "share.isolation.level", "read_committed").await, 40);
+    assert_eq!(set_config(&mut gateway.kafka(), "share.isolation.level", "read_much").await, 40);
+    assert_eq!(set_config(&mut gateway.kafka(), "share.isolation.level", "read_committed").await, 0);
     let gateway = gateway.restarted();
     let resource = DescribeConfigsResource::default().with_resource_type(32).with_resource_name(text("g"));
     let response = gateway.kafka().call(4, DescribeConfigsRequest::default().with_resources(vec![resource])).await;
@@ -368,6 +452,7 @@ async fn a_groups_configs_are_shown_as_they_were_set_also_after_a_restart() {
         configs.iter().find(|config| *config.name == *name).map(|config| (config.value.as_deref(), config.config_source))
     };
     assert_eq!(config("share.auto.offset.reset"), Some((Some("earliest"), 8)));
+    assert_eq!(config("share.isolation.level"), Some((Some("read_committed"), 8)));
     assert_eq!(config("share.record.lock.duration.ms"), Some((Some("30000"), 5)));
 }
 
@@ -387,4 +472,42 @@ async fn a_topic_made_anew_is_read_anew() {
     assert!(sharer.heartbeat(None).await.assignment.is_some());
     sharer.session = 0;
     assert_eq!(sharer.fetch(&[]).await, of(&[(0, "new", 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_reads_what_is_committed_gets_nothing_else() {
+    let gateway = filled(&["a"]).await;
+    assert_eq!(set_config(&mut gateway.kafka(), "share.isolation.level", "read_committed").await, 0);
+    let mut aborted = Transactional::begin(&gateway, "aborted", Generation::Second).await;
+    let mut committed = Transactional::begin(&gateway, "committed", Generation::Second).await;
+    assert_eq!(aborted.send(0, &["x", "y"]).await, 0);
+    assert_eq!(committed.send(0, &["b"]).await, 0);
+    gateway.kafka().produce("orders", 0, batch(&["c"])).await;
+    let mut sharer = Sharer::joined(&gateway, "one").await;
+    assert_eq!(sharer.fetch(&[]).await, of(&[(0, "a", 1)]), "up to the first record of an open transaction");
+    assert_eq!(committed.end(true).await, 0);
+    assert_eq!(sharer.fetch(&[(0, 0, ACCEPT)]).await, of(&[]));
+    // Whoever waits is woken by the end of the last transaction that was in the way.
+    let request = sharer.request(&[], 60_000);
+    sharer.kafka.send(2, &request).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    assert_eq!(aborted.end(false).await, 0);
+    let response = sharer.kafka.receive::<ShareFetchRequest>(2).await;
+    let acquired: Vec<_> = response.0.responses[0].partitions[0]
+        .acquired_records
+        .iter()
+        .map(|acquired| (acquired.first_offset, acquired.last_offset))
+        .collect();
+    // 1 and 2 are the aborted records; 5 is the marker of the other transaction, for which the client says that there is nothing.
+    let marker = "\0\0\0\0\0\0";
+    assert_eq!((sharer.got(&response), acquired), (of(&[(3, "b", 1), (4, "c", 1), (5, marker, 1)]), vec![(3, 5)]));
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(sharer.say(3, &[(3, 4, ACCEPT), (5, 5, 0)]).await, (0, vec![0]));
+    assert_eq!(offset(&mut gateway.kafka()).await, (7, 0), "behind the marker of what was aborted");
+    // The next one reads everything, as it comes.
+    assert_eq!(set_config(&mut gateway.kafka(), "share.isolation.level", "read_uncommitted").await, 0);
+    assert_eq!(aborted.send(0, &["z"]).await, 0);
+    sharer.session += 1;
+    assert_eq!(sharer.fetch(&[]).await, of(&[(7, "z", 1)]));
 }

@@ -1,4 +1,4 @@
-//! **ShareFetch** (78), v1: takes records for a member of a share group, and says what became of earlier ones (KIP-932).
+//! **ShareFetch** (78), v1 and v2: takes records for a member of a share group, and says what became of earlier ones (KIP-932).
 //!
 //! As Kafka does it: a session with epochs, verdicts that come along are answered with the records, batches are whole and beside
 //! them stands which of their records the member has, for how long, and for the which-th time.
@@ -6,7 +6,10 @@
 //! Differs from Kafka: a group that does not exist is GROUP_ID_NOT_FOUND for the whole request. `batch_size` is not needed.
 //! A shard that is over its read throughput gives nothing until it may, which is waited for like records.
 //!
-//! Left out on purpose: version 2, which renews locks and bounds records strictly (KIP-1222, KIP-1206).
+//! Where the group reads what is committed (`share.isolation.level`), nothing of a transaction that is open or aborted is given.
+//!
+//! Versions: 2 has a mode in which no more records are given than are wanted (KIP-1206), where version 1 gives whole batches, and
+//! requests that renew locks and fetch nothing (KIP-1222).
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,9 +17,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::share_fetch_request::AcknowledgementBatch;
+use kafka_protocol::messages::ShareFetchResponse;
 use kafka_protocol::messages::share_fetch_response::{AcquiredRecords, PartitionData, ShareFetchableTopicResponse};
-use kafka_protocol::messages::{ShareFetchRequest, ShareFetchResponse};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
@@ -27,7 +29,8 @@ use crate::kafka::code;
 use crate::kafka::group_configs::Start;
 use crate::kafka::partition::{Topic, lane};
 use crate::kafka::share::{Acquired, Look, Place, Reader};
-use crate::kafka::sharing::{self, FINAL, INITIAL, Said};
+use crate::kafka::sharing::{self, FINAL, INITIAL};
+use crate::kafka::wire::{ShareFetchRequest, Unchanged};
 use crate::log::{Error, Isolation, Page, Position, Wait, Want};
 use crate::metrics::Got;
 use crate::model::{LaneId, Offset};
@@ -36,26 +39,29 @@ pub(crate) struct ShareFetch;
 
 /// The most bytes that are read of one partition at a time, and waited for. *Ours*: a member has at most some hundred records.
 const PARTITION_BYTES_MAX: usize = 1 << 20;
+/// The most stretches of aborted records that are passed over in one delivery. *Ours*: each may leave a piece behind.
+const ABORTED_MAX: usize = 256;
+/// Modes of taking records (Kafka: `ShareAcquireMode`): whole batches, and no more records than wanted.
+const BATCH_OPTIMIZED: i8 = 0;
+const RECORD_LIMIT: i8 = 1;
 
 impl Api for ShareFetch {
     type Request = ShareFetchRequest;
-    type Response = ShareFetchResponse;
+    type Response = Unchanged<ShareFetchResponse, 2>;
 
-    const VERSIONS: RangeInclusive<i16> = 1..=1;
+    const VERSIONS: RangeInclusive<i16> = 1..=2;
     const WAITS: bool = true;
     const COUNTED: Counted = Counted::Answer;
 
-    async fn handle(cx: &Context, request: ShareFetchRequest) -> Reply<ShareFetchResponse> {
-        Reply::Send(
-            serve(cx, request)
-                .await
-                .unwrap_or_else(|error| ShareFetchResponse::default().with_error_code(error.code()).with_error_message(None)),
-        )
+    async fn handle(cx: &Context, request: ShareFetchRequest) -> Reply<Self::Response> {
+        let refused = |error: ResponseError| ShareFetchResponse::default().with_error_code(error.code()).with_error_message(None);
+        Reply::Send(serve(cx, request).await.unwrap_or_else(refused).into())
     }
 }
 
 async fn serve(cx: &Context, request: ShareFetchRequest) -> Result<ShareFetchResponse, ResponseError> {
-    let (group, member) = sharing::reader(cx, request.group_id.as_ref(), request.member_id.as_deref())?;
+    let (group, member) = sharing::reader(cx, request.group_id.as_deref(), request.member_id.as_deref())?;
+    check(&request)?;
     let epoch = request.share_session_epoch;
     let mut more = Vec::new();
     let mut has_verdicts = false;
@@ -74,19 +80,23 @@ async fn serve(cx: &Context, request: ShareFetchRequest) -> Result<ShareFetchRes
     let mut begun = Vec::new();
     for topic in &request.topics {
         for partition in topic.partitions.iter().filter(|partition| !partition.acknowledgement_batches.is_empty()) {
-            let said = partition.acknowledgement_batches.iter().map(said);
             let place = Place { topic: topic.topic_id, partition: partition.partition_index };
-            begun.push((place, sharing::acknowledge(cx, &reader, place.topic, place.partition, said)));
+            let said = &partition.acknowledgement_batches;
+            begun.push((place, sharing::acknowledge(cx, &reader, place.topic, place.partition, said, request.is_renew_ack)));
         }
     }
     if epoch == FINAL {
         reader.release().await.map_err(code::of_share)?;
     }
     let mut answers: BTreeMap<Place, PartitionData> = BTreeMap::new();
+    if request.max_records < 0 {
+        // Kafka tells of each partition that it has nothing of it.
+        answers.extend(places.iter().map(|&place| (place, empty(place))));
+    }
     let fetched = fetch(cx, &reader, &places, &request).await;
     for (place, begun) in begun {
         let answer = answers.entry(place).or_insert_with(|| empty(place));
-        answer.acknowledge_error_code = sharing::taken(begun).await;
+        (answer.acknowledge_error_code, answer.acknowledge_error_message) = sharing::taken(begun).await;
     }
     for (place, fetched) in fetched {
         let answer = answers.entry(place).or_insert_with(|| empty(place));
@@ -110,13 +120,16 @@ async fn serve(cx: &Context, request: ShareFetchRequest) -> Result<ShareFetchRes
     let topics = topics
         .into_iter()
         .map(|(topic, partitions)| ShareFetchableTopicResponse::default().with_topic_id(topic).with_partitions(partitions));
-    let locked = i32::try_from(reader.lock_duration().as_millis()).unwrap_or(i32::MAX);
-    let response = ShareFetchResponse::default().with_error_message(None).with_acquisition_lock_timeout_ms(locked);
-    Ok(response.with_responses(topics.collect()))
+    let response = ShareFetchResponse::default().with_error_message(None);
+    Ok(response.with_acquisition_lock_timeout_ms(sharing::lock_millis(&reader)).with_responses(topics.collect()))
 }
 
-fn said(batch: &AcknowledgementBatch) -> Said<'_> {
-    Said { first: batch.first_offset, last: batch.last_offset, kinds: &batch.acknowledge_types }
+/// Refuses a mode that there is not, and a request that renews locks and wants records or to wait (Kafka,
+/// `KafkaApis.handleShareFetchRequest`).
+fn check(request: &ShareFetchRequest) -> Result<(), ResponseError> {
+    let is_mode = [BATCH_OPTIMIZED, RECORD_LIMIT].contains(&request.share_acquire_mode);
+    let fetches = [request.max_bytes, request.min_bytes, request.max_records, request.max_wait_ms] != [0; 4];
+    if is_mode && !(request.is_renew_ack && fetches) { Ok(()) } else { Err(ResponseError::InvalidRequest) }
 }
 
 fn empty(place: Place) -> PartitionData {
@@ -170,7 +183,7 @@ async fn fetch(cx: &Context, reader: &Reader, places: &[Place], request: &ShareF
         let pages = read(cx, &turns, bytes_max, wake, bell).await;
         let mut left = records_max;
         for (turn, page) in turns.iter().zip(pages) {
-            match take(cx, reader, turn, page, left) {
+            match take(cx, reader, turn, page, left, request.share_acquire_mode == RECORD_LIMIT) {
                 Ok(Some(taken)) => {
                     left = left.saturating_sub(taken.acquired.iter().map(length).sum());
                     fetched.push((turn.place, Ok(taken)));
@@ -195,11 +208,12 @@ async fn fetch(cx: &Context, reader: &Reader, places: &[Place], request: &ShareF
 async fn look(cx: &Context, reader: &Reader, place: Place) -> Result<Result<Turn, Option<Instant>>, ResponseError> {
     let stream = cx.topic(Topic::Identified(place.topic), Operation::Read)?;
     let lane = lane(&stream, place.partition)?;
+    let isolation = if reader.is_committed() { Isolation::Committed } else { Isolation::Uncommitted };
     // Twice: the first look may find that nobody has read it yet.
     for _ in 0..2 {
         match reader.look(place).map_err(code::of_share)? {
             Look::Read(offset, _turn) => {
-                let want = Want { lane, from: Offset(offset), bytes_max: PARTITION_BYTES_MAX, isolation: Isolation::Uncommitted };
+                let want = Want { lane, from: Offset(offset), bytes_max: PARTITION_BYTES_MAX, isolation };
                 return Ok(Ok(Turn { place, want, _turn }));
             }
             Look::Wait(deadline) => return Ok(Err(deadline)),
@@ -263,6 +277,7 @@ fn take(
     turn: &Turn,
     page: Result<Page, Error>,
     records_max: usize,
+    is_strict: bool,
 ) -> Result<Option<Fetched>, ResponseError> {
     let page = match page {
         Ok(page) => page,
@@ -273,16 +288,24 @@ fn take(
         }
         Err(error) => return Err(code::of(&error)),
     };
-    let batches: Vec<(i64, i64)> = page
-        .batches
-        .iter()
-        .filter_map(|batch| Header::parse(batch).ok())
-        .map(|header| (header.base_offset.0, header.next_offset().0 - 1))
-        .collect();
-    if records_max == 0 || batches.is_empty() || batches.len() != page.batches.len() {
+    let mut batches: Vec<(i64, i64)> = Vec::new();
+    let mut aborted: Vec<(i64, i64)> = Vec::new();
+    for header in page.batches.iter().map_while(|batch| Header::parse(batch).ok()) {
+        let (first, last) = (header.base_offset.0, header.next_offset().0 - 1);
+        if page.aborted.iter().any(|one| one.has(&header)) {
+            let count = aborted.len();
+            match aborted.last_mut() {
+                Some(before) if before.1 + 1 == first => before.1 = last,
+                _ if count == ABORTED_MAX => break,
+                _ => aborted.push((first, last)),
+            }
+        }
+        batches.push((first, last));
+    }
+    if records_max == 0 || batches.is_empty() {
         return Ok(None);
     }
-    let acquired = reader.acquire(turn.place, &batches, records_max);
+    let acquired = reader.acquire(turn.place, &batches, &aborted, records_max, is_strict);
     let has = |&(first, last): &(i64, i64)| acquired.iter().any(|acquired| acquired.first <= last && first <= acquired.last);
     let wanted = page.batches.iter().zip(&batches).filter(|(_, span)| has(span)).map(|(batch, _)| batch);
     let records = joined(wanted);

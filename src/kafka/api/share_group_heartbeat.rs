@@ -16,7 +16,7 @@ use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::group::Refusal;
 use crate::kafka::share::Beat;
-use crate::kafka::{code, partition};
+use crate::kafka::{code, partition, sharing};
 
 pub(crate) struct ShareGroupHeartbeat;
 
@@ -86,6 +86,7 @@ fn check(request: &ShareGroupHeartbeatRequest) -> Result<(), &'static str> {
     let is_blank = |text: &StrBytes| text.trim().is_empty();
     match request.member_epoch {
         _ if is_blank(&request.member_id) => Err("MemberId can't be empty."),
+        _ if !sharing::is_member_id(&request.member_id) => Err("Invalid member id in the request."),
         _ if is_blank(&request.group_id) => Err("GroupId can't be empty."),
         _ if request.rack_id.as_ref().is_some_and(is_blank) => Err("RackId can't be empty."),
         0 if request.subscribed_topic_names.as_ref().is_none_or(Vec::is_empty) => {

@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 use super::decide::{self, JOIN, LEAVE};
 use super::journal::{self, Kept};
-use super::partition::{Acknowledgement, Acquired, Bounds, NotTaken, Partition, Terms};
-use super::sessions::Sessions;
+use super::partition::{Acknowledgement, Acquired, Bounds, NotTaken, Partition, Terms, Verdict};
+use super::sessions::{INITIAL, Sessions};
 use super::state::{Beat, Beaten, Described, Group, Lookup, Place, Refusal};
 use crate::kafka::group_configs::{GroupConfigs, Start};
 use crate::notebook::{Notebook, Page};
@@ -254,7 +254,11 @@ impl Shares {
         more: &[Place],
         fewer: &[Place],
     ) -> Result<(Reader, Vec<Place>), Refusal> {
-        let cell = self.shared.cell(group)?;
+        let cell = self.shared.cell(group).map_err(|refusal| match epoch {
+            INITIAL => refusal,
+            // A group that is not there has no sessions either.
+            _ => Refusal::UnknownSession,
+        })?;
         let member: Arc<str> = member.into();
         let now = self.shared.now();
         let places = self.shared.sessions.lock().go_on((&cell.name, &member), epoch, more, fewer, now)?;
@@ -432,16 +436,29 @@ impl Reader {
         }
     }
 
-    /// Delivers at most about `records_max` records of the batches that were read, given by first and last offset.
-    pub(crate) fn acquire(&self, place: Place, batches: &[(i64, i64)], records_max: usize) -> Vec<Acquired> {
+    /// Whether the group reads only what is committed.
+    pub(crate) fn is_committed(&self) -> bool {
+        self.shares.shared.configs.of_share(&self.cell.name).is_committed
+    }
+
+    /// Delivers records of the batches that were read, given by first and last offset, without those that are `aborted`, given
+    /// likewise: at most `records_max`, or unless `is_strict` so many that the last batch is whole.
+    pub(crate) fn acquire(
+        &self,
+        place: Place,
+        batches: &[(i64, i64)],
+        aborted: &[(i64, i64)],
+        records_max: usize,
+        is_strict: bool,
+    ) -> Vec<Acquired> {
         let shared = &self.shares.shared;
         let settings = shared.configs.of_share(&self.cell.name);
         let until = shared.now().saturating_add(settings.lock_duration);
-        let bounds = Bounds { records_max, locks_max: settings.locks_max, until };
+        let bounds = Bounds { records_max, is_strict, locks_max: settings.locks_max, until };
         let mut held = self.cell.held.lock();
         let Some(tracked) = held.partitions.get_mut(&place) else { return Vec::new() };
         let before = tracked.records.runs();
-        let acquired = tracked.records.acquire(&self.member, batches, bounds);
+        let acquired = tracked.records.acquire(&self.member, batches, aborted, bounds);
         let after = tracked.records.runs();
         held.recount(before, after);
         drop(held);
@@ -453,6 +470,10 @@ impl Reader {
     pub(crate) fn acknowledge(&self, place: Place, said: &[Acknowledgement]) -> Result<Durable, Refusal> {
         let shared = &self.shares.shared;
         let (settings, now) = (shared.configs.of_share(&self.cell.name), shared.now());
+        let renews = said.iter().filter(|said| said.verdict == Verdict::Renew).count();
+        if renews > 0 && !settings.renews {
+            return Err(Refusal::NoRenewal);
+        }
         let mut held = self.cell.held()?;
         if !held.group.reads(place) {
             return Err(Refusal::UnknownPartition);
@@ -463,13 +484,18 @@ impl Reader {
         let terms = Terms {
             deliveries_max: settings.deliveries_max,
             cuts_max: RUNS_MAX_OF_OLD.saturating_sub(shared.totals.runs.load(Ordering::Relaxed)),
+            until: now.saturating_add(settings.lock_duration),
         };
         tracked.records.acknowledge(&self.member, said, terms).map_err(|reason| match reason {
             NotTaken::NotOwned => Refusal::RecordState,
+            NotTaken::Undelivered => Refusal::Undelivered,
             NotTaken::TooManyRuns => Refusal::TooMany,
         })?;
         let mut page = Page::default();
-        journal::put_records(&mut page, self.cell.id, place, &tracked.records);
+        // Locks are not kept, so there is nothing to keep of one that is renewed.
+        if renews < said.len() {
+            journal::put_records(&mut page, self.cell.id, place, &tracked.records);
+        }
         let after = tracked.records.runs();
         held.recount(before, after);
         let durable = begin(&shared.notebook, page);

@@ -13,6 +13,9 @@
 //!                                             └──────────────────────────────▶│ Archived │
 //!                                                                             └──────────┘
 //! ```
+//!
+//! A member that renews (KIP-1222) keeps what it has, for as long again. Records of aborted transactions are archived where a group
+//! reads what is committed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +62,8 @@ pub(crate) enum Verdict {
     Release,
     /// Nobody should have it.
     Reject,
+    /// The member works on it still: its lock begins anew (KIP-1222).
+    Renew,
 }
 
 /// A verdict on all records from `first` to `last`.
@@ -88,6 +93,8 @@ pub(crate) struct Acquired {
 pub(super) enum NotTaken {
     /// A record is not locked for this member.
     NotOwned,
+    /// A record is behind all that have been delivered.
+    Undelivered,
     /// It would take the partition into too many pieces.
     TooManyRuns,
 }
@@ -95,8 +102,10 @@ pub(super) enum NotTaken {
 /// The bounds of a delivery.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Records wanted. The last batch is delivered whole, as a consumer has its bytes anyway.
+    /// Records wanted.
     pub(super) records_max: usize,
+    /// Whether there may not be more (KIP-1206); else the last batch is delivered whole, as a consumer has its bytes anyway.
+    pub(super) is_strict: bool,
     /// Records between start and end (`group.share.partition.max.record.locks`).
     pub(super) locks_max: usize,
     /// When the locks end.
@@ -110,6 +119,8 @@ pub(super) struct Terms {
     pub(super) deliveries_max: i16,
     /// Pieces that may be cut off. What cuts off none is always taken.
     pub(super) cuts_max: usize,
+    /// When a lock ends that is renewed.
+    pub(super) until: Duration,
 }
 
 /// What outlives the process.
@@ -216,30 +227,60 @@ impl Partition {
         deadlines.min()
     }
 
-    /// Delivers what is available of the record batches `read`, given by first and last offset in order, to `member`.
-    pub(super) fn acquire(&mut self, member: &Arc<str>, read: &[(i64, i64)], bounds: Bounds) -> Vec<Acquired> {
+    /// Delivers what is available of the record batches `read`, given by first and last offset in order, to `member`; what of them is
+    /// `aborted`, given likewise, is archived instead.
+    pub(super) fn acquire(
+        &mut self,
+        member: &Arc<str>,
+        read: &[(i64, i64)],
+        aborted: &[(i64, i64)],
+        bounds: Bounds,
+    ) -> Vec<Acquired> {
         let (Some(&(first, _)), Some(&(_, last))) = (read.first(), read.last()) else { return Vec::new() };
         let room = self.start.saturating_add(i64::try_from(bounds.locks_max).unwrap_or(i64::MAX)).saturating_sub(1);
+        for &(first, last) in aborted {
+            self.change(first, last.min(self.end - 1), |run| {
+                if run.state == State::Available {
+                    run.state = State::Archived;
+                }
+            });
+        }
+        let state = State::Acquired { by: member.clone(), until: bounds.until };
+        let (mut taken, mut left) = (Vec::new(), bounds.records_max);
+        let mut take = |first: i64, last: i64, deliveries: i16| {
+            let wanted = first.saturating_add(i64::try_from(left).unwrap_or(i64::MAX)).saturating_sub(1);
+            let last = last.min(if bounds.is_strict { wanted } else { end_of_batch(read, wanted) });
+            left = left.saturating_sub(length(first, last.saturating_add(1)));
+            taken.push(Acquired { first, last, deliveries: deliveries.saturating_add(1) });
+            (last, left == 0)
+        };
         let known = self.runs.iter().filter(|run| run.state == State::Available);
         let known = known.map(|run| (run.first.max(first), run.last.min(last), run.deliveries));
-        let new = (self.end, last.min(room), 0);
-        let (mut taken, mut count) = (Vec::new(), 0);
-        for (first, last, deliveries) in known.chain([new]) {
-            if count >= bounds.records_max || last < first {
-                continue;
+        let known: Vec<_> = known.filter(|(first, last, _)| first <= last).collect();
+        let mut is_enough = bounds.records_max == 0;
+        for (first, last, before) in known {
+            if is_enough {
+                break;
             }
-            let wanted = first.saturating_add(i64::try_from(bounds.records_max - count - 1).unwrap_or(i64::MAX));
-            let last = last.min(end_of_batch(read, wanted));
-            count += length(first, last + 1);
-            taken.push(Acquired { first, last, deliveries: deliveries.saturating_add(1) });
+            let (last, has_all) = take(first, last, before);
+            self.change(first, last, |run| (run.state, run.deliveries) = (state.clone(), before.saturating_add(1)));
+            is_enough = has_all;
         }
-        for &Acquired { first, last, deliveries } in &taken {
-            if first == self.end {
-                self.runs.push(Run { first, last, state: State::Available, deliveries: 0 });
-                self.end = last + 1;
+        for (first, last, is_aborted) in pieces(self.end, last.min(room), aborted) {
+            if first != self.end {
+                break;
             }
-            let state = State::Acquired { by: member.clone(), until: bounds.until };
-            self.change(first, last, |run| (run.state, run.deliveries) = (state.clone(), deliveries));
+            let (last, state, deliveries) = match is_aborted {
+                true => (last, State::Archived, 0),
+                false if is_enough => break,
+                false => {
+                    let (last, has_all) = take(first, last, 0);
+                    is_enough = has_all;
+                    (last, state.clone(), 1)
+                }
+            };
+            self.runs.push(Run { first, last, state, deliveries });
+            self.end = last + 1;
         }
         self.tidy();
         taken
@@ -250,12 +291,19 @@ impl Partition {
         &mut self,
         member: &str,
         said: &[Acknowledgement],
-        Terms { deliveries_max, cuts_max }: Terms,
+        Terms { deliveries_max, cuts_max, until }: Terms,
     ) -> Result<(), NotTaken> {
         let said = said.iter().filter(|said| said.last >= self.start);
         let said: Vec<_> = said.map(|said| Acknowledgement { first: said.first.max(self.start), ..*said }).collect();
-        if !said.iter().all(|said| self.is_owned(member, said.first, said.last)) {
-            return Err(NotTaken::NotOwned);
+        let mut before = self.start - 1;
+        for said in &said {
+            if said.last >= self.end && !self.runs.is_empty() {
+                return Err(NotTaken::Undelivered);
+            }
+            if said.first <= before || !self.is_owned(member, said.first, said.last) {
+                return Err(NotTaken::NotOwned);
+            }
+            before = said.last;
         }
         let cuts: usize = said.iter().map(|said| self.cuts(said.first) + self.cuts(said.last + 1)).sum();
         if cuts > cuts_max {
@@ -266,6 +314,7 @@ impl Partition {
                 Verdict::Accept => run.state = State::Acknowledged,
                 Verdict::Gap | Verdict::Reject => run.state = State::Archived,
                 Verdict::Release => run.give_back(deliveries_max),
+                Verdict::Renew => run.renew(until),
             });
         }
         self.tidy();
@@ -366,6 +415,33 @@ impl Run {
     fn give_back(&mut self, deliveries_max: i16) {
         self.state = if self.deliveries >= deliveries_max { State::Archived } else { State::Available };
     }
+
+    /// For whoever has it, until later.
+    fn renew(&mut self, later: Duration) {
+        if let State::Acquired { until, .. } = &mut self.state {
+            *until = later;
+        }
+    }
+}
+
+/// The offsets from `first` to `last` in pieces that are `aborted` and pieces that are not.
+fn pieces(first: i64, last: i64, aborted: &[(i64, i64)]) -> Vec<(i64, i64, bool)> {
+    let (mut pieces, mut next) = (Vec::new(), first);
+    for &(from, to) in aborted {
+        let (from, to) = (from.max(next), to.min(last));
+        if from > to {
+            continue;
+        }
+        if next < from {
+            pieces.push((next, from - 1, false));
+        }
+        pieces.push((from, to, true));
+        next = to + 1;
+    }
+    if next <= last {
+        pieces.push((next, last, false));
+    }
+    pieces
 }
 
 /// Offsets from `first` up to and without `end`.

@@ -42,6 +42,12 @@ pub(crate) enum Refusal {
     /// A record is not locked for this member.
     #[error("a record is not acquired by this member")]
     RecordState,
+    /// A record is behind all that have been delivered.
+    #[error("a record is behind all that have been acquired")]
+    Undelivered,
+    /// Locks are not renewed in this group.
+    #[error("the group's config share.renew.acknowledge.enable is false: locks are not renewed")]
+    NoRenewal,
     /// The group does not read the partition.
     #[error("the share group does not read this partition")]
     UnknownPartition,
@@ -73,6 +79,10 @@ pub(crate) struct Settings {
     /// Records of a partition between the first that is not finished and the last that was delivered
     /// (`share.partition.max.record.locks`).
     pub(crate) locks_max: usize,
+    /// Whether only what is committed is delivered (`share.isolation.level`).
+    pub(crate) is_committed: bool,
+    /// Whether members may renew their locks (`share.renew.acknowledge.enable`).
+    pub(crate) renews: bool,
 }
 
 /// A member's heartbeat.

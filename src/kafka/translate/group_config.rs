@@ -15,6 +15,7 @@ pub(crate) fn show(own: &BTreeMap<String, String>) -> Vec<Shown> {
         let source = if set.is_some() { Source::Group } else { Source::Default };
         let value = set.map_or(config.default, String::as_str).to_owned();
         let kind = match config.values {
+            Values::Bool => Kind::Boolean,
             Values::Int(..) => Kind::Int,
             Values::List => Kind::List,
             Values::Word(_) | Values::Start => Kind::String,

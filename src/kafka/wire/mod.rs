@@ -16,6 +16,8 @@ mod list_transactions;
 mod message;
 mod offset_commit;
 mod offset_fetch;
+mod share_acknowledge;
+mod share_fetch;
 mod streams_group_describe;
 mod streams_group_heartbeat;
 mod txn_offset_commit;
@@ -34,6 +36,11 @@ pub use describe_share_group_offsets::{
 pub use list_transactions::ListTransactionsRequest;
 pub use offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 pub use offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics};
+pub use share_acknowledge::{
+    ShareAcknowledgePartition, ShareAcknowledgePartitionResponse, ShareAcknowledgeRequest, ShareAcknowledgeResponse,
+    ShareAcknowledgeTopic, ShareAcknowledgeTopicResponse, ShareLeader, ShareNodeEndpoint,
+};
+pub use share_fetch::{ShareAcknowledgementBatch, ShareFetchPartition, ShareFetchRequest, ShareFetchTopic, ShareForgottenTopic};
 pub use streams_group_describe::{
     StreamsAssignment, StreamsDescribedGroup, StreamsDescribedMember, StreamsDescribedSubtopology, StreamsDescribedTopology,
     StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,

@@ -186,6 +186,134 @@ fn offset_fetch_requests() {
 }
 
 #[test]
+fn share_fetch_requests() {
+    use messages::share_fetch_request as theirs;
+    let said = || ShareAcknowledgementBatch { first_offset: 3, last_offset: 5, acknowledge_types: vec![4, 1, 2] };
+    let ours = |member_id| ShareFetchRequest {
+        group_id: Some(text("g")),
+        member_id,
+        share_session_epoch: 7,
+        max_wait_ms: 8,
+        min_bytes: 9,
+        max_bytes: 10,
+        max_records: 11,
+        batch_size: 12,
+        topics: vec![ShareFetchTopic {
+            topic_id: ID,
+            partitions: vec![ShareFetchPartition { partition_index: 1, acknowledgement_batches: vec![said()] }],
+        }],
+        forgotten_topics_data: vec![ShareForgottenTopic { topic_id: ID, partitions: vec![2, 3] }],
+        ..Default::default()
+    };
+    agree(|_| {
+        let said = theirs::AcknowledgementBatch::default()
+            .with_first_offset(3)
+            .with_last_offset(5)
+            .with_acknowledge_types(vec![4, 1, 2]);
+        let partition = theirs::FetchPartition::default().with_partition_index(1).with_acknowledgement_batches(vec![said]);
+        let topic = theirs::FetchTopic::default().with_topic_id(ID).with_partitions(vec![partition]);
+        let forgotten = theirs::ForgottenTopic::default().with_topic_id(ID).with_partitions(vec![2, 3]);
+        let theirs = messages::ShareFetchRequest::default()
+            .with_group_id(Some(group("g")))
+            .with_member_id(None)
+            .with_share_session_epoch(7)
+            .with_max_wait_ms(8)
+            .with_min_bytes(9)
+            .with_max_bytes(10)
+            .with_max_records(11)
+            .with_batch_size(12)
+            .with_topics(vec![topic])
+            .with_forgotten_topics_data(vec![forgotten]);
+        (ours(None), theirs)
+    });
+    is_javas(
+        ShareFetchRequest { share_acquire_mode: 1, is_renew_ack: true, ..ours(Some(text("m"))) },
+        2,
+        "0267026d0000000700000008000000090000000a0000000b0000000c0101020102030405060708090a0b0c0d0e0f10020000\
+         0001020000000000000003000000000000000504040102000000020102030405060708090a0b0c0d0e0f1003000000020000\
+         00030000",
+    );
+}
+
+#[test]
+fn share_acknowledge_requests() {
+    use messages::share_acknowledge_request as theirs;
+    let said = || ShareAcknowledgementBatch { first_offset: 3, last_offset: 5, acknowledge_types: vec![4] };
+    let ours = |is_renew_ack| ShareAcknowledgeRequest {
+        group_id: Some(text("g")),
+        member_id: None,
+        share_session_epoch: 7,
+        is_renew_ack,
+        topics: vec![ShareAcknowledgeTopic {
+            topic_id: ID,
+            partitions: vec![ShareAcknowledgePartition { partition_index: 1, acknowledgement_batches: vec![said()] }],
+        }],
+    };
+    agree(|_| {
+        let said =
+            theirs::AcknowledgementBatch::default().with_first_offset(3).with_last_offset(5).with_acknowledge_types(vec![4]);
+        let partition = theirs::AcknowledgePartition::default().with_partition_index(1).with_acknowledgement_batches(vec![said]);
+        let topic = theirs::AcknowledgeTopic::default().with_topic_id(ID).with_partitions(vec![partition]);
+        let theirs = messages::ShareAcknowledgeRequest::default()
+            .with_group_id(Some(group("g")))
+            .with_member_id(None)
+            .with_share_session_epoch(7)
+            .with_topics(vec![topic]);
+        (ours(false), theirs)
+    });
+    is_javas(
+        ours(true),
+        2,
+        "0267000000000701020102030405060708090a0b0c0d0e0f1002000000010200000000000000030000000000000005020400\
+         000000",
+    );
+}
+
+#[test]
+fn share_acknowledge_responses() {
+    use messages::share_acknowledge_response as theirs;
+    let ours = |acquisition_lock_timeout_ms| ShareAcknowledgeResponse {
+        throttle_time_ms: 5,
+        error_code: 6,
+        error_message: None,
+        acquisition_lock_timeout_ms,
+        responses: vec![ShareAcknowledgeTopicResponse {
+            topic_id: ID,
+            partitions: vec![ShareAcknowledgePartitionResponse {
+                partition_index: 1,
+                error_code: 121,
+                error_message: Some(text("w")),
+                current_leader: ShareLeader { leader_id: 2, leader_epoch: 3 },
+            }],
+        }],
+        node_endpoints: vec![ShareNodeEndpoint { node_id: 2, host: text("h"), port: 9, rack: None }],
+    };
+    agree(|_| {
+        let leader = theirs::LeaderIdAndEpoch::default().with_leader_id(2).with_leader_epoch(3);
+        let partition = theirs::PartitionData::default()
+            .with_partition_index(1)
+            .with_error_code(121)
+            .with_error_message(Some(text("w")))
+            .with_current_leader(leader);
+        let topic = theirs::ShareAcknowledgeTopicResponse::default().with_topic_id(ID).with_partitions(vec![partition]);
+        let endpoint = theirs::NodeEndpoint::default().with_node_id(2.into()).with_host(text("h")).with_port(9).with_rack(None);
+        let theirs = messages::ShareAcknowledgeResponse::default()
+            .with_throttle_time_ms(5)
+            .with_error_code(6)
+            .with_error_message(None)
+            .with_responses(vec![topic])
+            .with_node_endpoints(vec![endpoint]);
+        (ours(0), theirs)
+    });
+    is_javas(
+        ours(30_000),
+        2,
+        "0000000500060000007530020102030405060708090a0b0c0d0e0f1002000000010079027700000002000000030000000200\
+         000002026800000009000000",
+    );
+}
+
+#[test]
 fn add_raft_voter_requests() {
     let ours = |ack_when_committed| AddRaftVoterRequest {
         cluster_id: Some(text("c")),

@@ -441,39 +441,48 @@ impl Requests<'_> {
     }
 
     fn share_fetch(&mut self) -> Option<Bytes> {
-        use share_fetch_request::{AcknowledgementBatch, FetchPartition, FetchTopic};
         let epoch = *self.dice.pick(&[0, 0, 1, 2, -1]);
         let said = (0..self.dice.below(3)).map(|_| {
-            let types = (0..self.dice.below(4)).map(|_| self.dice.below(6) as i8).collect();
-            let batch = AcknowledgementBatch::default().with_first_offset(self.edge()).with_last_offset(self.edge());
-            batch.with_acknowledge_types(types)
+            let acknowledge_types = (0..self.dice.below(4)).map(|_| self.dice.below(6) as i8).collect();
+            wire::ShareAcknowledgementBatch { first_offset: self.edge(), last_offset: self.edge(), acknowledge_types }
         });
-        let partition = FetchPartition::default().with_acknowledgement_batches(if epoch == 0 { vec![] } else { said.collect() });
-        let partition = partition.with_partition_index(self.partition());
-        let topic = FetchTopic::default().with_topic_id(self.topic().1).with_partitions(vec![partition]);
-        let request = ShareFetchRequest::default()
-            .with_group_id(Some(self.group()))
-            .with_member_id(Some(self.member()))
-            .with_share_session_epoch(epoch)
-            .with_max_wait_ms(self.dice.below(100) as i32)
-            .with_max_bytes(self.edge32())
-            .with_max_records(self.edge32());
-        sent(self.version, &request.with_topics(vec![topic]))
+        let acknowledgement_batches = if epoch == 0 { vec![] } else { said.collect() };
+        let partition = wire::ShareFetchPartition { partition_index: self.partition(), acknowledgement_batches };
+        let fetches = wire::ShareFetchRequest {
+            group_id: Some(self.group().0),
+            member_id: Some(self.member()),
+            share_session_epoch: epoch,
+            max_wait_ms: self.dice.below(100) as i32,
+            max_bytes: self.edge32(),
+            max_records: self.edge32(),
+            share_acquire_mode: *self.dice.pick(&[0, 1, 1, 2, -1]),
+            topics: vec![wire::ShareFetchTopic { topic_id: self.topic().1, partitions: vec![partition] }],
+            ..Default::default()
+        };
+        let request = match self.dice.below(4) {
+            0 => wire::ShareFetchRequest { is_renew_ack: true, max_wait_ms: 0, max_bytes: 0, max_records: 0, ..fetches },
+            _ => fetches,
+        };
+        sent(self.version, &request)
     }
 
     fn share_acknowledge(&mut self) -> Option<Bytes> {
-        use share_acknowledge_request::{AcknowledgePartition, AcknowledgeTopic, AcknowledgementBatch};
-        let first = self.dice.below(20) as i64;
-        let batch = AcknowledgementBatch::default().with_first_offset(first).with_last_offset(first + self.dice.below(5) as i64);
-        let batch = batch.with_acknowledge_types(vec![self.dice.below(6) as i8]);
-        let partition = AcknowledgePartition::default().with_partition_index(self.partition());
-        let partition = partition.with_acknowledgement_batches(vec![batch]);
-        let topic = AcknowledgeTopic::default().with_topic_id(self.topic().1).with_partitions(vec![partition]);
-        let request = ShareAcknowledgeRequest::default()
-            .with_group_id(Some(self.group()))
-            .with_member_id(Some(self.member()))
-            .with_share_session_epoch(*self.dice.pick(&[1, 1, 2, -1, 0]));
-        sent(self.version, &request.with_topics(vec![topic]))
+        let first_offset = self.dice.below(20) as i64;
+        let batch = wire::ShareAcknowledgementBatch {
+            first_offset,
+            last_offset: first_offset + self.dice.below(5) as i64,
+            acknowledge_types: vec![self.dice.below(6) as i8],
+        };
+        let partition =
+            wire::ShareAcknowledgePartition { partition_index: self.partition(), acknowledgement_batches: vec![batch] };
+        let request = wire::ShareAcknowledgeRequest {
+            group_id: Some(self.group().0),
+            member_id: Some(self.member()),
+            share_session_epoch: *self.dice.pick(&[1, 1, 2, -1, 0]),
+            is_renew_ack: self.dice.below(2) == 0,
+            topics: vec![wire::ShareAcknowledgeTopic { topic_id: self.topic().1, partitions: vec![partition] }],
+        };
+        sent(self.version, &request)
     }
 
     fn alter_share_group_offsets(&mut self) -> Option<Bytes> {

@@ -8,11 +8,15 @@ const LIMIT: i16 = 3;
 const LOCKS: usize = 12;
 
 fn bounds(records_max: usize, until: u64) -> Bounds {
-    Bounds { records_max, locks_max: LOCKS, until: Duration::from_secs(until) }
+    Bounds { records_max, is_strict: false, locks_max: LOCKS, until: Duration::from_secs(until) }
 }
 
 fn terms() -> Terms {
-    Terms { deliveries_max: LIMIT, cuts_max: usize::MAX }
+    terms_at(0)
+}
+
+fn terms_at(now: u64) -> Terms {
+    Terms { deliveries_max: LIMIT, cuts_max: usize::MAX, until: Duration::from_secs(now + 30) }
 }
 
 fn said(first: i64, last: i64, verdict: Verdict) -> Acknowledgement {
@@ -20,7 +24,17 @@ fn said(first: i64, last: i64, verdict: Verdict) -> Acknowledgement {
 }
 
 fn taken(partition: &mut Partition, member: &str, batches: &[(i64, i64)], records_max: usize) -> Vec<(i64, i64, i16)> {
-    let taken = partition.acquire(&member.into(), batches, bounds(records_max, 30));
+    taken_without(partition, member, batches, &[], bounds(records_max, 30))
+}
+
+fn taken_without(
+    partition: &mut Partition,
+    member: &str,
+    batches: &[(i64, i64)],
+    aborted: &[(i64, i64)],
+    bounds: Bounds,
+) -> Vec<(i64, i64, i16)> {
+    let taken = partition.acquire(&member.into(), batches, aborted, bounds);
     taken.into_iter().map(|taken| (taken.first, taken.last, taken.deliveries)).collect()
 }
 
@@ -32,6 +46,52 @@ fn batches_are_taken_whole_and_as_one_range() {
     assert_eq!(partition.next(LOCKS), Some(6));
     assert_eq!(taken(&mut partition, "b", &[(6, 8), (9, 40)], 100), [(6, 11, 1)], "as many as may be under way");
     assert_eq!(partition.next(LOCKS), None);
+}
+
+#[test]
+fn no_more_are_taken_than_wanted_where_that_counts() {
+    let mut partition = Partition::at(0);
+    let strict = |records_max| Bounds { is_strict: true, ..bounds(records_max, 30) };
+    let batches = [(0, 2), (3, 5), (6, 8)];
+    assert_eq!(taken_without(&mut partition, "a", &batches, &[], strict(4)), [(0, 3, 1)]);
+    assert_eq!(partition.next(LOCKS), Some(4));
+    assert_eq!(taken_without(&mut partition, "b", &batches[1..], &[], strict(1)), [(4, 4, 1)]);
+    partition.acknowledge("a", &[said(1, 3, Verdict::Release)], terms()).unwrap();
+    assert_eq!(taken_without(&mut partition, "b", &batches, &[], strict(2)), [(1, 2, 2)]);
+    assert_eq!(taken_without(&mut partition, "b", &batches, &[], strict(0)), []);
+    assert_eq!(taken_without(&mut partition, "b", &batches, &[], strict(100)), [(3, 3, 2), (5, 8, 1)]);
+}
+
+#[test]
+fn what_is_aborted_is_passed_over() {
+    let mut partition = Partition::at(0);
+    let batches = [(0, 1), (2, 3), (4, 5), (6, 7)];
+    assert_eq!(taken_without(&mut partition, "a", &batches, &[(0, 1), (4, 5)], bounds(1, 30)), [(2, 3, 1)]);
+    assert_eq!((partition.start(), partition.next(LOCKS)), (2, Some(6)), "also behind the last that is wanted");
+    assert_eq!(taken_without(&mut partition, "a", &batches[3..], &[(6, 7)], bounds(9, 30)), []);
+    assert_eq!(partition.next(LOCKS), Some(8));
+    partition.acknowledge("a", &[said(2, 3, Verdict::Release)], terms()).unwrap();
+    assert_eq!(taken_without(&mut partition, "a", &batches, &[(0, 7)], bounds(9, 30)), [], "released before it was so read");
+    assert_eq!((partition.start(), partition.runs()), (8, 0));
+    // A delivery that ends before the aborted records leaves them where they are.
+    let mut partition = Partition::at(0);
+    let strict = Bounds { is_strict: true, ..bounds(1, 30) };
+    assert_eq!(taken_without(&mut partition, "a", &batches, &[(4, 5)], strict), [(0, 0, 1)]);
+    assert_eq!(partition.next(LOCKS), Some(1));
+    assert_eq!(taken_without(&mut partition, "b", &batches, &[(4, 5)], bounds(9, 30)), [(1, 3, 1), (6, 7, 1)]);
+}
+
+#[test]
+fn a_lock_that_is_renewed_ends_later() {
+    let mut partition = Partition::at(0);
+    taken(&mut partition, "a", &[(0, 3)], 10);
+    assert_eq!(partition.acknowledge("a", &[said(1, 2, Verdict::Renew)], terms_at(20)), Ok(()));
+    assert_eq!(partition.acknowledge("b", &[said(0, 0, Verdict::Renew)], terms_at(20)), Err(NotTaken::NotOwned));
+    assert!(partition.expire(Duration::from_secs(30), LIMIT));
+    assert_eq!(partition.next_deadline(), Some(Duration::from_secs(50)));
+    assert_eq!(taken(&mut partition, "b", &[(0, 3)], 10), [(0, 0, 2), (3, 3, 2)]);
+    assert_eq!(partition.acknowledge("a", &[said(1, 2, Verdict::Renew)], terms_at(49)), Ok(()), "as often as it likes");
+    assert_eq!(partition.acknowledge("a", &[said(1, 2, Verdict::Accept)], terms()), Ok(()));
 }
 
 #[test]
@@ -69,9 +129,15 @@ fn verdicts_are_taken_all_or_none() {
     taken(&mut partition, "a", &[(0, 3)], 10);
     taken(&mut partition, "b", &[(4, 5)], 10);
     let before = partition.clone();
-    for (first, last) in [(3, 4), (5, 6), (0, 7)] {
-        let wrong = [said(0, 0, Verdict::Accept), said(first.max(1), last, Verdict::Accept)];
-        assert_eq!(partition.acknowledge("a", &wrong, terms()), Err(NotTaken::NotOwned), "{first} to {last}");
+    for (first, last, reason) in [
+        (3, 4, NotTaken::NotOwned),
+        (0, 1, NotTaken::NotOwned),
+        (5, 6, NotTaken::Undelivered),
+        (1, 7, NotTaken::Undelivered),
+        (7, 9, NotTaken::Undelivered),
+    ] {
+        let wrong = [said(0, 0, Verdict::Accept), said(first, last, Verdict::Accept)];
+        assert_eq!(partition.acknowledge("a", &wrong, terms()), Err(reason), "{first} to {last}");
     }
     let no_cuts = Terms { cuts_max: 0, ..terms() };
     assert_eq!(partition.acknowledge("a", &[said(1, 1, Verdict::Accept)], no_cuts), Err(NotTaken::TooManyRuns));
@@ -117,7 +183,7 @@ enum Fate {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Acquire { member: usize, batches: u8, records_max: usize },
+    Acquire { member: usize, batches: u8, records_max: usize, is_strict: bool, aborted: u8 },
     Verdict { member: usize, first: i64, length: i64, verdict: Verdict },
     Pass(u64),
     Leave(usize),
@@ -126,9 +192,22 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let verdict = prop_oneof![Just(Verdict::Accept), Just(Verdict::Release), Just(Verdict::Reject), Just(Verdict::Gap)];
+    let verdict = prop_oneof![
+        Just(Verdict::Accept),
+        Just(Verdict::Release),
+        Just(Verdict::Reject),
+        Just(Verdict::Gap),
+        Just(Verdict::Renew)
+    ];
+    let acquire = (0..3_usize, 1..5_u8, 1..8_usize, any::<bool>(), 0..16_u8);
     prop_oneof![
-        4 => (0..3_usize, 1..5_u8, 1..8_usize).prop_map(|(member, batches, records_max)| Step::Acquire { member, batches, records_max }),
+        4 => acquire.prop_map(|(member, batches, records_max, is_strict, aborted)| Step::Acquire {
+            member,
+            batches,
+            records_max,
+            is_strict,
+            aborted,
+        }),
         6 => (0..3_usize, 0..6_i64, 1..5_i64, verdict)
             .prop_map(|(member, first, length, verdict)| Step::Verdict { member, first, length, verdict }),
         2 => (1..20_u64).prop_map(Step::Pass),
@@ -155,14 +234,32 @@ proptest! {
                 }
             }
             match step {
-                Step::Acquire { member, batches, records_max } => {
+                Step::Acquire { member, batches, records_max, is_strict, aborted } => {
                     let Some(from) = partition.next(LOCKS) else { continue };
                     let first = from / BATCH * BATCH;
                     let read: Vec<_> = (0..i64::from(batches)).map(|at| (first + at * BATCH, first + at * BATCH + BATCH - 1)).collect();
-                    let taken = partition.acquire(&members[member].into(), &read, bounds(records_max, now + 30));
-                    prop_assert!(!taken.is_empty());
+                    let is_aborted = |at: usize| aborted & (1 << at) != 0;
+                    let aborted: Vec<_> = (0..read.len()).filter(|at| is_aborted(*at)).map(|at| read[at]).collect();
+                    let (end, room) = (partition.end, partition.start() + LOCKS as i64);
+                    let is_free = |offset: i64| match records.get(&offset) {
+                        None => (end..room).contains(&offset),
+                        Some(fate) => matches!(fate, Fate::Waits(_)),
+                    };
+                    let offsets = || read.iter().enumerate().flat_map(|(at, (first, last))| (*first..=*last).map(move |offset| (at, offset)));
+                    let is_any = offsets().any(|(at, offset)| is_free(offset) && !is_aborted(at));
+                    let bounds = Bounds { is_strict, ..bounds(records_max, now + 30) };
+                    let taken = partition.acquire(&members[member].into(), &read, &aborted, bounds);
+                    prop_assert_eq!(taken.is_empty(), !is_any);
                     let count: i64 = taken.iter().map(|taken| taken.last - taken.first + 1).sum();
-                    prop_assert!(count < records_max as i64 + BATCH);
+                    let above = if is_strict { 1 } else { BATCH };
+                    prop_assert!(count < records_max as i64 + above);
+                    let passed = offsets().filter(|(at, offset)| is_aborted(*at) && *offset < partition.end);
+                    for (_, offset) in passed {
+                        let fate = records.entry(offset).or_insert(Fate::Done);
+                        if let Fate::Waits(_) = fate {
+                            *fate = Fate::Done;
+                        }
+                    }
                     for Acquired { first, last, deliveries } in taken {
                         for offset in first..=last {
                             let fate = records.entry(offset).or_insert(Fate::Waits(0));
@@ -176,12 +273,17 @@ proptest! {
                     let first = partition.start() + first;
                     let last = first + length - 1;
                     let is_its = |offset| matches!(records.get(&offset), Some(Fate::Held { by, .. }) if *by == member);
-                    let expected = if (first..=last).all(is_its) { Ok(()) } else { Err(NotTaken::NotOwned) };
-                    prop_assert_eq!(partition.acknowledge(members[member], &[said(first, last, verdict)], terms()), expected);
+                    let expected = match (first..=last).all(is_its) {
+                        true => Ok(()),
+                        false if last >= partition.end && partition.runs() > 0 => Err(NotTaken::Undelivered),
+                        false => Err(NotTaken::NotOwned),
+                    };
+                    prop_assert_eq!(partition.acknowledge(members[member], &[said(first, last, verdict)], terms_at(now)), expected);
                     if expected.is_ok() {
                         for fate in records.range_mut(first..=last).map(|(_, fate)| fate) {
                             *fate = match (&*fate, verdict) {
                                 (Fate::Held { deliveries, .. }, Verdict::Release) => give_back(*deliveries),
+                                (&Fate::Held { by, deliveries, .. }, Verdict::Renew) => Fate::Held { by, until: now + 30, deliveries },
                                 _ => Fate::Done,
                             };
                         }

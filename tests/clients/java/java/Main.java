@@ -14,6 +14,7 @@ public final class Main {
                 .add("consumer", GroupCases::consumer)
                 .add("registry", RegistryCase::run)
                 .add("share", ShareCases::share)
+                .add("share-renew", ShareCases::shareRenew)
                 .add("share-restart", ShareCases::shareRestart)
                 .run("java", arguments);
     }

@@ -1,3 +1,4 @@
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -34,6 +35,8 @@ final class ShareCases {
         implicit(kafka);
         explicit(kafka);
         together(kafka);
+        limited(kafka);
+        committed(kafka);
         admin(kafka);
     }
 
@@ -88,6 +91,101 @@ final class ShareCases {
                 return counts[0] > 0 && counts[1] > 0 && read.size() == next[0] - 103;
             });
             Check.equal(read.size(), counts[0] + counts[1], "records that went to one of them only");
+        }
+    }
+
+    /** Who asks for no more records than it works on leaves the rest of a batch to others (KIP-1206). */
+    private static void limited(Kafka kafka) throws Exception {
+        kafka.create("share-limited", 1);
+        earliest(kafka, "limited");
+        // One batch, which would go to one of them as a whole.
+        try (KafkaProducer<byte[], byte[]> producer = kafka.producer(Map.of("linger.ms", 1000, "batch.size", 1 << 20))) {
+            for (int number = 0; number < 20; number++) {
+                producer.send(new ProducerRecord<>("share-limited", Kafka.bytes("share-limited " + number)));
+            }
+        }
+        Map<String, Object> few = Map.of("max.poll.records", 5, "share.acquire.mode", "record_limit");
+        try (KafkaShareConsumer<byte[], byte[]> one = kafka.shareConsumer("limited", true, few);
+                KafkaShareConsumer<byte[], byte[]> other = kafka.shareConsumer("limited", true, few)) {
+            one.subscribe(List.of("share-limited"));
+            other.subscribe(List.of("share-limited"));
+            List<String> read = new ArrayList<>();
+            for (KafkaShareConsumer<byte[], byte[]> consumer : List.of(one, other, one, other)) {
+                List<ConsumerRecord<byte[], byte[]>> records = poll(consumer, 1);
+                Check.equal(5, records.size(), "records of one poll");
+                read.addAll(Kafka.values(records));
+                for (ConsumerRecord<byte[], byte[]> record : records) {
+                    consumer.acknowledge(record);
+                }
+                if (read.size() > 10) {
+                    Check.that(consumer.commitSync().values().stream().allMatch(error -> error.isEmpty()), "committed");
+                }
+            }
+            Check.equal(Kafka.numbered("share-limited", 20), read, "each record once, in order");
+        }
+    }
+
+    /** A group that reads what is committed gets nothing of a transaction that is open or aborted. */
+    private static void committed(Kafka kafka) throws Exception {
+        kafka.create("share-committed", 1);
+        earliest(kafka, "committed");
+        set(kafka, "committed", "share.isolation.level", "read_committed");
+        try (KafkaProducer<byte[], byte[]> producer = kafka.producer(Map.of("transactional.id", "share-committed"));
+                KafkaShareConsumer<byte[], byte[]> consumer = kafka.shareConsumer("committed", false)) {
+            consumer.subscribe(List.of("share-committed"));
+            producer.initTransactions();
+            List<String> expected = new ArrayList<>();
+            for (int transaction = 0; transaction < 6; transaction++) {
+                producer.beginTransaction();
+                for (int number = 0; number < 3; number++) {
+                    String value = "transaction " + transaction + "." + number;
+                    producer.send(new ProducerRecord<>("share-committed", Kafka.bytes(value)));
+                    if (transaction % 2 == 1) {
+                        expected.add(value);
+                    }
+                }
+                if (transaction % 2 == 1) {
+                    producer.commitTransaction();
+                } else {
+                    producer.abortTransaction();
+                }
+            }
+            Check.equal(expected, Kafka.values(poll(consumer, expected.size())), "what was committed");
+            producer.beginTransaction();
+            producer.send(new ProducerRecord<>("share-committed", Kafka.bytes("open"))).get();
+            send(kafka, "share-committed", 0, 1);
+            Check.that(consumer.poll(Kafka.POLL).isEmpty(), "nothing behind the beginning of an open transaction");
+            producer.commitTransaction();
+            Check.equal(List.of("open", "share-committed 0"), Kafka.values(poll(consumer, 2)), "when it is over");
+        }
+    }
+
+    /** Who works longer than a lock lasts renews it, and nobody else gets the record (KIP-1222). */
+    static void shareRenew(Server server) throws Exception {
+        Kafka kafka = new Kafka(server.bootstrap());
+        kafka.create("share-renew", 1);
+        earliest(kafka, "renewers");
+        set(kafka, "renewers", "share.record.lock.duration.ms", "15000");
+        send(kafka, "share-renew", 0, 2);
+        try (KafkaShareConsumer<byte[], byte[]> consumer = kafka.shareConsumer("renewers", true);
+                KafkaShareConsumer<byte[], byte[]> other = kafka.shareConsumer("renewers", true)) {
+            consumer.subscribe(List.of("share-renew"));
+            List<ConsumerRecord<byte[], byte[]>> records = poll(consumer, 2);
+            Check.equal(15_000, (int) consumer.acquisitionLockTimeoutMs().orElseThrow(), "the lock's duration");
+            other.subscribe(List.of("share-renew"));
+            consumer.acknowledge(records.get(1), AcknowledgeType.ACCEPT);
+            ConsumerRecord<byte[], byte[]> slow = records.get(0);
+            for (int renewal = 0; renewal < 4; renewal++) {
+                consumer.acknowledge(slow, AcknowledgeType.RENEW);
+                Check.that(consumer.commitSync().values().stream().allMatch(error -> error.isEmpty()), "renewed");
+                Check.that(other.poll(Duration.ofSeconds(6)).isEmpty(), "nobody else gets it");
+                List<ConsumerRecord<byte[], byte[]>> again = poll(consumer, 1);
+                Check.equal(List.of("share-renew 0"), Kafka.values(again), "what was renewed is to be acknowledged still");
+                slow = again.get(0);
+            }
+            consumer.acknowledge(slow, AcknowledgeType.ACCEPT);
+            Check.that(consumer.commitSync().values().stream().allMatch(error -> error.isEmpty()), "accepted");
+            Check.that(other.poll(Kafka.POLL).isEmpty(), "it is done");
         }
     }
 
@@ -167,14 +265,17 @@ final class ShareCases {
     }
 
     static void earliest(Kafka kafka, String group) throws Exception {
+        set(kafka, group, "share.auto.offset.reset", "earliest");
+    }
+
+    private static void set(Kafka kafka, String group, String config, String value) throws Exception {
         ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
-        AlterConfigOp earliest =
-                new AlterConfigOp(new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
+        AlterConfigOp set = new AlterConfigOp(new ConfigEntry(config, value), AlterConfigOp.OpType.SET);
         try (Admin admin = kafka.admin()) {
-            admin.incrementalAlterConfigs(Map.of(resource, List.of(earliest))).all().get();
+            admin.incrementalAlterConfigs(Map.of(resource, List.of(set))).all().get();
             Check.eventually("the config is shown", () -> {
                 var shown = admin.describeConfigs(List.of(resource)).all().get().get(resource);
-                return shown.get("share.auto.offset.reset").value().equals("earliest");
+                return shown.get(config).value().equals(value);
             });
         }
     }

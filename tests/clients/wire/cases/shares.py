@@ -4,7 +4,8 @@ from case import ask, case
 
 MEMBER = "AAAAAAAAAAAAAAAAAAAAAQ"
 OTHER = "AAAAAAAAAAAAAAAAAAAAAg"
-ACCEPT, RELEASE, REJECT = 1, 2, 3
+ACCEPT, RELEASE, REJECT, RENEW = 1, 2, 3, 4
+RECORD_LIMIT = 1
 
 # ShareGroupHeartbeat.
 
@@ -163,7 +164,16 @@ fetched("a member's id that is none", member="m1")
 fetched("a verdict in the first request", verdicts=[(0, 0, [ACCEPT])])
 fetched("no records wanted", MaxRecords=0)
 fetched("a negative number of records", MaxRecords=-1)
+fetched("negative bytes", MaxBytes=-1)
+fetched("no bytes", MaxBytes=0)
 fetched("no partitions", partitions=())
+fetched("a new session of a group that is not there", group=lambda world: world.name("nowhere"))
+fetched("a member's id that is too long", member="x" * 40)
+fetched("no more records than are wanted", "2-", MaxRecords=2, ShareAcquireMode=RECORD_LIMIT)
+fetched("fewer records than a batch has", MaxRecords=2)
+fetched("a mode that is not known", "2-", ShareAcquireMode=7)
+fetched("renews, and fetches", "2-", IsRenewAck=True)
+fetched("renews nothing", "2-", IsRenewAck=True, MaxWaitMs=0, MinBytes=0, MaxBytes=0, MaxRecords=0)
 
 
 def goes_on(api, title, verdicts=(), more=0, partitions=(0,), versions="", forgotten=(), **fields):
@@ -197,6 +207,8 @@ def goes_on(api, title, verdicts=(), more=0, partitions=(0,), versions="", forgo
         return world.ask(_line=one.line, **{**request, **rest})
 
 
+RENEWAL = dict(IsRenewAck=True, MaxWaitMs=0, MinBytes=0, MaxBytes=0, MaxRecords=0)
+
 for name in ("ShareFetch", "ShareAcknowledge"):
     goes_on(name, "accepts all", [(0, 2, [ACCEPT])])
     goes_on(name, "a verdict for each", [(0, 2, [ACCEPT, RELEASE, REJECT])])
@@ -219,6 +231,16 @@ for name in ("ShareFetch", "ShareAcknowledge"):
     goes_on(name, "another topic", [(0, 2, [ACCEPT])], topic=lambda world: world.nowhere())
     goes_on(name, "another member", [(0, 2, [ACCEPT])], MemberId=OTHER)
     goes_on(name, "a group that is not there", [(0, 2, [ACCEPT])], GroupId="nowhere")
+    goes_on(name, "renews, and does not say so", [(0, 2, [RENEW])], versions="2-")
+goes_on("ShareFetch", "renews all", [(0, 2, [RENEW])], versions="2-", **RENEWAL)
+goes_on("ShareFetch", "renews one and accepts the others", [(0, 2, [ACCEPT, RENEW, ACCEPT])], versions="2-", **RENEWAL)
+goes_on("ShareFetch", "renews what it does not have", [(7, 7, [RENEW])], versions="2-", **RENEWAL)
+goes_on("ShareFetch", "renews, and wants records", [(0, 2, [RENEW])], versions="2-", IsRenewAck=True)
+goes_on("ShareFetch", "renews, and waits", [(0, 2, [RENEW])], versions="2-", **{**RENEWAL, "MaxWaitMs": 100})
+goes_on("ShareFetch", "accepts all and says that it renews", [(0, 2, [ACCEPT])], versions="2-", **RENEWAL)
+goes_on("ShareAcknowledge", "renews all", [(0, 2, [RENEW])], versions="2-", IsRenewAck=True)
+goes_on("ShareAcknowledge", "renews one and accepts the others", [(0, 2, [ACCEPT, RENEW, ACCEPT])], versions="2-", IsRenewAck=True)
+goes_on("ShareAcknowledge", "renews what it does not have", [(7, 7, [RENEW])], versions="2-", IsRenewAck=True)
 goes_on("ShareFetch", "nothing new")
 goes_on("ShareFetch", "forgets the partition", partitions=(), forgotten=(0,))
 goes_on("ShareAcknowledge", "nothing", partitions=())
