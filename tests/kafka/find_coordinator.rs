@@ -24,6 +24,28 @@ async fn this_broker_coordinates_every_group_and_every_transactional_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn this_broker_coordinates_every_partition_of_every_share_group() {
+    let gateway = Gateway::start();
+    let mut kafka = gateway.kafka();
+    for (key, code) in [
+        ("g:AAAAAAAAAAAAAAAAAAAAAQ:0", 0),
+        ("a:group:with:colons:AAAAAAAAAAAAAAAAAAAAAQ:7", 0),
+        ("g:AAAAAAAAAAAAAAAAAAAAAQ", 42),
+        (" :AAAAAAAAAAAAAAAAAAAAAQ:0", 42),
+        ("g:AAAA:0", 42),
+        ("g:!:0", 42),
+        ("g:AAAAAAAAAAAAAAAAAAAAAQ:x", 42),
+        ("", 42),
+    ] {
+        let keys = vec![StrBytes::from_static_str(key)];
+        let request = FindCoordinatorRequest::default().with_key_type(2).with_coordinator_keys(keys);
+        let response = kafka.call(6, request).await;
+        let found = &response.coordinators[0];
+        assert_eq!((found.error_code, found.port), (code, if code == 0 { 9_092 } else { -1 }), "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_key_types_are_refused_for_good() {
     let gateway = Gateway::start();
     let mut kafka = gateway.kafka();

@@ -337,6 +337,13 @@ denied(
     KeyType=1,
 )
 denied(
+    "FindCoordinator",
+    "of a share partition, by somebody who may do nothing",
+    "6-",
+    CoordinatorKeys=["group:AAAAAAAAAAAAAAAAAAAAAQ:0"],
+    KeyType=2,
+)
+denied(
     "JoinGroup",
     GroupId="group",
     SessionTimeoutMs=30000,
