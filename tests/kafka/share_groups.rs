@@ -399,7 +399,6 @@ async fn a_group_without_members_is_moved_emptied_and_deleted() {
     assert_eq!(kafka.call(2, delete()).await.results[0].error_code, 0);
     assert_eq!(listed(kafka.call(5, ListGroupsRequest::default()).await), []);
     assert_eq!(kafka.call(2, delete()).await.results[0].error_code, 69);
-    assert_eq!(kafka.call(0, moved(0)).await.error_code, 69);
     let topic = DescribeShareGroupOffsetsRequestTopic::default().with_topic_name(name("orders")).with_partitions(vec![0]);
     for (topics, expected) in [(None, vec![]), (Some(vec![topic]), vec![(0, -1, -1)])] {
         let group = DescribeShareGroupOffsetsRequestGroup::default().with_group_id(GroupId(text("g"))).with_topics(topics);
@@ -409,6 +408,33 @@ async fn a_group_without_members_is_moved_emptied_and_deleted() {
         let offsets: Vec<_> = partitions.map(|p| (p.error_code, p.start_offset, p.lag)).collect();
         assert_eq!((response.groups[0].error_code, offsets), (0, expected), "a group that is gone has read nothing");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_not_there_is_made_when_it_is_told_where_it_is() {
+    let gateway = filled(&["a", "b", "c"]).await;
+    let mut kafka = gateway.kafka();
+    let moved = |topic, to| {
+        let partition = AlterShareGroupOffsetsRequestPartition::default().with_partition_index(0).with_start_offset(to);
+        let topic = AlterShareGroupOffsetsRequestTopic::default().with_topic_name(name(topic)).with_partitions(vec![partition]);
+        AlterShareGroupOffsetsRequest::default().with_group_id(GroupId(text("g"))).with_topics(vec![topic])
+    };
+    let answer = |response: AlterShareGroupOffsetsResponse| {
+        let partition = &response.responses[0].partitions[0];
+        (response.error_code, partition.error_code, partition.error_message.is_some())
+    };
+    assert_eq!(answer(kafka.call(0, moved("nowhere", 1)).await), (0, 3, true));
+    let none = kafka.call(5, ListGroupsRequest::default()).await.groups;
+    assert!(none.is_empty(), "nothing was set, so there is no group");
+    assert_eq!(answer(kafka.call(0, moved("orders", 1)).await), (0, 0, false));
+    // A member that may not join takes nothing with it.
+    let unnamed = ShareGroupHeartbeatRequest::default().with_group_id(GroupId(text("g"))).with_member_id(text("one"));
+    let unknown = unnamed.with_member_epoch(5).with_subscribed_topic_names(Some(vec![name("orders")]));
+    assert_eq!(kafka.call(1, unknown).await.error_code, 25);
+    let gateway = gateway.restarted();
+    assert_eq!(offset(&mut gateway.kafka()).await, (1, 2));
+    let mut sharer = Sharer::joined(&gateway, "one").await;
+    assert_eq!(sharer.fetch(&[]).await, of(&[(1, "b", 1), (2, "c", 1)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -436,6 +462,10 @@ async fn a_classic_group_is_no_share_group() {
         .with_member_id(text("one"))
         .with_subscribed_topic_names(Some(vec![name("orders")]));
     assert_eq!(gateway.kafka().call(1, request).await.error_code, 69);
+    let partition = AlterShareGroupOffsetsRequestPartition::default();
+    let topic = AlterShareGroupOffsetsRequestTopic::default().with_topic_name(name("orders")).with_partitions(vec![partition]);
+    let request = AlterShareGroupOffsetsRequest::default().with_group_id(GroupId(text("g"))).with_topics(vec![topic]);
+    assert_eq!(gateway.kafka().call(0, request).await.error_code, 69);
 }
 
 #[tokio::test(start_paused = true)]

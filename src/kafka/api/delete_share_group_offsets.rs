@@ -49,14 +49,13 @@ async fn serve(
     let mut known = known.map_err(|refusal| (code::of_share(refusal), refusal.to_string()))?.into_iter();
     let responses = request.topics.into_iter().zip(found).map(|(topic, found)| {
         let answer = DeleteShareGroupOffsetsResponseTopic::default().with_topic_name(topic.topic_name);
-        let answer = answer.with_topic_id(found.as_ref().copied().unwrap_or_default()).with_error_message(None);
         match found {
             // One result for each topic that was found, in order.
-            Ok(_) if known.next() == Some(true) => answer,
+            Ok(id) if known.next() == Some(true) => answer.with_topic_id(id).with_error_message(None),
             Ok(_) => answer
                 .with_error_code(ResponseError::UnknownTopicOrPartition.code())
                 .with_error_message(Some("There is no offset information to delete.".into())),
-            Err(error) => answer.with_error_code(error.code()),
+            Err(error) => answer.with_error_code(error.code()).with_error_message(Some(error.to_string().into())),
         }
     });
     Ok(responses.collect())

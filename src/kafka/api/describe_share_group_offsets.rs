@@ -1,7 +1,7 @@
 //! **DescribeShareGroupOffsets** (90), v0 and v1: where share groups are (KIP-932).
 //!
 //! As Kafka does it: without topics, all that a group has state of; a partition that nobody has read yet is at -1, and so is
-//! every partition of a group that is not there.
+//! every partition of a group or of a topic that is not there.
 //!
 //! Versions: 1 says how many records are not finished (KIP-1226); where nobody has read, -1.
 
@@ -94,6 +94,7 @@ async fn asked(
         partitions.push(match &stream {
             Ok(stream) if partition::lane(stream, index).is_ok() => at(cx, group, stream.id().0, index).await,
             Ok(_) => wrong(index, ResponseError::UnknownTopicOrPartition),
+            Err(ResponseError::UnknownTopicOrPartition) => unread(index),
             Err(error) => wrong(index, *error),
         });
     }
@@ -103,19 +104,13 @@ async fn asked(
 
 async fn at(cx: &Context, group: &str, topic: Uuid, partition_index: i32) -> DescribeShareGroupOffsetsResponsePartition {
     let offset = cx.door.shares.offset(group, Place { topic, partition: partition_index });
-    let (start_offset, lag) = match offset {
-        Ok(Some((start, finished))) => {
-            (start, end(cx, topic, partition_index).await.map_or(-1, |end| (end - start - finished).max(0)))
+    match offset {
+        Ok(Some((start_offset, finished))) => {
+            let lag = end(cx, topic, partition_index).await.map_or(-1, |end| (end - start_offset - finished).max(0));
+            DescribeShareGroupOffsetsResponsePartition { start_offset, lag, ..unread(partition_index) }
         }
-        Ok(None) | Err(Refusal::UnknownGroup) => (-1, -1),
-        Err(refusal) => return wrong(partition_index, code::of_share(refusal)),
-    };
-    DescribeShareGroupOffsetsResponsePartition {
-        partition_index,
-        start_offset,
-        leader_epoch: LEADER_EPOCH,
-        lag,
-        ..Default::default()
+        Ok(None) | Err(Refusal::UnknownGroup) => unread(partition_index),
+        Err(refusal) => wrong(partition_index, code::of_share(refusal)),
     }
 }
 
@@ -126,7 +121,23 @@ async fn end(cx: &Context, topic: Uuid, partition: i32) -> Option<i64> {
     cx.door.log.reach(lane).await.ok().map(|reach| reach.tip.0)
 }
 
+/// A partition that nobody has read, or ever will.
+fn unread(partition_index: i32) -> DescribeShareGroupOffsetsResponsePartition {
+    DescribeShareGroupOffsetsResponsePartition {
+        partition_index,
+        start_offset: -1,
+        leader_epoch: LEADER_EPOCH,
+        ..Default::default()
+    }
+}
+
 fn wrong(partition_index: i32, error: ResponseError) -> DescribeShareGroupOffsetsResponsePartition {
-    let error_code = error.code();
-    DescribeShareGroupOffsetsResponsePartition { partition_index, start_offset: -1, error_code, ..Default::default() }
+    let (error_code, error_message) = (error.code(), Some(error.to_string().into()));
+    DescribeShareGroupOffsetsResponsePartition {
+        partition_index,
+        start_offset: -1,
+        error_code,
+        error_message,
+        ..Default::default()
+    }
 }

@@ -287,20 +287,27 @@ impl Shares {
         durable.await
     }
 
-    /// Sets where a group without members is in some partitions; it reads their topics from then on.
+    /// Sets where a group without members is in some partitions; it reads their topics from then on. A group that is not there is
+    /// made, unless nothing is set.
     pub(crate) async fn set_offsets(
         &self,
         group: &str,
         offsets: &[(Place, i64)],
         topics: &BTreeMap<Uuid, (String, u32)>,
     ) -> Result<(), Refusal> {
-        let cell = self.shared.cell(group)?;
+        let cell = match self.shared.cell(group) {
+            Ok(cell) => cell,
+            Err(_) if offsets.is_empty() => return Ok(()),
+            Err(_) => self.shared.cell_or_new(group)?,
+        };
         let durable = {
             let mut held = cell.held()?;
             if !held.group.members.is_empty() {
                 return Err(Refusal::NonEmpty);
             }
             if self.shared.totals.bytes.load(Ordering::Relaxed) >= BYTES_MAX {
+                drop(held);
+                self.shared.remove_unborn(&cell);
                 return Err(Refusal::TooMany);
             }
             let mut page = Page::default();

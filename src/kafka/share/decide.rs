@@ -99,8 +99,9 @@ pub(super) fn forget(group: &mut Group, is_gone: impl Fn(&Uuid) -> bool) -> Vec<
     gone
 }
 
-/// Enters topics, of which the group has state from now on.
+/// Enters topics, of which the group has state from now on. A group that was nothing yet is something then.
 pub(super) fn enter(group: &mut Group, topics: &BTreeMap<Uuid, (String, u32)>) {
+    group.epoch = group.epoch.max(1);
     for (topic, (name, partitions)) in topics {
         group.topics.insert(*topic, Read { name: name.clone(), partitions: *partitions });
     }
