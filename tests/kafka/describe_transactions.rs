@@ -80,6 +80,10 @@ async fn producers_are_described_with_their_open_transactions() {
     let mut producer = Transactional::begin(&gateway, "t", Generation::Second).await;
     let topic = TopicRequest::default().with_name(name("orders")).with_partition_indexes(vec![0, 0, 4]);
     // Named twice, answered once.
+    for (wrong, code) in [("nowhere", 3), ("bad name", 17)] {
+        let request = DescribeProducersRequest::default().with_topics(vec![topic.clone().with_name(name(wrong))]);
+        assert_eq!(gateway.kafka().call(0, request).await.topics[0].partitions[0].error_code, code, "{wrong}");
+    }
     let request = DescribeProducersRequest::default().with_topics(vec![topic.clone(), topic]);
     producer.write(0, &["a", "b"]).await;
     for (epoch, last, since) in [(0, 1, 0), (1, -1, -1)] {

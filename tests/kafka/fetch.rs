@@ -67,10 +67,11 @@ async fn an_offset_within_a_batch_gets_the_whole_batch() {
 async fn the_first_batch_is_given_even_if_it_is_larger_than_asked_for() {
     let gateway = filled().await;
     let mut kafka = gateway.kafka();
-    let small = vec![partition(0, 0).with_partition_max_bytes(1), partition(0, 3).with_partition_max_bytes(1)];
+    kafka.produce("orders", 1, batch(&["g"])).await;
+    let small = vec![partition(0, 0).with_partition_max_bytes(1), partition(1, 0).with_partition_max_bytes(1)];
     let response = kafka.call(11, fetch(small)).await;
     assert_eq!((values(&response, 0).len(), values(&response, 1).len()), (3, 0));
-    let response = kafka.call(11, fetch(vec![partition(0, 0), partition(0, 3)]).with_max_bytes(1)).await;
+    let response = kafka.call(11, fetch(vec![partition(0, 0), partition(1, 0)]).with_max_bytes(1)).await;
     assert_eq!((values(&response, 0).len(), values(&response, 1).len()), (3, 0));
 }
 
@@ -79,13 +80,17 @@ async fn the_first_batch_is_given_even_if_it_is_larger_than_asked_for() {
 async fn errors_are_told_per_partition_and_at_once() {
     let gateway = filled().await;
     let begun = Instant::now();
-    let asked =
-        vec![partition(0, 7), partition(0, -1), partition(9, 0), partition(1, 0), partition(0, 0).with_current_leader_epoch(1)];
-    let response = gateway.kafka().call(11, fetch(asked).with_max_wait_ms(60_000)).await;
-    let partitions = &response.responses[0].partitions;
-    assert_eq!(partitions.iter().map(|p| p.error_code).collect::<Vec<_>>(), [1, 1, 3, 0, 75]);
-    for refused in [0, 1, 2, 4] {
-        assert_eq!((partitions[refused].high_watermark, partitions[refused].log_start_offset), ERROR);
+    for (wrong, code) in [(partition(0, 7), 1), (partition(0, -1), 1), (partition(0, 0).with_current_leader_epoch(1), 75)] {
+        let asked = vec![wrong, partition(9, 0), partition(1, 0)];
+        let response = gateway.kafka().call(11, fetch(asked).with_max_wait_ms(60_000)).await;
+        let partitions = &response.responses[0].partitions;
+        assert_eq!(partitions.iter().map(|p| p.error_code).collect::<Vec<_>>(), [code, 3, 0]);
+        for refused in &partitions[..2] {
+            assert_eq!((refused.high_watermark, refused.log_start_offset), ERROR);
+        }
+        // As Kafka has it, to a byte: what is not there has an empty list of aborted transactions, and what is refused has none.
+        let lists: Vec<_> = partitions.iter().map(|p| p.aborted_transactions.as_ref().map(Vec::len)).collect();
+        assert_eq!(lists, [None, Some(0), None]);
     }
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
@@ -156,8 +161,20 @@ async fn what_is_past_its_retention_is_out_of_range_and_the_log_begins_behind_it
     tokio::time::advance(Duration::from_secs(23 * 3_600)).await;
     kafka.produce("orders", 0, batch(&["late"])).await;
     tokio::time::advance(Duration::from_secs(3_600)).await;
-    let response = kafka.call(11, fetch(vec![partition(0, 0), partition(0, 5), partition(0, 6)])).await;
-    let answers: Vec<_> = response.responses[0].partitions.iter().map(|p| (p.error_code, p.log_start_offset)).collect();
-    assert_eq!(answers, [(1, -1), (1, -1), (0, 6)]);
-    assert_eq!(values(&response, 2), ["late"]);
+    for (offset, expected, read) in [(0, (1, -1), &[][..]), (5, (1, -1), &[]), (6, (0, 6), &["late"])] {
+        let response = kafka.call(11, fetch(vec![partition(0, offset)])).await;
+        let answer = &response.responses[0].partitions[0];
+        assert_eq!((answer.error_code, answer.log_start_offset), expected, "offset {offset}");
+        assert_eq!(values(&response, 0), read);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_partition_that_is_named_twice_the_last_line_counts() {
+    let gateway = filled().await;
+    let asked = vec![partition(1, 0), partition(0, 0), partition(7, 0), partition(0, 5), partition(1, 9)];
+    let response = gateway.kafka().call(11, fetch(asked)).await;
+    let answered: Vec<_> = response.responses[0].partitions.iter().map(|one| (one.partition_index, one.error_code)).collect();
+    assert_eq!(answered, [(1, 1), (0, 0), (7, 3)]);
+    assert_eq!(values(&response, 1), ["e", "f"]);
 }

@@ -6,17 +6,19 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
-use crate::kafka::auth::Operation;
+use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
 use crate::kafka::partition::{Topic, lane};
 use crate::kafka::transaction::COORDINATOR_EPOCH;
 use crate::log::Producer;
+use crate::model::StreamName;
 
 pub(crate) struct DescribeProducers;
 
@@ -40,7 +42,10 @@ fn describe(cx: &Context, mut topic: TopicRequest) -> TopicResponse {
     // The same is true of its partitions.
     topic.partition_indexes.sort_unstable();
     topic.partition_indexes.dedup();
-    let stream = cx.topic(Topic::Named(&topic.name), Operation::Read);
+    let stream = match StreamName::new(&topic.name) {
+        Err(_) if cx.allows(Operation::Read, Kind::Topic, &topic.name) => Err(ResponseError::InvalidTopicException),
+        _ => cx.topic(Topic::Named(&topic.name), Operation::Read),
+    };
     let partitions = topic.partition_indexes.iter().map(|index| {
         let found = stream.as_ref().map_err(|error| *error).and_then(|stream| lane(stream, *index));
         let found = found.and_then(|lane| cx.door.log.producers(lane).map_err(|error| code::of(&error)));

@@ -19,6 +19,7 @@
 //! Left out on purpose: followers and their epochs (`replica_id`, `last_fetched_epoch`: the epoch is constant, so nothing
 //! diverges), reading from the nearest replica.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -54,13 +55,14 @@ impl Api for Fetch {
     const WAITS: bool = true;
     const COUNTED: Counted = Counted::Answer;
 
-    async fn handle(cx: &Context, request: FetchRequest) -> Reply<FetchResponse> {
+    async fn handle(cx: &Context, mut request: FetchRequest) -> Reply<FetchResponse> {
         // A session goes on with an epoch of 1 or more; 0 and -1 ask for everything, whatever session was before.
         if cx.version >= SESSIONS && request.session_epoch > 0 {
             return Reply::Send(FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code()));
         }
         let isolation = isolation(request.isolation_level);
         let committed = isolation == Ok(Isolation::Committed);
+        request.topics.iter_mut().for_each(|topic| unite(&mut topic.partitions));
         let mut wants = Vec::new();
         let mut refused = false;
         let topics: Vec<_> = request
@@ -102,6 +104,22 @@ impl Api for Fetch {
         });
         Reply::Send(FetchResponse::default().with_responses(responses.collect()))
     }
+}
+
+/// Of a partition that is named more than once, keeps the last line in the place of the first, as Kafka does.
+fn unite(partitions: &mut Vec<FetchPartition>) {
+    if partitions.is_sorted_by(|one, next| one.partition < next.partition) {
+        return;
+    }
+    let (mut places, mut kept) = (HashMap::new(), Vec::with_capacity(partitions.len()));
+    for partition in partitions.drain(..) {
+        let place = *places.entry(partition.partition).or_insert(kept.len());
+        match kept.get_mut(place) {
+            Some(before) => *before = partition,
+            None => kept.push(partition),
+        }
+    }
+    *partitions = kept;
 }
 
 /// What is wanted of a topic, partition by partition.
@@ -190,7 +208,14 @@ fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) ->
             .with_log_start_offset(page.horizon.0)
             .with_aborted_transactions(committed.then(|| page.aborted.iter().map(aborted).collect()))
             .with_records(Some(joined(page.batches))),
-        Err(error) => data.with_error_code(error.code()).with_high_watermark(-1).with_aborted_transactions(None),
+        Err(error) => {
+            // Kafka lists nothing where there is no partition for this client, and has no list where its log refuses.
+            let is_absent = matches!(
+                error,
+                ResponseError::UnknownTopicOrPartition | ResponseError::UnknownTopicId | ResponseError::TopicAuthorizationFailed
+            );
+            data.with_error_code(error.code()).with_high_watermark(-1).with_aborted_transactions(is_absent.then(Vec::new))
+        }
     }
 }
 

@@ -43,7 +43,9 @@ impl Api for ListOffsets {
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
-            for partition in &topic.partitions {
+            let mut answered = HashSet::new();
+            // What is refused for being named more than once is refused once.
+            for partition in topic.partitions.iter().filter(|partition| answered.insert(partition.partition_index)) {
                 let outcome = match repeated.contains(&(topic.name.as_str(), partition.partition_index)) {
                     true => Err(ResponseError::InvalidRequest),
                     false => look_up(cx, topic, partition, isolation).await,
