@@ -55,8 +55,9 @@ async fn what_cannot_be_set_changes_nothing_at_all() {
             42,
             "\"segment.ms\" is there more than once",
         ),
+        ("no topic", resource(TOPIC, "", &[]), 42, "has no name"),
         ("a missing topic", resource(TOPIC, "missing", &[]), 3, "there is no topic \"missing\""),
-        ("a broker's config", broker, 40, "--default-partitions"),
+        ("a broker's config", broker, 42, "--default-partitions"),
         ("another broker", resource(BROKER, "1", &[]), 42, "the only broker of this cluster is 0"),
         ("a resource that nobody knows", resource(99, "x", &[]), 42, "the resource type is 99"),
     ] {

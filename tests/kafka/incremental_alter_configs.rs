@@ -90,7 +90,7 @@ async fn what_cannot_be_changed_is_refused_in_words() {
         ("a config twice", request(TOPIC, "orders", &twice), 42, "more than once"),
         ("an unknown operation", request(TOPIC, "orders", &unknown), 42, "0 (set), 1 (delete), 2 (append) and 3 (subtract)"),
         ("a missing topic", request(TOPIC, "missing", &[("segment.ms", SET, Some("1"))]), 3, "missing"),
-        ("a broker's config", request(BROKER, "0", &[("num.partitions", SET, Some("5"))]), 40, "--default-partitions"),
+        ("a broker's config", request(BROKER, "0", &[("num.partitions", SET, Some("5"))]), 42, "--default-partitions"),
         ("a group's config", request(32, "g", &[("share.session.timeout", SET, Some("5"))]), 40, "share.session.timeout.ms"),
     ] {
         for version in 0..=1 {

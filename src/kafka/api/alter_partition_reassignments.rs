@@ -11,6 +11,7 @@ use kafka_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
 use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId};
+use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{Kind, Operation};
@@ -29,7 +30,13 @@ impl Api for AlterPartitionReassignments {
         let response = AlterPartitionReassignmentsResponse::default().with_error_message(None);
         if !cx.allows_cluster(Operation::Alter) {
             let Refusal { error, words } = Refusal::denied(Kind::Cluster);
-            return Reply::Send(response.with_error_code(error.code()).with_error_message(Some(words.into())));
+            let words = StrBytes::from_string(words);
+            let topics = request.topics.into_iter().map(|topic| denied(topic, error, &words)).collect();
+            let response = response.with_error_code(error.code()).with_error_message(Some(words)).with_responses(topics);
+            return Reply::Send(match cx.version {
+                0 => response,
+                _ => response.with_allow_replication_factor_change(request.allow_replication_factor_change),
+            });
         }
         let response = match cx.version {
             0 => response,
@@ -37,6 +44,18 @@ impl Api for AlterPartitionReassignments {
         };
         Reply::Send(response.with_responses(request.topics.into_iter().map(|topic| alter(cx, topic)).collect()))
     }
+}
+
+/// What is refused as a whole is refused for each partition too, as Kafka does it.
+fn denied(topic: ReassignableTopic, error: ResponseError, words: &StrBytes) -> ReassignableTopicResponse {
+    let of = |partition: ReassignablePartition| {
+        ReassignablePartitionResponse::default()
+            .with_partition_index(partition.partition_index)
+            .with_error_code(error.code())
+            .with_error_message(Some(words.clone()))
+    };
+    let partitions = topic.partitions.into_iter().map(of).collect();
+    ReassignableTopicResponse::default().with_name(topic.name).with_partitions(partitions)
 }
 
 fn alter(cx: &Context, ReassignableTopic { name, partitions, .. }: ReassignableTopic) -> ReassignableTopicResponse {

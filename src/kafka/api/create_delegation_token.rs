@@ -18,8 +18,6 @@ use crate::kafka::auth::{Kind, Operation, Principal};
 
 /// The first version that says who asked.
 const REQUESTERS: i16 = 3;
-/// No time.
-pub(super) const NEVER: i64 = -1;
 
 /// CreateDelegationToken.
 pub(crate) struct CreateDelegationToken;
@@ -37,13 +35,14 @@ impl Api for CreateDelegationToken {
         let may = owner == requester || cx.allows(Operation::CreateTokens, Kind::User, &owner.to_string());
         let error = if may { refusal(cx) } else { Kind::DelegationToken.denied() };
         let (kind, name) = (|| StrBytes::from_static_str("User"), |of: &Principal| StrBytes::from_string(of.name().to_owned()));
+        let time = time(error);
         let answer = CreateDelegationTokenResponse::default()
             .with_error_code(error.code())
             .with_principal_type(kind())
             .with_principal_name(name(&owner))
-            .with_issue_timestamp_ms(NEVER)
-            .with_expiry_timestamp_ms(NEVER)
-            .with_max_timestamp_ms(NEVER);
+            .with_issue_timestamp_ms(time)
+            .with_expiry_timestamp_ms(time)
+            .with_max_timestamp_ms(time);
         Reply::Send(match cx.version {
             REQUESTERS.. => {
                 answer.with_token_requester_principal_type(kind()).with_token_requester_principal_name(name(&requester))
@@ -51,6 +50,11 @@ impl Api for CreateDelegationToken {
             _ => answer,
         })
     }
+}
+
+/// The times that stand beside an error: 0 where there are no tokens at all, else -1, as Kafka has it.
+pub(super) fn time(error: ResponseError) -> i64 {
+    if error == ResponseError::DelegationTokenAuthDisabled { 0 } else { -1 }
 }
 
 /// Why nothing can be done with tokens (Kafka, `KafkaApis.allowTokenRequests`).

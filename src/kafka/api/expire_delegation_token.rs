@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::messages::{ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
 
 use super::contract::{Api, Context, Reply};
-use super::create_delegation_token::{NEVER, refusal};
+use super::create_delegation_token::{refusal, time};
 
 /// ExpireDelegationToken.
 pub(crate) struct ExpireDelegationToken;
@@ -20,7 +20,8 @@ impl Api for ExpireDelegationToken {
     const VERSIONS: RangeInclusive<i16> = 1..=2;
 
     async fn handle(cx: &Context, _request: ExpireDelegationTokenRequest) -> Reply<ExpireDelegationTokenResponse> {
-        let answer = ExpireDelegationTokenResponse::default().with_error_code(refusal(cx).code());
-        Reply::Send(answer.with_expiry_timestamp_ms(NEVER))
+        let error = refusal(cx);
+        let answer = ExpireDelegationTokenResponse::default().with_error_code(error.code());
+        Reply::Send(answer.with_expiry_timestamp_ms(time(error)))
     }
 }

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::messages::{RenewDelegationTokenRequest, RenewDelegationTokenResponse};
 
 use super::contract::{Api, Context, Reply};
-use super::create_delegation_token::{NEVER, refusal};
+use super::create_delegation_token::{refusal, time};
 
 /// RenewDelegationToken.
 pub(crate) struct RenewDelegationToken;
@@ -20,7 +20,8 @@ impl Api for RenewDelegationToken {
     const VERSIONS: RangeInclusive<i16> = 1..=2;
 
     async fn handle(cx: &Context, _request: RenewDelegationTokenRequest) -> Reply<RenewDelegationTokenResponse> {
-        let answer = RenewDelegationTokenResponse::default().with_error_code(refusal(cx).code());
-        Reply::Send(answer.with_expiry_timestamp_ms(NEVER))
+        let error = refusal(cx);
+        let answer = RenewDelegationTokenResponse::default().with_error_code(error.code());
+        Reply::Send(answer.with_expiry_timestamp_ms(time(error)))
     }
 }

@@ -264,7 +264,7 @@ pub(super) enum Wanted {
 /// What a change of the broker config `name` comes to.
 ///
 /// # Errors
-/// INVALID_CONFIG if the config cannot be changed, or the value is not accepted.
+/// INVALID_REQUEST if the config cannot be changed, INVALID_CONFIG if the value is not accepted.
 pub(super) fn changed(name: &str, change: BrokerChange<'_>) -> Result<Wanted, Refusal> {
     let lasting = LASTING.into_iter().find(|lasting| *lasting == name);
     if lasting.is_none() && name != LIMITS_PROFILE {
@@ -283,7 +283,7 @@ pub(super) fn changed(name: &str, change: BrokerChange<'_>) -> Result<Wanted, Re
     }
 }
 
-/// Why the broker config `name` cannot be set by a request, and what sets it instead (INVALID_CONFIG).
+/// Why the broker config `name` cannot be set by a request, and what sets it instead (INVALID_REQUEST).
 fn refuse(name: &str) -> Refusal {
     let instead = match TABLE.iter().find(|broker| broker.name == name) {
         Some(BrokerConfig { option: Some(option), .. }) => format!("start shardgate with {option} instead"),
@@ -292,7 +292,7 @@ fn refuse(name: &str) -> Refusal {
             None => "shardgate serve --help lists what can be set at the start".to_owned(),
         },
     };
-    Refusal::config(format!("the broker config {} cannot be changed by a request; {instead}", quoted(name)))
+    Refusal::request(format!("the broker config {} cannot be changed by a request; {instead}", quoted(name)))
 }
 
 #[cfg(test)]
@@ -360,7 +360,7 @@ mod tests {
             ("log.cleaner.threads", "--help"),
         ] {
             let refusal = changed(name, BrokerChange::Set(Some("1"))).unwrap_err();
-            assert_eq!(refusal.error, kafka_protocol::ResponseError::InvalidConfig);
+            assert_eq!(refusal.error, kafka_protocol::ResponseError::InvalidRequest);
             assert!(refusal.words.contains(words) && refusal.words.contains(name), "{}", refusal.words);
         }
     }
