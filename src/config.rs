@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use hyper::Uri;
 use serde::Deserialize;
 
 use crate::model::{Limits, StreamName, limits};
@@ -35,8 +36,8 @@ pub struct Config {
     pub insecure_listener: bool,
     /// Who may log in with a password at the Kafka listeners that ask for one.
     pub users: Vec<User>,
-    /// The JWKS file with the keys of tokens for OAUTHBEARER; `None`: no token is good.
-    pub oauth_jwks: Option<PathBuf>,
+    /// Where the keys of tokens for OAUTHBEARER are; `None`: no token is good.
+    pub oauth_jwks: Option<Jwks>,
     /// Who has to have made them (`iss`); `None`: anybody.
     pub oauth_issuer: Option<String>,
     /// Whom they have to be for (`aud`); `None`: anybody.
@@ -184,6 +185,40 @@ impl FromStr for Address {
         };
         let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '/' | '@' | '[' | ']');
         if host.is_empty() || !host.chars().all(plain) { Err(accepted()) } else { Ok(Self::new(host, port)) }
+    }
+}
+
+/// Where the public keys are that tokens are signed with: a JWKS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Jwks {
+    /// In a file.
+    File(PathBuf),
+    /// At an address: `http` or `https`, with a host, and without a name and a password.
+    Url(Uri),
+}
+
+impl fmt::Display for Jwks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Jwks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.contains("://") {
+            return path(text).map(Self::File);
+        }
+        let accepted = "a file is accepted, or an address such as https://HOST[:PORT]/PATH without a name and a password";
+        let is_whole = |url: &Uri| {
+            matches!(url.scheme_str(), Some("http" | "https"))
+                && url.authority().is_some_and(|at| !at.host().is_empty() && !at.as_str().contains('@'))
+        };
+        text.parse().ok().filter(is_whole).map(Self::Url).ok_or_else(|| accepted.to_owned())
     }
 }
 
@@ -423,11 +458,11 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "oauth-jwks",
         env: "SHARDGATE_OAUTH_JWKS",
-        value_name: "FILE",
-        help: "A JWKS file with the keys (RSA, P-256) of tokens for OAUTHBEARER; read again when a token names another",
+        value_name: "FILE_OR_URL",
+        help: "A JWKS (a file, http:// or https://) with the keys (RSA, P-256) of tokens for OAUTHBEARER; looked at again and again",
         kind: Kind::Text,
-        set: |config, text| path(text).map(|path| config.oauth_jwks = Some(path)),
-        show: |config| config.oauth_jwks.iter().map(|path| path.display().to_string()).collect(),
+        set: |config, text| text.parse().map(|jwks| config.oauth_jwks = Some(jwks)),
+        show: |config| config.oauth_jwks.iter().map(Jwks::to_string).collect(),
     },
     Setting {
         key: "oauth-issuer",
@@ -1108,6 +1143,20 @@ mod tests {
             let text = format!("[[kafka-listeners]]\nname = \"in\"\n{rest}");
             let error = file(&text).and_then(|given| merge(&given)).unwrap_err().to_string();
             assert!(error.contains("\"kafka-listeners\" in the config file") && error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_of_tokens_are_in_a_file_or_at_an_address() {
+        let set = |text: &str| merge(&[given("oauth-jwks", Source::Flag, &[text])]).map(|merged| merged.config.oauth_jwks);
+        assert_eq!(set("keys/jwks.json").unwrap(), Some(Jwks::File(PathBuf::from("keys/jwks.json"))));
+        for url in ["http://localhost:8080/", "https://example.org/realms/one/certs?a=b", "https://[::1]:8443/jwks"] {
+            let jwks = set(url).unwrap().unwrap();
+            assert_eq!((matches!(jwks, Jwks::Url(_)), jwks.to_string()), (true, url.to_owned()));
+        }
+        for wrong in ["", "ftp://localhost/", "https://", "https:///keys", "https://me:word@example.org/", "https://a b/"] {
+            let error = set(wrong).unwrap_err().to_string();
+            assert!(error.contains("oauth-jwks") && error.contains("is accepted"), "{error}");
         }
     }
 

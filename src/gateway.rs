@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::aws::{self, Endpoint, Tls};
 use crate::cloudwatch;
-use crate::config::{Address, ClientCertificate, Config, KafkaListener, Topic};
+use crate::config::{Address, ClientCertificate, Config, Jwks, KafkaListener, Topic};
 use crate::env::{Entropy, Env, LimitsInForce};
 use crate::http::{self, Question, Refusal, Site};
 use crate::kafka::{self, Door};
@@ -356,7 +356,8 @@ async fn start(config: Config, env: Env) -> Result<Gateway, StartError> {
     if let Some((_, listener)) = http_listener {
         tasks.spawn(http::serve(listener, parts.clone(), stopping.clone()));
     }
-    tasks.spawn(keep_house(parts.log.clone(), stopping));
+    tasks.spawn(keep_house(parts.log.clone(), stopping.clone()));
+    tasks.spawn(follow_keys(parts.door.clone(), stopping));
     let log = Mutex::new(Some(parts.log.clone()));
     drop(parts);
     let (ending, ended) = watch::channel(false);
@@ -411,7 +412,7 @@ fn secured(config: &Config, table: &KafkaListener) -> Result<kafka::Listener, St
     let mechanisms = table.login.iter().map(mechanism).collect::<Result<Vec<kafka::Mechanism>, String>>()?;
     for (mechanism, is_set, setting) in [
         (kafka::Mechanism::Plain, !config.users.is_empty(), "[[users]] in the config file"),
-        (kafka::Mechanism::OauthBearer, config.oauth_jwks.is_some(), "--oauth-jwks FILE"),
+        (kafka::Mechanism::OauthBearer, config.oauth_jwks.is_some(), "--oauth-jwks FILE_OR_URL"),
         (kafka::Mechanism::AwsMskIam, !config.credentials.is_empty(), "[[credentials]] in the config file"),
     ] {
         if mechanisms.contains(&mechanism) && !is_set {
@@ -514,7 +515,10 @@ fn door_config(config: &Config, cluster_id: String, secret: [u8; 32]) -> kafka::
             users: config.users.iter().cloned().map(|user| (user.name, user.password)).collect(),
             credentials: credentials(config),
             oauth: config.oauth_jwks.clone().map(|jwks| kafka::OauthSettings {
-                jwks,
+                jwks: match jwks {
+                    Jwks::File(path) => kafka::Jwks::File(path),
+                    Jwks::Url(url) => kafka::Jwks::Url(url),
+                },
                 issuer: config.oauth_issuer.clone(),
                 audience: config.oauth_audience.clone(),
             }),
@@ -584,6 +588,13 @@ async fn keep_house(log: Log, mut stopping: watch::Receiver<bool>) {
     tokio::select! {
         _ = stopping.wait_for(|stop| *stop) => {}
         () = sweeping => {}
+    }
+}
+
+async fn follow_keys(door: Arc<Door>, mut stopping: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = stopping.wait_for(|stop| *stop) => {}
+        () = door.follow_keys() => {}
     }
 }
 

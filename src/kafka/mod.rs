@@ -26,5 +26,5 @@ pub mod wire;
 
 pub use api::contract::{Config, Door, Unreadable};
 pub use api::{Supported, supported};
-pub use auth::{ClientCertificate, Mechanism, OauthSettings, Principal, Security, Tls, TlsFailed, TlsFiles};
+pub use auth::{ClientCertificate, Jwks, Mechanism, OauthSettings, Principal, Security, Tls, TlsFailed, TlsFiles};
 pub use listener::{Listener, Shutdown, serve, serve_connection};

@@ -16,7 +16,7 @@ use serde_json::json;
 use shardgate::aws::{Codec, event_stream};
 use shardgate::batch::{Batch, HEADER_BYTES, Marker, ProducerWindow};
 use shardgate::config;
-use shardgate::kafka::{Listener, Mechanism, OauthSettings};
+use shardgate::kafka::{Jwks, Listener, Mechanism, OauthSettings};
 use shardgate::model::{Offset, Settings, Timestamp};
 use shardgate::store::{Error, Extent, Journal, LaneHead, Options, SegmentStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -224,7 +224,7 @@ impl Issuer {
     }
 
     fn settings(&self) -> OauthSettings {
-        OauthSettings { jwks: self.home.path().join("jwks.json"), issuer: None, audience: Some("kafka".to_owned()) }
+        OauthSettings { jwks: Jwks::File(self.home.path().join("jwks.json")), issuer: None, audience: Some("kafka".to_owned()) }
     }
 
     /// The message with the token whose claims follow `sign:`; `None`: the message has to be sent as it is.

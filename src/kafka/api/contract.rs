@@ -307,6 +307,11 @@ impl Door {
             connections,
         })
     }
+
+    /// Follows the keys of tokens, if they are at an address; does not return then.
+    pub async fn follow_keys(&self) {
+        self.auth.follow_keys().await;
+    }
 }
 
 /// How the Kafka door is set up.

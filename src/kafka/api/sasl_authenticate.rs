@@ -39,7 +39,7 @@ impl Api for SaslAuthenticate {
 
     async fn handle(cx: &Context, request: SaslAuthenticateRequest) -> Reply<SaslAuthenticateResponse> {
         let (begun, answer) = (Instant::now(), SaslAuthenticateResponse::default());
-        match cx.session.step(&cx.door.auth, &request.auth_bytes) {
+        match cx.session.step(&cx.door.auth, &request.auth_bytes).await {
             Step::Challenge(message) => Reply::Send(answer.with_auth_bytes(message.into())),
             Step::Welcome(message, lifetime) => {
                 tracing::debug!(peer = %cx.peer, principal = %cx.session.principal(), ?lifetime, "logged in");
@@ -63,7 +63,7 @@ impl Api for SaslAuthenticate {
 /// The answer to a bare message: as bare, or none and the end of the connection.
 pub(crate) async fn raw(origin: Origin, message: Bytes) -> Reply<Answer> {
     let begun = Instant::now();
-    match origin.session.step(&origin.door.auth, &message) {
+    match origin.session.step(&origin.door.auth, &message).await {
         Step::Challenge(message) | Step::Welcome(message, _) => {
             let mut answer = Buffer::with_capacity(4 + message.len());
             // No mechanism says more than a few hundred bytes.

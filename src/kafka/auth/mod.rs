@@ -6,7 +6,9 @@
 mod acl;
 mod authorizer;
 mod certificate;
+mod fetch;
 mod iam;
+mod keys;
 mod mechanism;
 mod oauth;
 mod plain;
@@ -18,6 +20,7 @@ mod users;
 
 pub(crate) use acl::{CLUSTER, Filter, Kind, Operation, Pattern, PatternFilter, Rule, Verdict};
 pub(crate) use authorizer::{Authorizer, RULES_MAX, TooMany};
+pub use keys::Jwks;
 pub use mechanism::Mechanism;
 pub(crate) use mechanism::{Failed, Progress};
 use oauth::Oauth;
@@ -77,5 +80,12 @@ impl Auth {
         let users = Users::open(notebook, &security.users, security.secret).map_err(unreadable)?;
         let credentials = security.credentials.clone();
         Ok(Self { users, authorizer, credentials, oauth, env, login_lifetime: security.login_lifetime })
+    }
+
+    /// Follows the keys of tokens, if somebody else gives them; does not return then.
+    pub(crate) async fn follow_keys(&self) {
+        if let Some(oauth) = &self.oauth {
+            oauth.follow_keys().await;
+        }
     }
 }

@@ -1,39 +1,29 @@
 //! OAUTHBEARER (RFC 7628): a token of JSON (JWT, RFC 7519) that somebody trusted has signed.
 //!
-//! The keys are in a JWKS file (RFC 7517), which is read again when a token names a key that is not known. RS256 and ES256 are
-//! accepted, no other algorithm and above all not "none". As Kafka does it: a bad token is answered with a bit of JSON, which the
-//! client acknowledges before it is told that its login has failed; the login holds no longer than the token.
+//! RS256 and ES256 are accepted, no other algorithm and above all not "none"; what a key is decides which of them it has signed
+//! with, never the token. As Kafka does it: a bad token is answered with a bit of JSON, which the client acknowledges before it is
+//! told that its login has failed; the login holds no longer than the token.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use parking_lot::Mutex;
-use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey};
 use serde_json::{Map, Value};
-use tokio::time::Instant;
 
+use super::keys::{ES256, Jwks, Keys, RS256};
 use super::{Failed, Principal, Progress};
 use crate::model::Timestamp;
 
 /// How far the clock of whoever signed may be from ours (Kafka: `sasl.oauthbearer.clock.skew.seconds`).
 const SKEW: Duration = Duration::from_secs(30);
-/// Bytes of the file. *Ours*: some hundred keys.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-/// How often the file is read again for keys that are not known.
-const READ_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes of an uncompressed point of P-256.
-const POINT_BYTES: usize = 65;
 /// What a bad token is answered with (RFC 7628, section 3.2.2).
 const INVALID: &[u8] = b"{\"status\":\"invalid_token\"}";
 
 /// Whose tokens are good.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OauthSettings {
-    /// The JWKS file.
-    pub jwks: PathBuf,
+    /// Where the keys are that they are signed with.
+    pub jwks: Jwks,
     /// What a token has to say of who made it (`iss`); `None`: anything.
     pub issuer: Option<String>,
     /// Whom a token has to be for (`aud`); `None`: anybody.
@@ -42,28 +32,18 @@ pub struct OauthSettings {
 
 /// Whose tokens are good, and their keys.
 pub(crate) struct Oauth {
-    settings: OauthSettings,
-    keys: Mutex<Keys>,
+    keys: Keys,
+    issuer: Option<String>,
+    audience: Option<String>,
 }
 
-struct Keys {
-    known: Arc<Vec<Key>>,
-    read_at: Instant,
-}
-
-/// A public key of the file.
-struct Key {
-    id: Option<String>,
-    of: Public,
-}
-
-enum Public {
-    Rsa {
-        n: Vec<u8>,
-        e: Vec<u8>,
-    },
-    /// A point of P-256, uncompressed.
-    Ec(Vec<u8>),
+/// A token, taken apart.
+struct Token<'a> {
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    /// What is signed.
+    signed: &'a str,
+    signature: Vec<u8>,
 }
 
 /// The server's side of one login.
@@ -116,55 +96,38 @@ fn token(message: &[u8]) -> Result<(Option<&str>, &str), Failed> {
 }
 
 impl Oauth {
-    /// With the keys that are in the file now.
+    /// With the keys that are there now.
     ///
     /// # Errors
-    /// What is wrong with the file, and the mend.
+    /// Why there can be none, and the mend.
     pub(super) fn open(settings: OauthSettings) -> Result<Self, String> {
-        let keys = Keys { known: Arc::new(read(&settings.jwks)?), read_at: Instant::now() };
-        Ok(Self { settings, keys: Mutex::new(keys) })
+        let OauthSettings { jwks, issuer, audience } = settings;
+        Ok(Self { keys: Keys::open(jwks)?, issuer, audience })
+    }
+
+    /// Follows the keys that are at an address; does not return. If they are in a file it has nothing to do.
+    pub(super) async fn follow_keys(&self) {
+        self.keys.follow().await;
+    }
+
+    /// Looks for the keys that a message of a client, which is judged next, may need.
+    pub(super) async fn look_for_keys(&self, message: &[u8]) {
+        if let Ok(token) = token(message).and_then(|(_, token)| Token::of(token))
+            && token.algorithm().is_ok()
+        {
+            self.keys.look(token.key()).await;
+        }
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<Progress, Failed> {
-        let malformed = Failed("the token is no JWT");
-        let (signed, signature) = token.rsplit_once('.').ok_or(malformed)?;
-        let (header, claims) = signed.split_once('.').ok_or(malformed)?;
-        let (header, claims) = (object(header).ok_or(malformed)?, object(claims).ok_or(malformed)?);
-        let signature = BASE64URL.decode(signature).map_err(|_| malformed)?;
-        if header.contains_key("crit") {
-            return Err(Failed("the token has extensions that have to be understood"));
-        }
-        let algorithm = header.get("alg").and_then(Value::as_str).unwrap_or_default();
-        let id = header.get("kid").and_then(Value::as_str);
-        if !self.is_signed(algorithm, id, signed.as_bytes(), &signature)? {
+        let token = Token::of(token)?;
+        let algorithm = token.algorithm()?;
+        let (known, signed) = (self.keys.known(), token.signed.as_bytes());
+        let mut meant = known.iter().filter(|key| key.is_called(token.key()));
+        if !meant.any(|key| key.has_signed(algorithm, signed, &token.signature)) {
             return Err(Failed("the token's signature is not that of a known key"));
         }
-        self.check(&claims, now)
-    }
-
-    fn is_signed(&self, algorithm: &str, id: Option<&str>, signed: &[u8], signature: &[u8]) -> Result<bool, Failed> {
-        if !matches!(algorithm, "RS256" | "ES256") {
-            return Err(Failed("the token is signed with another algorithm than RS256 or ES256"));
-        }
-        let meant = |key: &&Key| id.is_none() || key.id.is_none() || key.id.as_deref() == id;
-        let mut keys = self.keys.lock().known.clone();
-        if keys.iter().filter(meant).count() == 0 {
-            keys = self.read_again();
-        }
-        Ok(keys.iter().filter(meant).any(|key| key.has_signed(algorithm, signed, signature)))
-    }
-
-    /// The keys of the file, if it was not read just now.
-    fn read_again(&self) -> Arc<Vec<Key>> {
-        let mut keys = self.keys.lock();
-        if keys.read_at.elapsed() >= READ_INTERVAL {
-            keys.read_at = Instant::now();
-            match read(&self.settings.jwks) {
-                Ok(known) => keys.known = Arc::new(known),
-                Err(error) => tracing::warn!(error, "the keys that were read before go on"),
-            }
-        }
-        keys.known.clone()
+        self.check(&token.claims, now)
     }
 
     /// Whose token it is, if it is good now and here.
@@ -177,7 +140,7 @@ impl Oauth {
         if time("nbf").is_some_and(|from| from > now.plus(SKEW)) {
             return Err(Failed("the token is not good yet"));
         }
-        let OauthSettings { issuer, audience, .. } = &self.settings;
+        let Self { issuer, audience, .. } = self;
         let is_from = |issuer: &String| claims.get("iss").and_then(Value::as_str) == Some(issuer);
         if !issuer.as_ref().is_none_or(is_from) {
             return Err(Failed("the token is from another issuer"));
@@ -196,17 +159,31 @@ impl Oauth {
     }
 }
 
-impl Key {
-    fn has_signed(&self, algorithm: &str, signed: &[u8], signature: &[u8]) -> bool {
-        match (&self.of, algorithm) {
-            (Public::Rsa { n, e }, "RS256") => {
-                RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature).is_ok()
-            }
-            (Public::Ec(point), "ES256") => {
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed, signature).is_ok()
-            }
-            _ => false,
+impl<'a> Token<'a> {
+    fn of(token: &'a str) -> Result<Self, Failed> {
+        let malformed = Failed("the token is no JWT");
+        let (signed, signature) = token.rsplit_once('.').ok_or(malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(malformed)?;
+        let (header, claims) = (object(header).ok_or(malformed)?, object(claims).ok_or(malformed)?);
+        let signature = BASE64URL.decode(signature).map_err(|_| malformed)?;
+        if header.contains_key("crit") {
+            return Err(Failed("the token has extensions that have to be understood"));
         }
+        Ok(Self { header, claims, signed, signature })
+    }
+
+    /// What it says that it is signed with.
+    fn algorithm(&self) -> Result<&'static str, Failed> {
+        match self.header.get("alg").and_then(Value::as_str) {
+            Some(RS256) => Ok(RS256),
+            Some(ES256) => Ok(ES256),
+            _ => Err(Failed("the token is signed with another algorithm than RS256 or ES256")),
+        }
+    }
+
+    /// The name of the key that it is signed with, if it says so.
+    fn key(&self) -> Option<&str> {
+        self.header.get("kid").and_then(Value::as_str)
     }
 }
 
@@ -218,47 +195,15 @@ fn object(part: &str) -> Option<Map<String, Value>> {
     }
 }
 
-/// The keys of a JWKS file that tokens may be signed with.
-fn read(path: &Path) -> Result<Vec<Key>, String> {
-    use std::io::Read as _;
-    let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}; give a JWKS file with keys of RSA or P-256", path.display());
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
-    file.map_err(|error| wrong(&error))?;
-    let set: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
-    let keys = set.get("keys").and_then(Value::as_array).ok_or_else(|| wrong(&"there is no array of keys in it"))?;
-    let found: Vec<Key> = keys.iter().filter_map(key).collect();
-    if found.is_empty() { Err(wrong(&"there is no key in it that can be used")) } else { Ok(found) }
-}
-
-fn key(key: &Value) -> Option<Key> {
-    let text = |name: &str| key.get(name).and_then(Value::as_str);
-    let bytes = |name: &str| BASE64URL.decode(text(name)?).ok();
-    if text("use").is_some_and(|what| what != "sig") {
-        return None;
-    }
-    let of = match text("kty")? {
-        "RSA" => {
-            let (mut n, e) = (bytes("n")?, bytes("e")?);
-            // Some write a zero in front, which a number does not have.
-            let zeros = n.iter().take_while(|&&byte| byte == 0).count();
-            n.drain(..zeros);
-            Public::Rsa { n, e }
-        }
-        "EC" if text("crv") == Some("P-256") => {
-            let point = [&[4][..], &bytes("x")?, &bytes("y")?].concat();
-            Public::Ec(Some(point).filter(|point| point.len() == POINT_BYTES)?)
-        }
-        _ => return None,
-    };
-    Some(Key { id: text("kid").map(str::to_owned), of })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use ring::hmac;
     use ring::rand::SystemRandom;
     use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    use tokio::time::advance;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -282,8 +227,12 @@ mod tests {
             self.directory.path().join("jwks.json")
         }
 
+        fn point(&self) -> &[u8] {
+            self.key.public_key().as_ref()
+        }
+
         fn publish(&self, id: &str) {
-            let point = self.key.public_key().as_ref();
+            let point = self.point();
             let (x, y) = (BASE64URL.encode(&point[1..33]), BASE64URL.encode(&point[33..]));
             let keys = serde_json::json!({ "keys": [
                 { "kty": "oct", "k": "AAAA" },
@@ -301,7 +250,7 @@ mod tests {
     }
 
     fn settings(jwks: PathBuf) -> OauthSettings {
-        OauthSettings { jwks, issuer: Some("https://issuer".to_owned()), audience: Some("kafka".to_owned()) }
+        OauthSettings { jwks: Jwks::File(jwks), issuer: Some("https://issuer".to_owned()), audience: Some("kafka".to_owned()) }
     }
 
     fn header() -> Value {
@@ -327,7 +276,7 @@ mod tests {
         let path = directory.path().join("jwks.json");
         let keys = serde_json::json!({ "keys": [{ "kty": "RSA", "n": n, "e": "AQAB" }] });
         std::fs::write(&path, keys.to_string()).unwrap();
-        let oauth = Oauth::open(OauthSettings { jwks: path, issuer: None, audience: None }).unwrap();
+        let oauth = Oauth::open(OauthSettings { jwks: Jwks::File(path), issuer: None, audience: None }).unwrap();
         let at = Timestamp(1_300_819_000_000);
         assert_eq!(oauth.verify(token, at), Err(Failed("the token does not say whose it is")));
         assert_eq!(oauth.verify(token, NOW), Err(Failed("the token has expired")));
@@ -368,15 +317,67 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn keys_that_come_later_are_read_when_they_are_named() {
+    /// A public key is known to everybody: who takes it for a secret lets everybody sign.
+    #[tokio::test]
+    async fn a_public_key_is_no_secret_and_no_signature_is_none() {
         let issuer = Issuer::new();
         let oauth = Oauth::open(settings(issuer.path())).unwrap();
+        let file = std::fs::read(issuer.path()).unwrap();
+        let other = Failed("the token is signed with another algorithm than RS256 or ES256");
+        let unknown = Failed("the token's signature is not that of a known key");
+        for (algorithm, expected) in [
+            ("HS256", other),
+            ("HS512", other),
+            ("none", other),
+            ("None", other),
+            ("NONE", other),
+            ("", other),
+            ("ES384", other),
+            ("ES256", unknown),
+            ("RS256", unknown),
+        ] {
+            let part = |value: Value| BASE64URL.encode(value.to_string());
+            let signed = format!("{}.{}", part(serde_json::json!({ "alg": algorithm, "kid": "one" })), part(claims()));
+            let secrets = [issuer.point(), &issuer.point()[1..], &file, b""];
+            let signatures = secrets.map(|secret| {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+                hmac::sign(&key, signed.as_bytes()).as_ref().to_vec()
+            });
+            for signature in signatures.into_iter().chain([Vec::new(), vec![0; 64]]) {
+                let token = format!("{signed}.{}", BASE64URL.encode(signature));
+                assert_eq!(oauth.verify(&token, NOW), Err(expected), "{algorithm}");
+            }
+        }
+        // Without `alg`, and with one that is no text.
+        for header in [serde_json::json!({ "kid": "one" }), serde_json::json!({ "alg": ["ES256"], "kid": "one" })] {
+            assert_eq!(oauth.verify(&issuer.token(header, claims()), NOW), Err(other));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_come_and_go_as_the_file_says() {
+        let issuer = Issuer::new();
+        let oauth = Oauth::open(settings(issuer.path())).unwrap();
+        let token = |id: &str| issuer.token(serde_json::json!({ "alg": "ES256", "kid": id }), claims());
+        let is_good = async |token: &str| {
+            oauth.look_for_keys(format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}").as_bytes()).await;
+            oauth.verify(token, NOW).is_ok()
+        };
+        let (one, two) = (token("one"), token("two"));
         issuer.publish("two");
-        let token = issuer.token(serde_json::json!({ "alg": "ES256", "kid": "two" }), claims());
-        assert!(oauth.verify(&token, NOW).is_err());
-        tokio::time::advance(READ_INTERVAL).await;
-        assert!(oauth.verify(&token, NOW).is_ok());
+        // Somebody has looked just now.
+        assert!(is_good(&one).await && !is_good(&two).await);
+        advance(Duration::from_secs(1)).await;
+        assert!(!is_good(&one).await && is_good(&two).await);
+        // What cannot be read says nothing; nobody's keys are nobody's.
+        for (text, is_kept) in [(Some("{"), true), (None, true), (Some("{\"keys\": []}"), false)] {
+            match text {
+                Some(text) => std::fs::write(issuer.path(), text).unwrap(),
+                None => std::fs::remove_file(issuer.path()).unwrap(),
+            }
+            advance(Duration::from_secs(1)).await;
+            assert_eq!(is_good(&two).await, is_kept, "{text:?}");
+        }
     }
 
     #[tokio::test]
@@ -401,17 +402,6 @@ mod tests {
                 assert_eq!(answer, Ok(Progress::Challenge(INVALID.to_vec())));
                 assert!(exchange.step(Some(&oauth), NOW, b"\x01").is_err());
             }
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_with_the_file_names_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("jwks.json");
-        for text in ["", "{}", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}"] {
-            std::fs::write(&path, text).unwrap();
-            let error = read(&path).err().unwrap();
-            assert!(error.contains("jwks.json") && error.contains("give a JWKS file"), "{error}");
         }
     }
 }

@@ -172,7 +172,15 @@ impl Session {
     }
 
     /// One more message of the client.
-    pub(crate) fn step(&self, auth: &Auth, message: &[u8]) -> Step {
+    pub(crate) async fn step(&self, auth: &Auth, message: &[u8]) -> Step {
+        let is_token = matches!(&*self.state.lock(), State::LoggingIn(Login { exchange: Exchange::Oauth(_), .. }));
+        if let Some(oauth) = auth.oauth.as_ref().filter(|_| is_token) {
+            oauth.look_for_keys(message).await;
+        }
+        self.judge(auth, message)
+    }
+
+    fn judge(&self, auth: &Auth, message: &[u8]) -> Step {
         let mut state = self.state.lock();
         let State::LoggingIn(login) = &mut *state else { return Step::OutOfPlace };
         let now = auth.env.clock.now();

@@ -20,10 +20,10 @@ java_lib=$target/lib
 javac -cp "$java_lib/*" -d "$target/classes" "$here/Login.java"
 
 run=$(mktemp -d "$target/run.XXXXXX")
-pid=
+pids=()
 finish() {
     local code=$?
-    if [[ $pid ]]; then kill "$pid" 2>/dev/null || true; fi
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     if ((code == 0)); then rm -rf "$run"; else echo "the gateway's log and settings are in $run" >&2; fi
 }
 trap finish EXIT
@@ -46,10 +46,16 @@ openssl genrsa -out "$run/other.key" 2048 2>/dev/null
 python=$repo/target/clients/python/venv/bin/python
 export PYTHONDONTWRITEBYTECODE=1
 "$python" "$here/tokens.py" jwks "$run/issuer.key" >"$run/jwks.json"
+"$python" "$here/tokens.py" serve "$run/jwks.json" "$run/server.pem" "$run/server.key" >"$run/jwks.url" &
+pids+=($!)
+for _ in $(seq 100); do
+    [[ -s $run/jwks.url ]] && break
+    sleep 0.1
+done
 cat >"$run/shardgate.toml" <<TOML
 authorizer = true
 super-user = ["User:admin", "User:CN=client,O=Example,C=US", "User:token", "User:AKIDEXAMPLE"]
-oauth-jwks = "$run/jwks.json"
+oauth-jwks = "$(<"$run/jwks.url")"
 oauth-issuer = "https://issuer.example"
 oauth-audience = "kafka"
 
@@ -84,9 +90,9 @@ password = "alice-secret"
 access-key = "AKIDEXAMPLE"
 secret-key = "iam-secret"
 TOML
-"$gateway" serve --ephemeral --config "$run/shardgate.toml" --topic open:1 --topic secret:1 --kinesis-listener 127.0.0.1:0 \
+SSL_CERT_FILE=$run/ca.pem "$gateway" serve --ephemeral --config "$run/shardgate.toml" --topic open:1 --topic secret:1 --kinesis-listener 127.0.0.1:0 \
     --http-listener 127.0.0.1:0 --ports-file "$run/ports.json" >"$run/out" 2>"$run/log" &
-pid=$!
+pids+=($!)
 for _ in $(seq 100); do
     [[ -e $run/ports.json ]] && break
     sleep 0.1

@@ -256,6 +256,22 @@ def scram_users(results, ports):
     results.case("confluent-kafka", "scram-users until-it-is-deleted", answer == "denied", answer)
 
 
+def rotation(run, results, ports, with_java):
+    """The issuer changes its key: tokens of the new one are good at once, those of the old one no longer."""
+    login = {"servers": ports["kafka-listeners"]["login"], "ca": "", "mechanism": "OAUTHBEARER"}
+    old, new = tokens.token(f"{run}/issuer.key"), tokens.token(f"{run}/other.key", kid="two")
+    with open(f"{run}/jwks.json", "w") as file:
+        file.write(tokens.jwks(f"{run}/other.key", "two"))
+    # For unknown keys the gateway asks at most every ten seconds.
+    deadline = time.monotonic() + 15
+    while (answer := with_confluent({**login, "token": new})) != "ok" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    for client, try_login in (("confluent-kafka", with_confluent), ("java", with_java)):
+        for name, made, expected in (("new", new, "ok"), ("old", old, "denied")):
+            answer = try_login({**login, "token": made})
+            results.case(client, f"rotation the-{name}-key", answer == expected, answer)
+
+
 def one_failure(address, user, password):
     """The seconds that a failed login with PLAIN takes, and all of its answer."""
     def call(key, version, body):
@@ -306,6 +322,10 @@ def main():
     java = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", arguments.java, "Login", allowed]
     for (what, _, is_right), answer in zip(without_iam, with_process(java, files)):
         judge("java", what, answer, is_right)
+
+    def with_java(login):
+        return with_process(java, [java_settings(run, 0, login)])[0]
+
     # Who is denied tries until its time is over, so they do it side by side.
     with ThreadPoolExecutor(12) as pool:
         for client, try_login in (
@@ -318,6 +338,7 @@ def main():
     timing(results, ports)
     scram_users(results, ports)
     access(results, ports)
+    rotation(run, results, ports, with_java)
     print(f"{results.passed} passed, {results.failed} failed")
     sys.exit(results.failed > 0)
 
