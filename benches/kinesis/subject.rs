@@ -50,9 +50,10 @@ pub(crate) fn start(only_ours: bool) -> Outcome<Vec<Subject>> {
         return Ok(subjects);
     }
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/peers/run.sh");
-    if !Command::new(suite).arg("--install").stdin(Stdio::null()).status()?.success() {
+    if !Command::new(suite).arg("--install-peers").stdin(Stdio::null()).status()?.success() {
         return Err(
-            "the others cannot be installed: tests/clients/peers/run.sh --install says why; --smoke does without them".into()
+            "the others cannot be installed: tests/clients/peers/run.sh --install-peers says why; --smoke does without them"
+                .into(),
         );
     }
     for name in ["kinesis-mock", "kinesalite", "ferrokinesis"] {

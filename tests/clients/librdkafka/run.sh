@@ -10,9 +10,7 @@
 # KEEP=1 keeps the logs, and the gateways' data, even if all is as it has to be.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repo=$(cd "$here/../../.." && pwd)
-target=$repo/target/clients/librdkafka
+source "$(dirname "${BASH_SOURCE[0]}")/../suite"
 crate=rdkafka-sys
 # The longest test takes some three minutes; all have timeouts of their own.
 export TEST_SECONDS=900
@@ -38,7 +36,7 @@ done
 
 # The tests' sources are part of the crate, in the version that Cargo.lock names. What is built is remembered by
 # that version.
-install() {
+install_tests() {
     local version source features
     version=$(awk -v crate="\"$crate\"" '$1 == "name" && $3 == crate { getline; gsub(/"/, "", $3); print $3 }' \
         "$repo/Cargo.lock")
@@ -57,7 +55,6 @@ install() {
         exit 1
     }
     rm -rf "$target/source" "$target/installed"
-    mkdir -p "$target"
     cp -r "$source" "$target/source"
     (
         cd "$target/source"
@@ -155,11 +152,11 @@ for (number, scenario), names in runs.items():
 PYTHON
 }
 
-mkdir -p "$target"
-install
-"$here/../java/run.sh" --install kafka-tools
+install_tests
+"$clients/java/run.sh" --install kafka-tools
+installed
 SOURCE=$target/source
-SUBJECT_SCRIPT=$here/../subject
+SUBJECT_SCRIPT=$clients/subject
 WORK=$(mktemp -d "$target/run.XXXXXX")
 KAFKA_PATH=$WORK/kafka
 LD_LIBRARY_PATH=$SOURCE/src:$SOURCE/src-cpp

@@ -1,38 +1,22 @@
 #!/usr/bin/env bash
 # Limits on throughput, as unmodified clients meet them; README.md beside this file says what is checked.
 set -euo pipefail
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-clients=$(cd "$here/.." && pwd)
-target=$(cd "$here/../../.." && pwd)/target/clients
-work=$target/limits
-python=$target/python/venv/bin/python
+source "$(dirname "${BASH_SOURCE[0]}")/../suite"
 
 # Each client is installed as its own suite does it, so that both have the same one.
 "$clients/python/run.sh" --install
 "$clients/node/run.sh" --install
 "$clients/java/run.sh" --install java
-mkdir -p "$work"
-go build -C "$here/franz" -o "$work/franz-go" .
-javac -cp "$target/java/java/lib/*" -d "$work/classes" "$here/Producer.java"
+others=$repo/target/clients
+python=$others/python/venv/bin/python
+node=$(echo "$others"/node/node_modules/node-linux-*/bin/node)
+go build -C "$here/franz" -o "$target/franz-go" .
+javac -cp "$others/java/java/lib/*" -d "$target/classes" "$here/Producer.java"
 # Modules are looked for beside the sources, so the source goes where the modules may be.
-cp "$here/producer.js" "$target/node/limits.js"
-node=$(echo "$target"/node/node_modules/node-linux-*/bin/node)
+cp "$here/producer.js" "$others/node/limits.js"
 
-rm -rf "$work/server"
-finish() {
-    local code=$?
-    "$clients/subject" kill "$work/server"
-    if ((code == 0)); then
-        rm -rf "$work/server"
-    else
-        echo "the server's data and log are in $work/server" >&2
-    fi
-}
-trap finish EXIT
-SHARDGATE_LIMITS=kinesis "$clients/subject" start "$work/server" >/dev/null
-
-PYTHONDONTWRITEBYTECODE=1 "$python" "$here/check.py" "$work" "$(
+start_server --limits kinesis
+"$python" "$here/check.py" "$server" "$(
     cat <<JSON
 {
     "librdkafka": ["$python", "$here/producer.py", "librdkafka"],
@@ -40,9 +24,9 @@ PYTHONDONTWRITEBYTECODE=1 "$python" "$here/check.py" "$work" "$(
     "kafka-python": ["$python", "$here/producer.py", "kafka-python"],
     "aiokafka": ["$python", "$here/producer.py", "aiokafka"],
     "java": ["java", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-             "-cp", "$work/classes:$target/java/java/lib/*", "Producer"],
-    "franz-go": ["$work/franz-go"],
-    "kafkajs": ["$node", "--disable-warning=TimeoutNegativeWarning", "$target/node/limits.js"]
+             "-cp", "$target/classes:$others/java/java/lib/*", "Producer"],
+    "franz-go": ["$target/franz-go"],
+    "kafkajs": ["$node", "--disable-warning=TimeoutNegativeWarning", "$others/node/limits.js"]
 }
 JSON
 )"

@@ -1,17 +1,15 @@
 #!/usr/bin/env bash
 # Our own cases of AWS's answers; README.md tells what they are. `run.sh` asks the gateway and compares with TABLE.md; `run.sh
-# --peers` asks kinesis-mock, moto and ferrokinesis too, and writes TABLE.md anew; `run.sh --install` only installs those.
+# --peers` asks kinesis-mock, moto and ferrokinesis too, and writes TABLE.md anew; `run.sh --install-peers` only installs those.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repo=$(cd "$here/../../.." && pwd)
-target=$repo/target/clients/peers
+source "$(dirname "${BASH_SOURCE[0]}")/../suite"
 python=$target/venv/bin/python
 kinesis_mock=0.6.2
 kinesalite=3.3.3
 ferrokinesis=0.7.0
 
-# install FILE NAME: the copy of the file is the sign that the installation came to its end.
+# install FILE: the copy of the file is the sign that the installation came to its end.
 install() {
     if ! cmp -s "$here/$1" "$target/$1"; then
         [[ -x $python ]] || python3 -m venv "$target/venv"
@@ -35,18 +33,15 @@ install_peers() {
     fi
 }
 
-mkdir -p "$target/runs" "$repo/target/clients/results"
+mkdir -p "$target/runs"
 install requirements.txt
 case " $* " in
-*" --install "*)
+*" --install-peers "*)
     install_peers
     exit
     ;;
 *" --peers "* | *" --subject "*) install_peers ;;
 esac
-
-# Whatever the machine knows of AWS must not get in.
-unset "${!AWS_@}"
-export AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
-# Bytecode would land in the tree.
-PYTHONDONTWRITEBYTECODE=1 "$python" "$here/suite.py" --results "$target/runs" "$@" | tee "$repo/target/clients/results/peers.txt"
+installed
+forget_aws
+"$python" "$here/suite.py" --results "$target/runs" "$@" | tee "$results/peers.txt"

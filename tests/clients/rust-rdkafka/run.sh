@@ -4,11 +4,9 @@
 # out there. KEEP=1 keeps the output and the gateway's data even if all is as it has to be.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repo=$(cd "$here/../../.." && pwd)
-target=$repo/target/clients/rust-rdkafka
+source "$(dirname "${BASH_SOURCE[0]}")/../suite"
+
 crate=rdkafka
-shardgate_bin=${SHARDGATE_BIN:-$repo/target/release/shardgate}
 
 # The gateway and the tests, in a network of their own: some tests want port 9092 of localhost, which may be taken
 # outside. The settings are those of the container that the tests were written for.
@@ -36,12 +34,12 @@ version=$(awk -v crate="\"$crate\"" '$1 == "name" && $3 == crate { getline; gsub
 if [[ $(cat "$target/installed" 2>/dev/null) != "$version" ]]; then
     cargo fetch --locked --manifest-path "$repo/Cargo.toml"
     rm -rf "$target/source" "$target/installed"
-    mkdir -p "$target"
     cp -r "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$crate-$version" "$target/source"
     echo "$version" >"$target/installed"
 fi
 export CARGO_TARGET_DIR=$target/target
 (cd "$target/source" && cargo test --locked --quiet --tests --no-run)
+installed
 
 server=$(mktemp -d "$target/server.XXXXXX")
 code=0
@@ -53,7 +51,7 @@ awk '/^ +Running tests\// { file = $2; sub(/.*\//, "", file); sub(/\.rs$/, "", f
      file && /^test .* \.\.\. (ok|FAILED|ignored)/ {
          print file "::" $2, ($4 == "ok") ? "pass" : ($4 == "FAILED") ? "fail" : "skip"
      }' "$server/output" >"$server/outcomes"
-((code != 0)) || python3 "$here/../librdkafka/results.py" "$here/RESULTS.md" outcome "$server/outcomes" "$@" || code=$?
+((code != 0)) || python3 "$clients/librdkafka/results.py" "$here/RESULTS.md" outcome "$server/outcomes" "$@" || code=$?
 if ((code == 0)) && [[ ! ${KEEP:-} ]]; then
     rm -rf "$server"
 else

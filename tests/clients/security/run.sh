@@ -2,22 +2,13 @@
 # The security of the Kafka door, with real clients: mechanism × client × right and wrong credentials, mutual TLS, access rules
 # that leak no names, and the time of a wrong user beside that of a wrong password. README.md has the table.
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../suite"
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repo=$(cd "$here/../../.." && pwd)
-gateway=${SHARDGATE_BIN:-$repo/target/release/shardgate}
-target=$repo/target/clients/security
-
-"$here/../python/run.sh" --install
-mkdir -p "$target"
-# The copy of the pom is the sign that the installation came to its end.
-if ! cmp -s "$here/pom.xml" "$target/pom.xml"; then
-    mvn -B -q -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$target/lib" >&2
-    cp "$here/pom.xml" "$target/pom.xml"
-fi
+"$clients/python/run.sh" --install
+install_java
 go build -C "$here/go" -o "$target/go-login" .
-java_lib=$target/lib
-javac -cp "$java_lib/*" -d "$target/classes" "$here/Login.java"
+javac -cp "$target/lib/*" -d "$target/classes" "$here/Login.java"
+installed
 
 run=$(mktemp -d "$target/run.XXXXXX")
 pids=()
@@ -44,7 +35,6 @@ openssl genrsa -out "$run/issuer.key" 2048 2>/dev/null
 openssl genrsa -out "$run/other.key" 2048 2>/dev/null
 
 python=$repo/target/clients/python/venv/bin/python
-export PYTHONDONTWRITEBYTECODE=1
 "$python" "$here/tokens.py" jwks "$run/issuer.key" >"$run/jwks.json"
 "$python" "$here/tokens.py" serve "$run/jwks.json" "$run/server.pem" "$run/server.key" >"$run/jwks.url" &
 pids+=($!)
@@ -90,7 +80,7 @@ password = "alice-secret"
 access-key = "AKIDEXAMPLE"
 secret-key = "iam-secret"
 TOML
-SSL_CERT_FILE=$run/ca.pem "$gateway" serve --ephemeral --config "$run/shardgate.toml" --topic open:1 --topic secret:1 --kinesis-listener 127.0.0.1:0 \
+SSL_CERT_FILE=$run/ca.pem "$shardgate_bin" serve --ephemeral --config "$run/shardgate.toml" --topic open:1 --topic secret:1 --kinesis-listener 127.0.0.1:0 \
     --http-listener 127.0.0.1:0 --ports-file "$run/ports.json" >"$run/out" 2>"$run/log" &
 pids+=($!)
 for _ in $(seq 100); do
@@ -98,4 +88,4 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
-"$python" "$here/suite.py" --run "$run" --go "$target/go-login" --java "$target/classes:$java_lib/*"
+"$python" "$here/suite.py" --run "$run" --go "$target/go-login" --java "$target/classes:$target/lib/*"

@@ -339,7 +339,7 @@ def main():
     scram_users(results, ports)
     access(results, ports)
     rotation(run, results, ports, with_java)
-    print(f"{results.passed} passed, {results.failed} failed")
+    print(f"{results.passed} passed, {results.failed} failed, 0 skipped")
     sys.exit(results.failed > 0)
 
 

@@ -3,19 +3,17 @@
 # and why the others do not.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source "$here/../aws" third-party
-python=$target/venv/bin/python
-if ! cat "$here/requirements.txt" "$here/sources.txt" | cmp -s - "$target/installed.txt"; then
-    rm -rf "$target/venv" "$target/sources"
-    python3 -m venv "$target/venv"
-    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
+source "$(dirname "${BASH_SOURCE[0]}")/../suite"
+
+install_python
+if ! cmp -s "$here/sources.txt" "$target/sources.txt"; then
+    rm -rf "$target/sources"
     "$python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes \
         -d "$target/sources" -r "$here/sources.txt"
     for archive in "$target"/sources/*.tar.gz; do
         tar -xzf "$archive" -C "$target/sources"
     done
-    cat "$here/requirements.txt" "$here/sources.txt" >"$target/installed.txt"
+    cp "$here/sources.txt" "$target/sources.txt"
 fi
 
 # run_suite NAME PASSES ARGUMENTS...: runs the tests that the arguments choose; so many must pass, and none may fail.
@@ -35,11 +33,12 @@ run_suite() {
 
 # Tests that want other settings than the rest.
 apart="test_aws_kinesis_integration or test_producer_consumer_with_stream_arn"
-start_gateway
-kinesis=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["kinesis"].rpartition(":")[2])' "$server/ports.json")
+forget_aws
+start_server --limits off --tls-self-signed true
+kinesis=$(door kinesis)
 # The account in async-kinesis's ARNs; an access key that is an account's number leads there.
-export AWS_ACCESS_KEY_ID=123456789012 AWS_SECRET_ACCESS_KEY=test PYTHONDONTWRITEBYTECODE=1
-export ENDPOINT_URL=http://localhost:$kinesis
+export AWS_ACCESS_KEY_ID=123456789012 AWS_SECRET_ACCESS_KEY=test
+export ENDPOINT_URL=http://localhost:${kinesis##*:}
 
 # The region that async-kinesis's instructions name. A test of it that asks AWS in earnest finds nobody. Most of the tests sleep, so
 # several run at a time.
@@ -49,7 +48,7 @@ AWS_DEFAULT_REGION=ap-southeast-2 AWS_ENDPOINT_URL_KINESIS=http://localhost:1 \
 AWS_DEFAULT_REGION=us-east-1 TESTING_USE_AWS_KINESIS=1 AWS_ENDPOINT_URL_KINESIS=$ENDPOINT_URL \
     run_suite async_kinesis-3.0.1 2 -m integration -k "$apart"
 # aiokpl starts its server in a container, which is a gateway of its own here.
-SHARDGATE_BIN=${SHARDGATE_BIN:-$repo/target/release/shardgate} GATEWAY_DIRECTORY=$server PYTHONPATH=$here/docker-stand-in \
+SHARDGATE_BIN=$shardgate_bin GATEWAY_DIRECTORY=$server PYTHONPATH=$here/docker-stand-in \
     run_suite aiokpl-0.2.0 20 -p no:asyncio tests/integration
 
 exit "$failed"
