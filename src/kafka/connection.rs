@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
+use std::io::IoSlice;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -24,13 +25,13 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::api::contract::{Answer, Call, Reply};
+use super::answer::Answer;
+use super::api::contract::{Call, Reply};
 use super::frame::{Broken, FrameReader, Head, SMALL_FRAME_BYTES};
 use super::listener::{Shutdown, stopped};
 use super::memory::{Hold, Pool};
 use super::started::Started;
 use super::turn::{self, REQUEST_BYTES, Tab, Turn};
-use crate::batch::Buffer;
 
 /// Pipelined requests of one connection at once. *Ours*: clients keep 5 (Java, librdkafka's idempotent producer) to a few dozen.
 const PIPELINE_MAX: usize = 64;
@@ -255,29 +256,27 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
 
     /// Writes the answer of the front request, and of those behind it that are ready too.
     async fn write(&mut self, mut reply: Reply<Answer>) -> Result<(), Closed> {
-        let (mut bytes, mut answered, mut holds) = (Buffer::default(), Vec::new(), Vec::new());
+        let (mut answer, mut answered) = (Answer::default(), Vec::new());
         let hung_up = loop {
             answered.extend(self.in_flight.pop_front());
             match reply {
-                Reply::Send(answer) => {
-                    holds.extend(answer.memory);
-                    if bytes.is_empty() { bytes = answer.bytes } else { bytes.extend_from_slice(&answer.bytes) }
-                }
+                Reply::Send(next) => answer.append(next),
                 Reply::Silent => {}
-                Reply::Last(answer, reason) => {
-                    bytes.extend_from_slice(&answer.bytes);
+                Reply::Last(next, reason) => {
+                    answer.append(next);
                     break Some(reason);
                 }
                 Reply::HangUp(reason) => break Some(reason),
             }
-            let next = if bytes.len() < WRITE_BYTES { self.ready() } else { None };
+            let next = if answer.len() < WRITE_BYTES { self.ready() } else { None };
             match next {
                 Some(next) => reply = next,
                 None => break None,
             }
         };
-        let length = bytes.len();
-        let rest = self.write_at_once(&bytes).await?;
+        let (length, mut holds) = (answer.len(), std::mem::take(&mut answer.memory));
+        let mut pieces = answer.pieces();
+        let rest = self.write_pieces(&mut pieces, false).await?;
         if !rest.is_empty() {
             // What the client has not taken stays with us, if there is room for it.
             let is_held = holds.iter().map(Hold::num_permits).sum::<usize>() >= length;
@@ -285,27 +284,32 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, S: Service> Connection<'_, R, 
                 holds.push(self.answers.try_hold(length).ok_or(Closed::Crowded(length))?);
             }
             let allowed = WRITE_GRACE + Duration::from_secs((length / WRITE_BYTES) as u64);
-            timeout(allowed, self.writer.write_all(rest)).await.map_err(|_| Closed::Stalled)??;
+            timeout(allowed, self.write_pieces(rest, true)).await.map_err(|_| Closed::Stalled)??;
         }
         // TLS keeps a little back, which may wait for the client too.
         timeout(WRITE_GRACE, self.writer.flush()).await.map_err(|_| Closed::Stalled)??;
         hung_up.map_or(Ok(()), |reason| Err(Closed::HungUp(reason)))
     }
 
-    /// Writes as much as the client's side takes without waiting; what is left.
-    async fn write_at_once<'b>(&mut self, mut bytes: &'b [u8]) -> std::io::Result<&'b [u8]> {
-        while !bytes.is_empty() {
-            let written = poll_fn(|cx| match Pin::new(&mut self.writer).poll_write(cx, bytes) {
-                Poll::Ready(written) => Poll::Ready(Some(written)),
-                Poll::Pending => Poll::Ready(None),
+    /// Writes as much as the client's side takes without waiting, or everything if it `waits`; what is left.
+    async fn write_pieces<'a, 'b>(
+        &mut self,
+        mut rest: &'a mut [IoSlice<'b>],
+        waits: bool,
+    ) -> std::io::Result<&'a mut [IoSlice<'b>]> {
+        IoSlice::advance_slices(&mut rest, 0); // Nothing empty is left at the front.
+        while !rest.is_empty() {
+            let written = poll_fn(|cx| match Pin::new(&mut self.writer).poll_write_vectored(cx, rest) {
+                Poll::Pending if !waits => Poll::Ready(None),
+                written => written.map(Some),
             });
             match written.await {
                 None => break,
                 Some(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
-                Some(written) => bytes = bytes.get(written?..).unwrap_or_default(),
+                Some(written) => IoSlice::advance_slices(&mut rest, written?),
             }
         }
-        Ok(bytes)
+        Ok(rest)
     }
 
     /// The reply of the front request, if it is there already.
@@ -501,6 +505,10 @@ mod tests {
     const OWING: i16 = 5;
     /// Mutes its connection for as many seconds as its id says.
     const MUTING: i16 = 6;
+    /// Has records of [`RECORDS_BYTES`] in its answer, twice.
+    const READING: i16 = 7;
+    /// Too many to be copied.
+    const RECORDS_BYTES: usize = 10_000;
 
     /// Answers with the correlation id once the test lets it.
     #[derive(Clone, Default)]
@@ -541,7 +549,7 @@ mod tests {
                     pipelined: true,
                     waits: false,
                 }),
-                PLAIN | REFUSED | MUTING => Ok(Terms {
+                PLAIN | REFUSED | MUTING | READING => Ok(Terms {
                     frame_bytes_max: 64 << 10,
                     memory_per_byte: 1,
                     has_records: true,
@@ -582,6 +590,12 @@ mod tests {
                     MUTING => {
                         turn.mute(Instant::now() + Duration::from_secs(id.unsigned_abs().into()));
                         Reply::Send(id.to_be_bytes().as_slice().into())
+                    }
+                    READING => {
+                        let mut answer = Answer::from(id.to_be_bytes().as_slice());
+                        answer.put_records(&[1, 2].map(|byte| Bytes::from(vec![byte; RECORDS_BYTES])));
+                        answer.append(id.to_be_bytes().as_slice().into());
+                        Reply::Send(answer)
                     }
                     SILENT => Reply::Silent,
                     REFUSED => Reply::HangUp("refused".to_owned()),
@@ -951,6 +965,24 @@ mod tests {
         }
         assert!(matches!(rig.end.await.unwrap(), Err(Closed::Stalled)));
         assert_eq!(rig.memory.left(), MEMORY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_that_are_not_copied_come_whole_and_in_their_place_however_little_the_client_takes_at_once() {
+        for pipe_bytes in [64, 1_000, 1 << 16] {
+            let mut rig = Rig::with(pipe_bytes, None);
+            for id in 1..=2 {
+                rig.send(READING, id).await;
+                rig.allow(id).await;
+                assert_eq!(rig.answer().await, id);
+                for byte in 1..=2 {
+                    let mut records = vec![0; RECORDS_BYTES];
+                    rig.client.read_exact(&mut records).await.unwrap();
+                    assert_eq!(records, vec![byte; RECORDS_BYTES], "{pipe_bytes}");
+                }
+                assert_eq!(rig.answer().await, id);
+            }
+        }
     }
 
     #[tokio::test]

@@ -3,11 +3,13 @@
 //! A request climbs `frame` (bytes to frames) → `connection` (order, memory, answers) → `api::contract` (decode, encode) →
 //! one file of `api`. Never imports `kinesis`, `aws` or `store`.
 
+mod answer;
 mod api;
 mod auth;
 mod broker;
 mod code;
 mod connection;
+mod fetched;
 mod frame;
 mod group;
 mod group_configs;

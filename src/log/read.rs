@@ -289,7 +289,14 @@ impl Log {
         }
         let end = reach.end(isolation);
         if isolation == Isolation::Committed && end < reach.tip {
-            blocks.truncate(blocks.partition_point(|block| block.batch.header().base_offset < end));
+            let kept = blocks.partition_point(|block| block.batch.header().base_offset < end);
+            if kept < blocks.len() {
+                blocks.truncate(kept);
+                // What was read with them stays in memory otherwise, and the reader's share does not count it.
+                for block in &mut blocks {
+                    block.batch = block.batch.placed_at(block.batch.header().base_offset);
+                }
+            }
         }
         Ok((reach, blocks))
     }

@@ -7,19 +7,19 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
+use kafka_protocol::protocol::{Decodable, HeaderVersion, Request};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::throttled::Throttled;
-use crate::batch::Buffer;
+use crate::kafka::answer::{Answer, Answerable};
 use crate::kafka::auth::{Auth, CLUSTER, Kind, Operation, Principal, Security, Session};
 use crate::kafka::broker::BrokerConfigs;
-use crate::kafka::frame::{Head, LENGTH_BYTES, Metered};
+use crate::kafka::frame::{Head, Metered};
 use crate::kafka::group::{Coordinator, GroupConfig};
 use crate::kafka::group_configs::GroupConfigs;
 use crate::kafka::listener::Shutdown;
@@ -39,8 +39,8 @@ use crate::notebook::Notebook;
 const ANSWERS_BYTES: usize = 32 << 20;
 /// The largest answer. *Ours*: a Fetch is bounded before, so only requests that ask for everything of everything come here.
 const ANSWER_BYTES_MAX: usize = ANSWERS_BYTES;
-/// Copies of what a Fetch answers: what was read, each partition's batches in one piece, the whole answer.
-const ANSWER_COPIES: usize = 3;
+/// Copies of what a Fetch answers: what was read, and of small batches what is sent.
+const ANSWER_COPIES: usize = 2;
 /// Bulky answers in the making.
 const BULKY_MAX: usize = 1;
 
@@ -49,7 +49,7 @@ pub(crate) trait Api: Send + Sync + 'static {
     /// The request message.
     type Request: Request + Send;
     /// The response message.
-    type Response: Encodable + HeaderVersion + Throttled + Send;
+    type Response: Answerable + Throttled + Send;
 
     /// The versions served.
     const VERSIONS: RangeInclusive<i16>;
@@ -344,30 +344,6 @@ pub struct Config {
 /// A request being served.
 pub(crate) type Call = Pin<Box<dyn Future<Output = Reply<Answer>> + Send>>;
 
-/// An answer on its way to its client.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    /// All of it, its length in front.
-    pub(crate) bytes: Buffer,
-    /// Its memory, if it was taken before the answer was there.
-    pub(crate) memory: Option<Hold>,
-}
-
-impl From<Buffer> for Answer {
-    fn from(bytes: Buffer) -> Self {
-        Self { bytes, memory: None }
-    }
-}
-
-#[cfg(test)]
-impl From<&[u8]> for Answer {
-    fn from(bytes: &[u8]) -> Self {
-        let mut answer = Buffer::with_capacity(bytes.len());
-        answer.extend_from_slice(bytes);
-        answer.into()
-    }
-}
-
 /// The two ends of a connection, and the door between them.
 #[derive(Clone)]
 pub(crate) struct Origin {
@@ -434,7 +410,7 @@ async fn call<A: Api>(origin: Origin, head: Head, frame: Bytes, turn: Turn) -> R
         Ok(Reply::Last(answer, reason)) => Reply::Last(answer, reason),
         Ok(Reply::HangUp(reason)) | Err(reason) => Reply::HangUp(format!("{} version {}: {reason}", name::<A>(), head.version)),
     };
-    let answer_bytes = if let Reply::Send(answer) | Reply::Last(answer, _) = &reply { answer.bytes.len() } else { 0 };
+    let answer_bytes = if let Reply::Send(answer) | Reply::Last(answer, _) = &reply { answer.len() } else { 0 };
     let took = begun.elapsed();
     door.meter.request(name::<A>(), head.version, took);
     tracing::debug!(api = name::<A>(), version = head.version, ?took, frame_bytes, answer_bytes, "request");
@@ -451,7 +427,7 @@ async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, turn: Turn) ->
     let Head { version, correlation_id, .. } = *head;
     if !A::VERSIONS.contains(&version) {
         let (response, version) = A::refuse_version().ok_or("the version is not served")?;
-        return encode(&response, version, correlation_id).map(|bytes| Reply::Send(bytes.into()));
+        return encode(&response, version, correlation_id).map(Reply::Send);
     }
     let (begun, frame_bytes) = (Instant::now(), frame.len());
     let (client_id, request) = decode::<A>(version, frame)?;
@@ -476,18 +452,19 @@ async fn serve<A: Api>(origin: Origin, head: &Head, frame: Bytes, turn: Turn) ->
     let produced = (A::COUNTED == Counted::Request).then_some((Limit::ProducerByteRate, frame_bytes));
     Ok(match reply {
         Reply::Send(mut response) => {
-            let consumed = (A::COUNTED == Counted::Answer).then(|| response.compute_size(version)).transpose();
+            let consumed = (A::COUNTED == Counted::Answer).then(|| response.size(version)).transpose();
             let consumed = consumed.map_err(|error| format!("the answer does not encode: {error}"))?;
             let counted = produced.or(consumed.map(|bytes| (Limit::ConsumerByteRate, bytes)));
             response.throttle(mute(&cx, cx.charge(counted, spent)));
-            let bytes = encode(&response, version, correlation_id)?;
-            Reply::Send(Answer { bytes, memory: cx.answer_memory.lock().take() })
+            let mut answer = encode(&response, version, correlation_id)?;
+            answer.memory.extend(cx.answer_memory.lock().take());
+            Reply::Send(answer)
         }
         Reply::Silent => {
             mute(&cx, cx.charge(produced, spent));
             Reply::Silent
         }
-        Reply::Last(response, reason) => Reply::Last(encode(&response, version, correlation_id)?.into(), reason),
+        Reply::Last(response, reason) => Reply::Last(encode(&response, version, correlation_id)?, reason),
         Reply::HangUp(reason) => Reply::HangUp(reason),
     })
 }
@@ -513,21 +490,8 @@ fn decode<A: Api>(version: i16, frame: Bytes) -> Result<(Arc<str>, A::Request), 
     Ok((header.client_id.as_deref().unwrap_or_default().into(), request))
 }
 
-/// The whole answer, its length in front, in one allocation of the right size.
-fn encode<R: Encodable + HeaderVersion>(response: &R, version: i16, correlation_id: i32) -> Result<Buffer, String> {
+/// The whole answer.
+fn encode<R: Answerable>(response: &R, version: i16, correlation_id: i32) -> Result<Answer, String> {
     let header = ResponseHeader::default().with_correlation_id(correlation_id);
-    let header_version = R::header_version(version);
-    let size = header.compute_size(header_version).and_then(|header| Ok(header + response.compute_size(version)?));
-    let size = size.map_err(|error| format!("the answer does not encode: {error}"))?;
-    let length = i32::try_from(size).ok().filter(|_| size <= ANSWER_BYTES_MAX);
-    let length = length.ok_or_else(|| format!("the answer has {size} bytes; at most {ANSWER_BYTES_MAX} are sent"))?;
-    let mut answer = Buffer::with_capacity(LENGTH_BYTES + size);
-    answer.put_i32(length);
-    header
-        .encode(&mut *answer, header_version)
-        .and_then(|()| response.encode(&mut *answer, version))
-        .map_err(|error| format!("the answer does not encode: {error}"))?;
-    // A wrong length would make the client misread everything behind it.
-    let written = answer.len() - LENGTH_BYTES;
-    if written == size { Ok(answer) } else { Err(format!("the answer has {written} bytes where {size} were announced")) }
+    Answer::of(response, &header, (version, R::header_version(version)), ANSWER_BYTES_MAX)
 }

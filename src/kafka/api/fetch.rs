@@ -30,9 +30,9 @@ use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopi
 use kafka_protocol::messages::{FetchRequest, FetchResponse, ProducerId};
 
 use super::contract::{Api, Context, Counted, Reply, name};
-use crate::batch::Buffer;
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
+use crate::kafka::fetched::{Fetched, FetchedPartition, FetchedTopic};
 use crate::kafka::partition::{Topic, check_epoch, isolation, lane};
 use crate::log::{Aborted, Error, Isolation, Page, Reader, Stream, Wait, Want};
 use crate::metrics::{Got, Measure};
@@ -49,16 +49,17 @@ const WAITED_BYTES_MAX: usize = 1 << 20;
 
 impl Api for Fetch {
     type Request = FetchRequest;
-    type Response = FetchResponse;
+    type Response = Fetched;
 
     const VERSIONS: RangeInclusive<i16> = 4..=18;
     const WAITS: bool = true;
     const COUNTED: Counted = Counted::Answer;
 
-    async fn handle(cx: &Context, mut request: FetchRequest) -> Reply<FetchResponse> {
+    async fn handle(cx: &Context, mut request: FetchRequest) -> Reply<Fetched> {
         // A session goes on with an epoch of 1 or more; 0 and -1 ask for everything, whatever session was before.
         if cx.version >= SESSIONS && request.session_epoch > 0 {
-            return Reply::Send(FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code()));
+            let response = FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
+            return Reply::Send(Fetched { response, topics: Vec::new() });
         }
         let isolation = isolation(request.isolation_level);
         let committed = isolation == Ok(Isolation::Committed);
@@ -80,7 +81,7 @@ impl Api for Fetch {
         let pages = read(cx, &wants, bytes_max, patience).await;
         let gave = pages.iter().flatten().any(|page| !page.batches.is_empty());
         let mut pages = pages.into_iter();
-        let responses = topics.into_iter().map(|(topic, asked)| {
+        let topics = topics.into_iter().map(|(topic, asked)| {
             let stream = named(cx, topic).stream(&cx.door.log).ok();
             let partitions = topic.partitions.iter().zip(asked).map(|(partition, asked)| {
                 let page = match asked {
@@ -97,12 +98,10 @@ impl Api for Fetch {
             });
             let partitions: Vec<_> = partitions.collect();
             count(cx, stream.as_deref(), &partitions);
-            FetchableTopicResponse::default()
-                .with_topic(topic.topic.clone())
-                .with_topic_id(topic.topic_id)
-                .with_partitions(partitions)
+            let topic = FetchableTopicResponse::default().with_topic(topic.topic.clone()).with_topic_id(topic.topic_id);
+            FetchedTopic { topic, partitions }
         });
-        Reply::Send(FetchResponse::default().with_responses(responses.collect()))
+        Reply::Send(Fetched { topics: topics.collect(), ..Fetched::default() })
     }
 }
 
@@ -139,12 +138,12 @@ fn named<'a>(cx: &Context, topic: &'a FetchTopic) -> Topic<'a> {
 }
 
 /// Counts what a topic's readers got, and what they were refused.
-fn count(cx: &Context, stream: Option<&Stream>, partitions: &[PartitionData]) {
-    let bytes: usize = partitions.iter().filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum();
+fn count(cx: &Context, stream: Option<&Stream>, partitions: &[FetchedPartition]) {
+    let bytes: usize = partitions.iter().map(FetchedPartition::bytes).sum();
     if let Some(stream) = stream.filter(|_| bytes > 0) {
         cx.door.meter.fetched(stream.name().as_str(), bytes as u64);
     }
-    for code in partitions.iter().map(|partition| partition.error_code).filter(|&code| code != 0) {
+    for code in partitions.iter().map(|partition| partition.data.error_code).filter(|&code| code != 0) {
         let error = || ResponseError::try_from_code(code).map_or_else(|| code.to_string(), |error| format!("{error:?}"));
         cx.door.meter.error(name::<Fetch>(), code, error);
     }
@@ -199,38 +198,29 @@ fn size(bytes: i32) -> usize {
     usize::try_from(bytes).unwrap_or(0)
 }
 
-fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) -> PartitionData {
+fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) -> FetchedPartition {
     let data = PartitionData::default().with_partition_index(partition);
     match page {
-        Ok(page) => data
-            .with_high_watermark(page.tip.0)
-            .with_last_stable_offset(page.stable.0)
-            .with_log_start_offset(page.horizon.0)
-            .with_aborted_transactions(committed.then(|| page.aborted.iter().map(aborted).collect()))
-            .with_records(Some(joined(page.batches))),
+        Ok(page) => {
+            let data = data
+                .with_high_watermark(page.tip.0)
+                .with_last_stable_offset(page.stable.0)
+                .with_log_start_offset(page.horizon.0)
+                .with_aborted_transactions(committed.then(|| page.aborted.iter().map(aborted).collect()));
+            FetchedPartition { data, batches: Some(page.batches) }
+        }
         Err(error) => {
             // Kafka lists nothing where there is no partition for this client, and has no list where its log refuses.
             let is_absent = matches!(
                 error,
                 ResponseError::UnknownTopicOrPartition | ResponseError::UnknownTopicId | ResponseError::TopicAuthorizationFailed
             );
-            data.with_error_code(error.code()).with_high_watermark(-1).with_aborted_transactions(is_absent.then(Vec::new))
+            let data = data.with_error_code(error.code()).with_high_watermark(-1);
+            FetchedPartition { data: data.with_aborted_transactions(is_absent.then(Vec::new)), batches: None }
         }
     }
 }
 
 fn aborted(one: &Aborted) -> AbortedTransaction {
     AbortedTransaction::default().with_producer_id(ProducerId(one.producer)).with_first_offset(one.first.0)
-}
-
-/// The batches in one piece; a single one is not copied.
-fn joined(batches: Vec<Bytes>) -> Bytes {
-    match <[Bytes; 1]>::try_from(batches) {
-        Ok([batch]) => batch,
-        Err(batches) => {
-            let mut joined = Buffer::with_capacity(batches.iter().map(Bytes::len).sum());
-            batches.iter().for_each(|batch| joined.extend_from_slice(batch));
-            joined.freeze()
-        }
-    }
 }

@@ -15,8 +15,9 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use tokio::time::{Instant, sleep_until};
 
-use super::contract::{Answer, Api, Context, Origin, Reply};
+use super::contract::{Api, Context, Origin, Reply};
 use crate::batch::Buffer;
+use crate::kafka::answer::Answer;
 use crate::kafka::auth::Step;
 
 /// How long a failed login is not answered (Kafka: `connection.failed.authentication.delay.ms`).

@@ -2,6 +2,7 @@
 
 use kafka_protocol::messages::*;
 
+use crate::kafka::fetched::Fetched;
 use crate::kafka::wire::{self, Unchanged};
 
 /// An answer that can tell the delay of a client that is over a quota.
@@ -13,6 +14,12 @@ pub(crate) trait Throttled {
 impl<M: Throttled, const LAST: i16> Throttled for Unchanged<M, LAST> {
     fn throttle(&mut self, millis: i32) {
         self.0.throttle(millis);
+    }
+}
+
+impl Throttled for Fetched {
+    fn throttle(&mut self, millis: i32) {
+        self.response.throttle_time_ms = millis;
     }
 }
 
@@ -58,7 +65,6 @@ throttled!(
     ElectLeadersResponse,
     EndTxnResponse,
     ExpireDelegationTokenResponse,
-    FetchResponse,
     FindCoordinatorResponse,
     HeartbeatResponse,
     IncrementalAlterConfigsResponse,

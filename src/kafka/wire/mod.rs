@@ -55,6 +55,7 @@ pub use txn_offset_commit::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 pub use unchanged::Unchanged;
+pub(super) use value::{size_of_count, write_count};
 pub use write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest};
 
 #[cfg(test)]

@@ -230,7 +230,8 @@ fn read_count<B: ByteBuf>(bytes: &mut B) -> anyhow::Result<Option<usize>> {
     Ok(read_varint(bytes)?.checked_sub(1).map(|count| count as usize))
 }
 
-fn write_count<B: ByteBufMut>(bytes: &mut B, count: Option<usize>) -> anyhow::Result<()> {
+/// Writes one.
+pub(in crate::kafka) fn write_count<B: ByteBufMut>(bytes: &mut B, count: Option<usize>) -> anyhow::Result<()> {
     let mut rest = compact(count).context("a length does not fit 32 bits")?;
     while rest >= 0x80 {
         bytes.put_u8(rest as u8 | 0x80);
@@ -240,7 +241,8 @@ fn write_count<B: ByteBufMut>(bytes: &mut B, count: Option<usize>) -> anyhow::Re
     Ok(())
 }
 
-fn size_of_count(count: Option<usize>) -> usize {
+/// Bytes that it takes.
+pub(in crate::kafka) fn size_of_count(count: Option<usize>) -> usize {
     let bits = u32::BITS - compact(count).unwrap_or(u32::MAX).leading_zeros();
     bits.div_ceil(7).max(1) as usize
 }
