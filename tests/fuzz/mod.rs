@@ -1,6 +1,7 @@
-//! **What a fuzzer runs**, run once on what it has found before and on a few changes of that.
+//! **What the fuzzer runs**, run once on what it has found before and on a few changes of that.
 //!
-//! The corpus is small: what `write_the_corpus` makes, one file for each kind of thing, and every input that has ever found a fault.
+//! `tests/fuzz/run.sh` runs the same bodies under libFuzzer for as long as it is told to. The corpus is small: what
+//! `write_the_corpus` makes, one file for each kind of thing, and every input that has ever found a fault.
 
 mod bodies;
 mod corpus;
@@ -98,4 +99,13 @@ replayed! {
     kafka_logins
     kafka_requests
     segments
+}
+
+#[test]
+fn every_target_is_a_program_of_the_fuzzer() {
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/libfuzzer/Cargo.toml")).unwrap();
+    for (target, _) in bodies::TARGETS {
+        assert!(manifest.contains(&format!("name = \"{target}\"\npath = \"targets/{target}.rs\"")), "{target}");
+    }
 }
