@@ -197,7 +197,10 @@ impl Ends {
                 let (reader, writer) = tokio::io::split(stream);
                 converse(reader, writer, self.origin(certificate), idle_max).await;
             }
-            Err(reason) => tracing::info!(peer = %self.peer, listener = self.listener.name, %reason, "connection closed"),
+            Err(reason) => {
+                self.door.meter.login_failed("TLS");
+                tracing::info!(peer = %self.peer, listener = self.listener.name, %reason, "connection closed");
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ struct Shared {
     bytes_in: Family<OfTopic, Counter>,
     bytes_out: Family<OfTopic, Counter>,
     connections: Gauge,
+    failed_logins: Family<OfLogin, Counter>,
     by_version: RwLock<HashMap<(&'static str, i16), RequestMeter>>,
     by_error: RwLock<HashMap<(&'static str, i16), Counter>>,
     by_topic: RwLock<HashMap<Box<str>, TopicMeter>>,
@@ -93,6 +94,11 @@ struct OfTopic {
     topic: String,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OfLogin {
+    mechanism: &'static str,
+}
+
 /// In seconds: from a commit in memory to a join that waits for others.
 const BUCKETS: [f64; 16] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -117,6 +123,7 @@ impl Default for Meter {
             bytes_in: Family::default(),
             bytes_out: Family::default(),
             connections: Gauge::default(),
+            failed_logins: Family::default(),
             by_version: RwLock::default(),
             by_error: RwLock::default(),
             by_topic: RwLock::default(),
@@ -130,6 +137,7 @@ impl Default for Meter {
         registry.register(name::BYTES_IN.name, name::BYTES_IN.help, shared.bytes_in.clone());
         registry.register(name::BYTES_OUT.name, name::BYTES_OUT.help, shared.bytes_out.clone());
         registry.register(name::CONNECTIONS.name, name::CONNECTIONS.help, shared.connections.clone());
+        registry.register(name::FAILED_LOGINS.name, name::FAILED_LOGINS.help, shared.failed_logins.clone());
         Self { shared: Arc::new(shared) }
     }
 }
@@ -177,6 +185,11 @@ impl Meter {
     pub fn connection(&self) -> OpenConnection {
         self.shared.connections.inc();
         OpenConnection(self.shared.connections.clone())
+    }
+
+    /// A login of a Kafka client failed: with this mechanism, one of a few.
+    pub fn login_failed(&self, mechanism: &'static str) {
+        self.shared.failed_logins.get_or_create_owned(&OfLogin { mechanism }).inc();
     }
 
     /// Everything that was counted, and `snapshot`, whose topics are in the order of their names. Topics that are not in it are
@@ -341,6 +354,7 @@ mod tests {
         meter.error("Produce", 3, || "UNKNOWN_TOPIC_OR_PARTITION".to_owned());
         meter.produced("orders", 1, 1);
         meter.fetched("orders", 1);
+        meter.login_failed("PLAIN");
         let offset = GroupOffset { topic: "orders".to_owned(), partition: 0, offset: 1, age: Some(Duration::ZERO) };
         let groups = vec![GroupState { name: "billing".to_owned(), members: 1, offsets: vec![offset] }];
         let topics = vec![topic("orders", &[2])];

@@ -69,6 +69,11 @@ pub(super) const BYTES_OUT: Metric = counter(
 );
 pub(super) const CONNECTIONS: Metric =
     gauge("kafka_server_socketservermetrics_connection_count", NONE, "Kafka connections open now");
+pub(super) const FAILED_LOGINS: Metric = counter(
+    "kafka_server_socketservermetrics_failed_authentication",
+    &["mechanism"],
+    "Logins of Kafka clients that failed, by SASL mechanism; TLS: handshakes, unsupported: mechanisms that are not offered",
+);
 pub(super) const PARTITION_COUNT: Metric =
     gauge("kafka_server_replicamanager_partitioncount", NONE, "Partitions that the broker holds");
 pub(super) const LEADER_COUNT: Metric = gauge("kafka_server_replicamanager_leadercount", NONE, "Partitions that it leads: all");
@@ -153,6 +158,7 @@ pub const METRICS: &[Metric] = &[
     BYTES_IN,
     BYTES_OUT,
     CONNECTIONS,
+    FAILED_LOGINS,
     PARTITION_COUNT,
     LEADER_COUNT,
     UNDER_REPLICATED_COUNT,

@@ -146,6 +146,42 @@ async fn a_mechanism_that_is_not_offered_is_answered_with_those_that_are() {
     assert!(kafka.is_closed().await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn logins_that_fail_are_counted_by_their_mechanism() {
+    let gateway = gateway();
+    for (mechanism, messages) in [
+        ("PLAIN", &["\0alice\0secre"][..]),
+        ("PLAIN", &["\0nobody\0secret"]),
+        ("PLAIN", &["\0alice\0secret"]),
+        ("SCRAM-SHA-256", &["n,,n=alice,r=abc", "c=biws,r=abc,p=AAAA"]),
+        ("OAUTHBEARER", &["n,,\u{1}auth=Bearer e30.e30.AAAA\u{1}\u{1}", "\u{1}"]),
+        ("AWS_MSK_IAM", &["{}"]),
+        // Somebody who goes has not failed.
+        ("SCRAM-SHA-512", &["n,,n=alice,r=abc"]),
+    ] {
+        let mut kafka = gateway.kafka_at(listener());
+        handshake(&mut kafka, mechanism).await;
+        for text in messages {
+            kafka.call(2, message(text)).await;
+        }
+    }
+    // Bare, and not offered.
+    let mut kafka = gateway.kafka_at(listener());
+    kafka.call(0, SaslHandshakeRequest::default().with_mechanism(text("PLAIN"))).await;
+    kafka.pipe.write_all(b"\0\0\0\x05wrong").await.unwrap();
+    assert!(kafka.is_closed().await);
+    gateway.kafka_at(listener()).call(1, SaslHandshakeRequest::default().with_mechanism(text("GSSAPI"))).await;
+    let shown = gateway.meter.scrape(&Default::default()).text;
+    let begin = "kafka_server_socketservermetrics_failed_authentication_total{mechanism=\"";
+    let mut counted: Vec<_> = shown.lines().filter_map(|line| line.strip_prefix(begin)).collect();
+    counted.sort_unstable();
+    assert_eq!(
+        counted,
+        ["AWS_MSK_IAM\"} 1", "OAUTHBEARER\"} 1", "PLAIN\"} 3", "SCRAM-SHA-256\"} 1", "unsupported\"} 1"],
+        "{shown}"
+    );
+}
+
 /// The bodies are such that decoding them would be answered, or would take memory; none of it happens.
 #[tokio::test(start_paused = true)]
 async fn nothing_but_the_login_is_decoded_before_the_login() {

@@ -52,7 +52,8 @@ impl Api for SaslAuthenticate {
                 let error = ResponseError::IllegalSaslState.code();
                 Reply::Send(answer.with_error_code(error).with_error_message(Some(words.into())))
             }
-            Step::Refused(reason) => {
+            Step::Refused(mechanism, reason) => {
+                cx.door.meter.login_failed(mechanism.name());
                 sleep_until(begun + FAILURE_DELAY).await;
                 let error = ResponseError::SaslAuthenticationFailed.code();
                 Reply::Last(answer.with_error_code(error).with_error_message(Some(FAILED.into())), reason)
@@ -73,7 +74,8 @@ pub(crate) async fn raw(origin: Origin, message: Bytes) -> Reply<Answer> {
             Reply::Send(answer.into())
         }
         Step::OutOfPlace => Reply::HangUp("a message of a login that was not begun".to_owned()),
-        Step::Refused(reason) => {
+        Step::Refused(mechanism, reason) => {
+            origin.door.meter.login_failed(mechanism.name());
             sleep_until(begun + FAILURE_DELAY).await;
             Reply::HangUp(reason)
         }

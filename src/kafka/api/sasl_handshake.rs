@@ -34,6 +34,7 @@ impl Api for SaslHandshake {
             Handshake::Accepted => Reply::Send(answer.with_mechanisms(offered)),
             Handshake::OutOfPlace => Reply::Send(answer.with_error_code(ResponseError::IllegalSaslState.code())),
             Handshake::Unsupported => {
+                cx.door.meter.login_failed("unsupported");
                 let error = ResponseError::UnsupportedSaslMechanism.code();
                 let reason = "a SASL mechanism was asked for that this listener does not offer".to_owned();
                 Reply::Last(answer.with_error_code(error).with_mechanisms(offered), reason)

@@ -82,8 +82,8 @@ pub(crate) enum Step {
     Challenge(Vec<u8>),
     /// It is logged in, for so long; `None`: as long as its connection.
     Welcome(Vec<u8>, Option<Duration>),
-    /// It is not; for the log, why.
-    Refused(String),
+    /// It is not, with this mechanism; for the log, why.
+    Refused(Mechanism, String),
     /// There is no login here, or none was begun.
     OutOfPlace,
 }
@@ -212,9 +212,9 @@ impl Session {
                 Step::Welcome(message, lifetime)
             }
             Err(Failed(reason)) => {
-                let reason = format!("the login with {} failed: {reason}", login.mechanism);
+                let mechanism = login.mechanism;
                 *state = State::Refused;
-                Step::Refused(reason)
+                Step::Refused(mechanism, format!("the login with {mechanism} failed: {reason}"))
             }
         }
     }
