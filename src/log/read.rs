@@ -98,14 +98,9 @@ impl Reach {
 pub enum Wait {
     /// It takes what there is.
     No,
-    /// It takes what there is if that is enough, and nothing otherwise.
-    Enough {
-        /// Bytes over all lanes wanted.
-        bytes_min: usize,
-    },
     /// It waits until there is enough, or long enough.
     For {
-        /// Bytes over all lanes wanted.
+        /// Bytes over all lanes wanted. More than it may have at once is not waited for.
         bytes_min: usize,
         /// The longest wait.
         at_most: Duration,
@@ -129,33 +124,61 @@ impl Log {
     /// only the first batch found may be larger than both, so that a reader always gets on. Where throughput is limited, what
     /// is returned is metered, and a read gives at most a quarter of a second's worth of a shard.
     pub async fn read(&self, wants: &[Want], wait: Wait, bytes_max: usize, reader: Reader<'_>) -> Vec<Result<Page, Error>> {
-        let (bytes_min, until) = match wait {
-            Wait::No => return self.read_now(wants, bytes_max, reader, &mut Turns::default()).await.keep(&Turns::default()),
-            Wait::Enough { bytes_min } => (bytes_min, None),
-            Wait::For { bytes_min, at_most } => (bytes_min, Some(Instant::now() + at_most)),
+        self.read_within(wants, wait, bytes_max, reader, |bytes| bytes).await
+    }
+
+    /// The same for a reader that has to be given room: before each look it asks `room` for the bytes that it wants, and takes no
+    /// more than it is told; while it waits it has asked for none.
+    pub async fn read_within(
+        &self,
+        wants: &[Want],
+        wait: Wait,
+        bytes_max: usize,
+        reader: Reader<'_>,
+        mut room: impl FnMut(usize) -> usize,
+    ) -> Vec<Result<Page, Error>> {
+        let Wait::For { bytes_min, at_most } = wait else {
+            return self.read_now(wants, room(bytes_max), reader, &mut Turns::default()).await.keep(&Turns::default());
         };
-        let bell = Arc::new(Notify::new());
+        let (bell, until) = (Arc::new(Notify::new()), Instant::now() + at_most);
+        let allowed = wants.iter().fold(0_usize, |bytes, want| bytes.saturating_add(want.bytes_max));
         let mut turns = Turns { bell: Some(bell.clone()), begin: BTreeMap::new() };
+        let (mut seen, mut wake): (Option<Seen>, _) = (None, until);
         loop {
             // Listening first, so that what comes between the look and the wait rings.
-            if until.is_some() {
-                for (_, cell) in wants.iter().filter_map(|want| self.lane(want.lane).ok()) {
-                    cell.state.lock().listen(&bell);
+            let written = self.listen(wants, &bell);
+            if seen.as_ref().is_none_or(|seen| seen.is_worth_a_look(&written)) {
+                let bytes_max = room(bytes_max);
+                let bytes_min = bytes_min.min(bytes_max).min(allowed).max(1);
+                let look = self.read_now(wants, bytes_max, reader, &mut turns).await;
+                if look.full_bytes >= bytes_min || look.is_cut || look.pages.iter().any(Result::is_err) {
+                    return look.keep(&turns);
                 }
+                wake = look.free_at.map_or(until, |free_at| free_at.min(until));
+                seen = Some(Seen { written, lacking: bytes_min - look.full_bytes, is_blind: look.is_blind });
+                // Who waits holds nothing.
+                drop(look);
+                room(0);
             }
-            let look = self.read_now(wants, bytes_max, reader, &mut turns).await;
-            if look.bytes >= bytes_min || look.is_cut || look.pages.iter().any(Result::is_err) {
-                return look.keep(&turns);
-            }
-            let Some(until) = until else { return look.without_batches() };
-            // Who waits holds nothing.
-            let wake = look.free_at.map_or(until, |free_at| free_at.min(until));
-            drop(look);
             let rang = tokio::time::timeout_at(wake, bell.notified()).await.is_ok();
             if !rang && wake == until {
-                return self.read_now(wants, bytes_max, reader, &mut turns).await.keep(&turns);
+                return self.read_now(wants, room(bytes_max), reader, &mut turns).await.keep(&turns);
             }
+            // A shard is free: that is no question of bytes.
+            seen = seen.filter(|_| rang);
         }
+    }
+
+    /// Has `bell` rung at the next change of a lane that is wanted; the bytes that each has been given so far, `None` for one that is
+    /// not there any more.
+    fn listen(&self, wants: &[Want], bell: &Arc<Notify>) -> Vec<Option<u64>> {
+        let of = |want: &Want| {
+            let (_, cell) = self.lane(want.lane).ok()?;
+            let mut state = cell.state.lock();
+            state.listen(bell);
+            Some(state.written)
+        };
+        wants.iter().map(of).collect()
     }
 
     async fn read_now<'a>(&self, wants: &[Want], bytes_max: usize, reader: Reader<'a>, turns: &mut Turns) -> Look<'a> {
@@ -230,10 +253,14 @@ impl Log {
                 }
             }
         }
+        let next = blocks.last().map_or(want.from, |block| block.batch.header().next_offset());
         look.bytes += bytes;
+        // What does not fit makes a page full.
+        let full = if next < reach.end(want.isolation) { bytes.max(left) } else { bytes };
+        look.full_bytes = look.full_bytes.saturating_add(full);
+        look.is_blind |= want.isolation == Isolation::Committed && reach.stable < reach.tip;
         let records = blocks.iter().map(|block| u64::try_from(block.batch.header().records).unwrap_or(0)).sum();
         let newest_at = blocks.last().map(|block| block.arrived_at);
-        let next = blocks.last().map_or(want.from, |block| block.batch.header().next_offset());
         let aborted = match want.isolation {
             Isolation::Uncommitted => Vec::new(),
             Isolation::Committed => self.aborted(want.lane, want.from, &blocks),
@@ -328,11 +355,34 @@ impl Turns {
     }
 }
 
+/// What a reader that waits for more remembers of its last look, so that it need not read again what it has seen.
+struct Seen {
+    /// The bytes that each lane had been given before.
+    written: Vec<Option<u64>>,
+    /// The bytes that were lacking, 1 or more.
+    lacking: usize,
+    is_blind: bool,
+}
+
+impl Seen {
+    /// Whether there may be enough now that lanes have been given so many bytes.
+    fn is_worth_a_look(&self, written: &[Option<u64>]) -> bool {
+        let come = self.written.iter().zip(written).map(|(before, now)| Some((*now)?.saturating_sub((*before)?)));
+        // Whoever reads a lane that is gone has to hear of it.
+        let come = come.sum::<Option<u64>>();
+        self.is_blind || come.is_none_or(|come| come >= self.lacking as u64)
+    }
+}
+
 /// What one look at all wants found.
 #[derive(Default)]
 struct Look<'a> {
     pages: Vec<Result<Page, Error>>,
     bytes: usize,
+    /// The same, but where there was more than fitted, what might have been given.
+    full_bytes: usize,
+    /// Whether a transaction is open that may show or hide any number of bytes when it ends.
+    is_blind: bool,
     /// Whether throughput allowed less than was wanted of a shard, so that waiting for more makes no sense.
     is_cut: bool,
     /// When the first of the shards that have something, and may not give it yet, may.
@@ -350,13 +400,6 @@ impl Look<'_> {
             }
         }
         self.pages
-    }
-
-    /// The pages for a reader who does not want what is on them.
-    fn without_batches(self) -> Vec<Result<Page, Error>> {
-        let mut pages = self.pages;
-        pages.iter_mut().flatten().for_each(|page| page.batches.clear());
-        pages
     }
 
     fn free_from(&mut self, at: Instant) {

@@ -67,6 +67,8 @@ pub(super) struct LaneState {
     /// Raised when an append fails: appends numbered before that have failed too.
     generation: u64,
     newest: VecDeque<Block>,
+    /// Bytes of batches that became durable since the gateway was started: only grows.
+    pub(super) written: u64,
     /// By address, so that a reader that listens again and again is there once.
     bells: HashMap<usize, Weak<Notify>>,
 }
@@ -107,6 +109,7 @@ impl LaneCell {
             under_way: VecDeque::new(),
             generation: 0,
             newest: VecDeque::new(),
+            written: 0,
             bells: HashMap::new(),
         };
         // The shard is told by the catalog, which knows it.
@@ -148,6 +151,7 @@ impl LaneCell {
                     state.oldest = Some(block.arrived_at);
                 }
                 let (base, bytes) = (block.batch.header().base_offset, cost(&block));
+                state.written += block.batch.bytes().len() as u64;
                 state.newest.push_back(block);
                 state.ring();
                 drop(state);

@@ -127,6 +127,31 @@ async fn a_long_poll_ends_empty_when_its_time_is_over() {
     assert_eq!(begun.elapsed().as_millis(), 500);
 }
 
+/// `fetch.min.bytes` beyond a megabyte: what is asked for is waited for, and no longer than until nothing more fits.
+#[tokio::test(start_paused = true)]
+async fn a_long_poll_ends_with_the_megabytes_it_waits_for() {
+    let batch = batch(&[&"x".repeat(256 << 10)]);
+    for (what, bytes_min, partition_bytes_max, bytes_max, waited, given) in [
+        ("two MiB", 2 << 20, 8 << 20, 50 << 20, 8, 8),
+        ("what the partition may give", 2 << 20, 1 << 20, 50 << 20, 4, 3),
+        ("what all may give", 5 << 20, 8 << 20, 1 << 20, 4, 3),
+        ("what an answer holds", 5 << 20, 8 << 20, 50 << 20, 16, 15),
+    ] {
+        let gateway = Gateway::start();
+        gateway.stream("orders", 1).await;
+        let (mut reader, mut writer) = (gateway.kafka(), gateway.kafka());
+        let begun = Instant::now();
+        let asked = fetch(vec![partition(0, 0).with_partition_max_bytes(partition_bytes_max)]);
+        reader.send(11, &asked.with_min_bytes(bytes_min).with_max_bytes(bytes_max).with_max_wait_ms(60_000)).await;
+        for _ in 0..waited {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            writer.produce("orders", 0, batch.clone()).await;
+        }
+        let response = reader.receive::<FetchRequest>(11).await;
+        assert_eq!((values(&response, 0).len(), begun.elapsed().as_secs()), (given, waited), "{what}");
+    }
+}
+
 /// Trap 4: no session is ever created, which clients take for "send everything each time".
 #[tokio::test(start_paused = true)]
 async fn only_a_session_that_goes_on_is_unknown() {

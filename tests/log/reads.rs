@@ -1,5 +1,6 @@
 //! Reading: tail and disk, budgets, waiting, positions.
 
+use parking_lot::Mutex;
 use shardgate::batch::Codec;
 use shardgate::log::{Found, Position};
 use tokio::time::{Instant, advance};
@@ -12,6 +13,8 @@ cases! {
     budgets_end_a_page_but_a_reader_always_gets_on
     a_reader_that_waits_gets_what_comes_at_once
     a_reader_waits_no_longer_than_it_said_and_for_as_many_bytes_as_it_said
+    a_reader_that_waits_for_much_looks_when_there_may_be_enough
+    a_reader_with_little_room_gets_what_fits
     a_reader_that_waits_is_told_when_the_stream_goes
     a_refused_want_does_not_wait
     who_does_not_wait_is_refused_where_a_shard_is_over_its_read_throughput
@@ -116,6 +119,49 @@ async fn a_reader_waits_no_longer_than_it_said_and_for_as_many_bytes_as_it_said(
     })
     .await;
     assert_eq!(start.elapsed(), at_most);
+}
+
+/// What comes is counted, not read: a reader takes room when it begins and when there may be enough.
+async fn a_reader_that_waits_for_much_looks_when_there_may_be_enough(house: House) {
+    let lane = house.stream("s", 1).await.lane(0);
+    let size = batch(&["a"]).bytes().len();
+    let (log, asked) = (house.log.clone(), Arc::new(Mutex::new(Vec::new())));
+    still(async {
+        let reader = tokio::spawn({
+            let asked = asked.clone();
+            async move {
+                let room = |bytes: usize| {
+                    asked.lock().push(bytes);
+                    bytes.min(100 * size)
+                };
+                let wait = Wait::For { bytes_min: 20 * size, at_most: HOUR };
+                log.read_within(&[want(lane, 0)], wait, usize::MAX, READER, room).await.remove(0).unwrap()
+            }
+        });
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+            append(&house.log, lane, &batch(&["a"])).await.unwrap();
+        }
+        assert_eq!(reader.await.unwrap().batches.len(), 20);
+    })
+    .await;
+    assert_eq!(*asked.lock(), [usize::MAX, 0, usize::MAX]);
+}
+
+/// Where there is little room, what fits is enough; where there is none, a reader gets on all the same.
+async fn a_reader_with_little_room_gets_what_fits(house: House) {
+    let lane = house.stream("s", 1).await.lane(0);
+    let size = batch(&["a"]).bytes().len();
+    for _ in 0..3 {
+        house.put(lane, &["a"]).await;
+    }
+    let start = Instant::now();
+    for (room, batches, waited) in [(0, 1, 0), (size, 1, 0), (2 * size + 1, 2, 0), (100 * size, 3, 1)] {
+        let wait = Wait::For { bytes_min: 10 * size, at_most: Duration::from_secs(1) };
+        let pages = house.log.read_within(&[want(lane, 0)], wait, usize::MAX, READER, |bytes: usize| bytes.min(room)).await;
+        assert_eq!(pages[0].as_ref().unwrap().batches.len(), batches, "{room}");
+        assert_eq!(start.elapsed().as_secs(), waited, "{room}");
+    }
 }
 
 async fn a_reader_that_waits_is_told_when_the_stream_goes(house: House) {

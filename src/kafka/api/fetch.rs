@@ -10,6 +10,10 @@
 //! is always given. A client that is over its quota gets its records, and is told with them how long it has to wait; Kafka gives it
 //! nothing but the delay.
 //!
+//! An answer waits for `fetch.min.bytes`, or until it is full: as much as its memory allows (4 MiB where no other answer is under
+//! way), or what the request allows of each partition and of all. In Kafka a request that allows less than it waits for waits to
+//! its end. While it waits it holds no memory: what comes is counted, and read when it may be enough.
+//!
 //! A reader of committed records gets what lies before the first record of an open transaction, aborted records too, and the list of
 //! the aborted transactions that they belong to, from which clients work out what to leave out.
 //!
@@ -44,8 +48,6 @@ pub(crate) struct Fetch;
 const SESSIONS: i16 = 7;
 /// The first version with topic ids instead of names.
 const TOPIC_IDS: i16 = 13;
-/// The most bytes of batches that a request waits for, and gets when it has waited. *Ours*.
-const WAITED_BYTES_MAX: usize = 1 << 20;
 
 impl Api for Fetch {
     type Request = FetchRequest;
@@ -76,9 +78,10 @@ impl Api for Fetch {
                 (topic, asked)
             })
             .collect();
-        let patience = patience(&request).filter(|_| !refused && !wants.is_empty());
+        let wait = if refused || wants.is_empty() { Wait::No } else { patience(&request) };
         let bytes_max = size(request.max_bytes).min(cx.most_of_answers().unwrap_or(usize::MAX));
-        let pages = read(cx, &wants, bytes_max, patience).await;
+        let (log, reader) = (&cx.door.log, Reader::Patient(&cx.client_id));
+        let pages = log.read_within(&wants, wait, bytes_max, reader, |bytes| cx.share_of_answers(bytes)).await;
         let gave = pages.iter().flatten().any(|page| !page.batches.is_empty());
         let mut pages = pages.into_iter();
         let topics = topics.into_iter().map(|(topic, asked)| {
@@ -172,25 +175,10 @@ fn measure(cx: &Context, stream: &Stream, page: &Result<Page, Error>, gave: bool
 }
 
 /// How many bytes to wait for, and how long.
-fn patience(request: &FetchRequest) -> Option<(usize, Duration)> {
-    let bytes_min = size(request.min_bytes).min(size(request.max_bytes)).min(WAITED_BYTES_MAX);
+fn patience(request: &FetchRequest) -> Wait {
+    let bytes_min = size(request.min_bytes).min(size(request.max_bytes));
     let millis = u64::try_from(request.max_wait_ms).unwrap_or(0);
-    (bytes_min > 0 && millis > 0).then_some((bytes_min, Duration::from_millis(millis)))
-}
-
-/// Reads what is there, as far as there is memory for it; if that is too little, waits, which takes none.
-async fn read(cx: &Context, wants: &[Want], bytes_max: usize, patience: Option<(usize, Duration)>) -> Vec<Result<Page, Error>> {
-    let (log, reader) = (&cx.door.log, Reader::Patient(&cx.client_id));
-    let share = cx.share_of_answers(bytes_max);
-    let Some((bytes_min, at_most)) = patience else { return log.read(wants, Wait::No, share, reader).await };
-    let pages = log.read(wants, Wait::Enough { bytes_min }, share, reader).await;
-    if pages.iter().any(|page| page.as_ref().map_or(true, |page| !page.batches.is_empty())) {
-        return pages;
-    }
-    drop(pages);
-    cx.share_of_answers(0);
-    let bytes_max = bytes_max.min(WAITED_BYTES_MAX);
-    log.read(wants, Wait::For { bytes_min, at_most }, bytes_max, reader).await
+    if bytes_min > 0 && millis > 0 { Wait::For { bytes_min, at_most: Duration::from_millis(millis) } } else { Wait::No }
 }
 
 /// Negative numbers of bytes are none.

@@ -248,20 +248,15 @@ where
 {
     let (log, reader) = (&cx.door.log, crate::log::Reader::Patient(&cx.client_id));
     let wants: Vec<Want> = turns.iter().map(|turn| turn.want).collect();
-    let share = cx.share_of_answers(bytes_max.min(PARTITION_BYTES_MAX.saturating_mul(wants.len().max(1))));
-    let pages = log.read(&wants, Wait::Enough { bytes_min: 1 }, share, reader).await;
-    if pages.iter().any(|page| page.as_ref().map_or(true, |page| !page.batches.is_empty())) {
-        return pages;
-    }
-    drop(pages);
-    cx.share_of_answers(0);
+    let bytes_max = bytes_max.min(PARTITION_BYTES_MAX.saturating_mul(wants.len().max(1)));
     let at_most = wake.saturating_duration_since(Instant::now());
     let waited = async {
         if wants.is_empty() {
             tokio::time::sleep(at_most).await;
             return Vec::new();
         }
-        log.read(&wants, Wait::For { bytes_min: 1, at_most }, bytes_max.min(PARTITION_BYTES_MAX), reader).await
+        let wait = Wait::For { bytes_min: 1, at_most };
+        log.read_within(&wants, wait, bytes_max, reader, |bytes| cx.share_of_answers(bytes)).await
     };
     tokio::select! {
         biased;
