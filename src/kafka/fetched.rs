@@ -38,7 +38,7 @@ pub(crate) struct FetchedTopic {
 pub(crate) struct FetchedPartition {
     /// Everything but its records.
     pub(crate) data: PartitionData,
-    /// Whole batches in order; `None` where nothing was read.
+    /// Whole batches in order; clients know `None` too, which Kafka never sends.
     pub(crate) batches: Option<Vec<Bytes>>,
 }
 

@@ -204,7 +204,7 @@ fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) ->
                 ResponseError::UnknownTopicOrPartition | ResponseError::UnknownTopicId | ResponseError::TopicAuthorizationFailed
             );
             let data = data.with_error_code(error.code()).with_high_watermark(-1);
-            FetchedPartition { data: data.with_aborted_transactions(is_absent.then(Vec::new)), batches: None }
+            FetchedPartition { data: data.with_aborted_transactions(is_absent.then(Vec::new)), batches: Some(Vec::new()) }
         }
     }
 }
