@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 /// Bytes that are kept for those who come next. *Ours*: what a Fetch of everybody's usual size takes on its way.
-const KEPT_BYTES_MAX: usize = 8 << 20;
+const KEPT_BYTES_MAX: usize = 16 << 20;
 /// Smaller buffers are left to the allocator, which has pages of its own for them.
 const BYTES_MIN: usize = 16 << 10;
 /// Sizes between one power of two and the next: few, so that what is asked for next fits; many, so that little is left over.

@@ -13,6 +13,7 @@ use crate::metrics::Room;
 use crate::model::{LaneId, Realm, StreamId, StreamName, limits};
 use crate::store::{self, Done, Journal, Ledger, Volume};
 
+use super::ahead::Ahead;
 use super::catalog::{self, Stream};
 use super::producers::ProducerIds;
 use super::tail::{LaneCell, Tails};
@@ -55,6 +56,7 @@ pub(super) struct Inner {
     /// How often the catalog has changed.
     pub(super) changes: AtomicU64,
     pub(super) tails: Arc<Tails>,
+    pub(super) ahead: Ahead,
     /// Where the streams' meters keep what was.
     pub(super) measured: Arc<Room>,
     /// Held while a compressed batch that is being appended is open: the memory of one is all they take together.
@@ -115,6 +117,7 @@ impl Log {
             changing,
             changes: AtomicU64::new(0),
             tails,
+            ahead: Ahead::default(),
             measured,
             opening,
             searching,

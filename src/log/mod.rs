@@ -3,6 +3,7 @@
 //! A stream is a set of lanes; a lane is a line of shards whose offsets run on; every record keeps its place until its
 //! retention is over. The doors translate, the log decides, the store rests. Never imports a door or `aws`.
 
+mod ahead;
 mod append;
 mod arrival;
 mod catalog;

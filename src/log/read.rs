@@ -187,6 +187,7 @@ impl Log {
             let page = self.read_one(*want, bytes_max, reader, turns, &mut look).await;
             look.pages.push(page);
         }
+        self.read_ahead();
         look
     }
 
@@ -225,7 +226,7 @@ impl Log {
                 (wait, Reader::Refused) => return Err(toll.refusal(&stream, wait)),
                 (wait, Reader::Patient(_)) => {
                     let nothing = Want { bytes_max: 0, ..want };
-                    let (reach, _) = self.blocks(&stream, &cell, nothing, 0, false).await?;
+                    let (reach, _) = self.blocks(&stream, &cell, nothing, 0, false, false).await?;
                     let is_over = want.from < reach.end(want.isolation);
                     if is_over {
                         look.free_from(self.turn(turns, at, &cell, wait));
@@ -238,7 +239,8 @@ impl Log {
                 left = left.min(toll.bytes_max());
             }
         }
-        let (reach, blocks) = self.blocks(&stream, &cell, want, left, look.bytes == 0).await?;
+        // Where throughput is limited, that is what is waited for.
+        let (reach, blocks) = self.blocks(&stream, &cell, want, left, look.bytes == 0, rates.is_none()).await?;
         look.is_cut |=
             is_cut && blocks.last().is_some_and(|block| block.batch.header().next_offset() < reach.end(want.isolation));
         let bytes = blocks.iter().map(|block| block.batch.bytes().len()).sum::<usize>();
@@ -287,6 +289,8 @@ impl Log {
         }
     }
 
+    /// What there is of one lane. Without `first` there may be nothing, if the first block does not fit; a reader that goes `on` behind
+    /// what it gets may be given less than fits.
     pub(super) async fn blocks(
         &self,
         stream: &Stream,
@@ -294,6 +298,7 @@ impl Log {
         Want { lane, from, isolation, .. }: Want,
         bytes_max: usize,
         first: bool,
+        on: bool,
     ) -> Result<(Reach, Vec<Block>), Error> {
         let horizon = self.horizon(stream, cell).await?;
         let (reach, newest) = {
@@ -309,6 +314,7 @@ impl Log {
         };
         let mut blocks = match newest {
             Some(blocks) => blocks,
+            None if on => self.read_on(cell, from, bytes_max).await?,
             None => self.on_disk(move |journal| journal.read(lane, from, bytes_max)).await?,
         };
         if !first && blocks.first().is_some_and(|block| block.batch.bytes().len() > bytes_max) {

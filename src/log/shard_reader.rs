@@ -113,7 +113,7 @@ impl ShardReader<'_> {
             return Ok(nothing);
         }
         let want = Want { lane: self.cell.id, from, bytes_max, isolation: Isolation::Committed };
-        let blocks = match self.log.blocks(&self.stream, &self.cell, want, bytes_max, true).await {
+        let blocks = match self.log.blocks(&self.stream, &self.cell, want, bytes_max, true, false).await {
             Ok((_, blocks)) => blocks,
             // What was there has expired meanwhile; the next read jumps.
             Err(Error::OutOfRange { .. }) => return Ok(nothing),

@@ -54,6 +54,8 @@ pub(super) struct LaneState {
     /// The next offset that is durable: readers see what is below.
     pub(super) tip: Offset,
     pub(super) horizon: Offset,
+    /// Where the last read from the disk ended that may be followed by the next.
+    pub(super) read_to: Offset,
     /// Where the oldest open transaction begins, as far as it is durable; `None` if none is open.
     pub(super) unstable: Option<Offset>,
     /// Arrival of the first block at the horizon; `None` until somebody looked.
@@ -102,6 +104,7 @@ impl LaneCell {
             next,
             tip: next,
             horizon,
+            read_to: Offset::default(),
             unstable: None,
             oldest: None,
             last_arrived: Timestamp::default(),

@@ -9,6 +9,7 @@ use super::*;
 
 cases! {
     what_memory_does_not_hold_is_read_from_the_store
+    readers_that_go_on_get_everything_in_its_order
     positions_outside_the_lane_are_refused_and_the_tip_is_empty
     budgets_end_a_page_but_a_reader_always_gets_on
     a_reader_that_waits_gets_what_comes_at_once
@@ -37,6 +38,30 @@ async fn what_memory_does_not_hold_is_read_from_the_store(mut house: House) {
             assert_eq!(values[0].0, from / 2 * 2, "whole batches");
             assert_eq!(values.last().unwrap(), &(79, "more".to_owned()), "tail {tail_bytes_max}, from {from}");
             assert_eq!(values.len() as i64, 80 - from / 2 * 2);
+        }
+    }
+}
+
+async fn readers_that_go_on_get_everything_in_its_order(mut house: House) {
+    house = house.reopened_with(Options { tail_bytes_max: 100_000, ..Options::default() });
+    let stream = house.stream("s", 2).await;
+    let long = "x".repeat(20_000);
+    for index in 0..120 {
+        house.put(stream.lane(index % 2), &[&format!("{}{long}", index / 2)]).await;
+    }
+    // What one of them asked for may have been read ahead for another.
+    let sizes = [1 << 20, 90_000, 100_000, 200_000, 1];
+    let mut next = [[0; 2]; 5];
+    while next.iter().flatten().any(|from| *from < 60) {
+        for (from, bytes_max) in next.iter_mut().zip(sizes) {
+            let wants = [0, 1].map(|lane| Want { bytes_max, ..want(stream.lane(lane), from[lane as usize]) });
+            let pages = house.log.read(&wants, Wait::No, 2 * bytes_max, READER).await;
+            for (from, page) in from.iter_mut().zip(pages) {
+                for (offset, value) in values(&page.unwrap()) {
+                    assert!(offset == *from && value.starts_with(&format!("{offset}x")), "{offset} where {from} was due");
+                    *from += 1;
+                }
+            }
         }
     }
 }
