@@ -105,7 +105,7 @@
 //! |---|---|---|
 //! | a topic on demand has four partitions and more are not opened by hand (`tests/kafka/shards.rs`)<br>an on demand stream has its shards changed by nobody (`tests/log/states.rs`)<br>a stream on demand begins with four shards (`tests/kinesis/create_stream.rs`)<br>a stream on demand has its shards changed by nobody (`tests/kinesis/reshard.rs`) | Four shards at birth; splits, merges and scaling are refused | `kinesis.stream.mode=ON_DEMAND`; CreatePartitions: POLICY_VIOLATION that names the mode |
 //! | a stream carries twice its peak after fifteen minutes (`tests/log/on_demand.rs`)<br>a peak outlives the log for thirty days (`tests/log/on_demand.rs`)<br>a hot shard is split in its middle and the others are left alone (`tests/log/on_demand.rs`) | As many shards as twice the highest throughput of 30 days needs; a hot one is split | – |
-//! | a topic on demand gets partitions as its traffic grows (`tests/kafka/shards.rs`)<br>streams follow their traffic while the house is kept (`src/gateway.rs`) | – | The new partitions are there at the next metadata refresh |
+//! | a topic on demand gets partitions as its traffic grows (`tests/kafka/shards.rs`)<br>streams follow their traffic while the house is kept (`src/gateway/tests.rs`) | – | The new partitions are there at the next metadata refresh |
 //! | more than the shards carry is throttled until they follow (`tests/log/on_demand.rs`) | Refused, as in the other mode | Delayed, as in the other mode |
 //!
 //! # Numbers
@@ -113,7 +113,7 @@
 //! | proved by | Kinesis | Kafka |
 //! |---|---|---|
 //! | the numbers are those of aws (`src/model/sequence.rs`)<br>offset to number to offset is exact (`src/model/sequence.rs`)<br>numbers of a shard sort as its offsets do (`src/model/sequence.rs`)<br>a record put by kinesis is fetched by kafka at the offset its number carries (`tests/bridge/records.rs`)<br>a record produced by kafka is got by kinesis under the number of its offset (`tests/bridge/records.rs`) | Sequence numbers in AWS's 186-bit layout | The offset is in it: each is computed from the other |
-//! | records of closed and merged shards are mapped both ways until they are gone (`src/gateway.rs`)<br>a record and the ends of a split shard are mapped both ways (`tests/program/serve.rs`) | `shardgate map --sequence 4957…` | `shardgate map orders/2@1234` |
+//! | records of closed and merged shards are mapped both ways until they are gone (`src/gateway/tests.rs`)<br>a record and the ends of a split shard are mapped both ways (`tests/program/serve.rs`) | `shardgate map --sequence 4957…` | `shardgate map orders/2@1234` |
 //!
 //! # Metrics
 //!
