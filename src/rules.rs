@@ -52,7 +52,7 @@
 //! | only the arrival counts (`tests/log/retention.rs`) | No matter when its sender says that it was created | The same for CreateTime |
 //! | retention is 24 to 8760 hours rounded up (`tests/kafka/create_topics.rs`)<br>what cannot be changed is refused in words (`tests/kafka/incremental_alter_configs.rs`)<br>the period is raised and lowered and may stay as it is (`tests/kinesis/retention.rs`)<br>periods that streams do not have are refused in the words of aws (`tests/kinesis/retention.rs`)<br>settings are seen from both sides (`tests/bridge/streams.rs`) | IncreaseStreamRetentionPeriod and DecreaseStreamRetentionPeriod, in whole hours; others are refused in AWS's words | `retention.ms`, rounded up to the hour; -1 is 8,760 hours; anything else INVALID_CONFIG with the range |
 //! | raising the retention brings nothing back (`tests/log/retention.rs`)<br>lowering the retention takes effect at once (`tests/log/retention.rs`)<br>a horizon outlives the log (`tests/log/retention.rs`) | The horizon never goes back, whatever is set and whoever restarts | The same |
-//! | the files shrink within one sweep (`tests/log/retention.rs`)<br>under steady retention the disk holds little more than the live blocks (`tests/store/recovery.rs`) | Disk space is given back | The same |
+//! | the files shrink within one sweep (`tests/log/retention.rs`)<br>under steady retention the disk holds little more than the live blocks (`tests/store/space.rs`) | Disk space is given back | The same |
 //! | offsets run on when everything is over (`tests/log/retention.rs`) | No number is given twice | No offset is given twice |
 //!
 //! # Immutability

@@ -11,7 +11,7 @@ use shardgate::model::{LaneId, Offset};
 use shardgate::store::{Block, Disk, Error, Journal, Ledger, Options, SegmentStore, Step, Verdict, Watch, Write};
 use tempfile::TempDir;
 
-use super::recovery::{Volume, contents, eventually, image, segments};
+use super::directory::{Volume, contents, eventually, image, segments};
 use super::{Make, done, lane};
 use crate::support::{Kind, Sick};
 

@@ -3,6 +3,9 @@
 //! What can be read must also be there after a clean reopening, for engines that have one; crashes are each engine's own
 //! business, with its own files.
 
+mod chance;
+mod damage;
+mod directory;
 mod disk;
 mod faulty;
 mod ledger;
@@ -10,6 +13,7 @@ mod model;
 mod power;
 mod records;
 mod recovery;
+mod space;
 
 use std::sync::{Arc, mpsc};
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use shardgate::store::{Disk, Step, Verdict, Watch};
 
-use super::super::recovery::Chance;
+use super::super::chance::Chance;
 
 /// What a disk keeps whole or not at all.
 const SECTOR_BYTES: usize = 512;

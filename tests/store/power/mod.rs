@@ -26,7 +26,7 @@ use std::time::Instant;
 use shardgate::store::{Options, SegmentStore};
 use tempfile::TempDir;
 
-use super::recovery::{Chance, chance};
+use super::chance::{Chance, chance};
 use device::{End, Lie, Recorder, World};
 use work::{Call, Model, Work};
 

@@ -9,8 +9,8 @@ use shardgate::batch::{Batch, Builder, Draft, Marker, Outcome, ProducerStamp};
 use shardgate::model::{Lane, LaneId, Offset, Timestamp};
 use shardgate::store::{Block, Done, Error, Extent, Journal, LaneHead, Ledger, Search, SegmentStore, Write};
 
+use super::super::chance::Chance;
 use super::super::lane;
-use super::super::recovery::Chance;
 use super::device::Recorder;
 
 /// A call that changes a store.
