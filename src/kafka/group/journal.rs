@@ -6,7 +6,7 @@
 //! | `generation/ID` | the last completed [`Generation`] |
 //! | `roster/ID` | of a group of the consumer protocol, its epochs ([`Parts::Head`]); then there is no generation |
 //! | `member/ID/NUMBER` | what a member of it says of itself ([`Parts::Profile`]) |
-//! | `target/ID/NUMBER`, `holding/ID/NUMBER` | what it is to have, and what it has ([`Parts::Target`], [`Parts::Holding`]) |
+//! | `target/ID/NUMBER`, `holding/ID/NUMBER` | what it is to have, and what it has ([`Parts::Target`], [`Holding`]) |
 //! | `streams-roster/ID`, `streams-member/ID/NUMBER` … | the same of a group of the streams protocol |
 //! | `offset/ID/TOPIC/PARTITION` | a [`Committed`] |
 //! | `pending/ID/PRODUCER/TOPIC/PARTITION` | a [`Committed`] of a transaction that has not ended |
@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 
 use super::consumer::state::Consumers;
-use super::roster::{Parts, Seat, Step};
+use super::roster::{Holding, Parts, Seat, Step};
 use super::state::{Change, Committed, Generation, Group, Now};
 use super::streams::state::Streams;
 use crate::notebook::{Notebook, Page};
@@ -175,7 +175,7 @@ fn load_roster<P: Parts>(
         let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
         restore(groups, place.0, change(vec![Step::Target(seat, target.into())]), now);
     }
-    for (key, holding) in read::<P::Holding>(notebook, &format!("{room}holding/"))? {
+    for (key, holding) in read::<Holding<P::Held>>(notebook, &format!("{room}holding/"))? {
         let place = parse_member(&key)?;
         let seat = seats.get(&place).cloned().ok_or_else(|| wrong(&key))?;
         restore(groups, place.0, change(vec![Step::Holding(seat, holding.into())]), now);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::Desk;
 use super::request::{MemberId, Refusal};
+use super::state::State;
 
 /// The epoch of a static member that has gone and will be back (`ConsumerGroupHeartbeatRequest`, `StreamsGroupHeartbeatRequest`).
 pub(super) const AWAY: i32 = -2;
@@ -30,8 +31,8 @@ pub(super) trait Parts: Clone + Eq + Default + Debug {
     type Profile: Part;
     /// What it is to have.
     type Target: Part;
-    /// What it has.
-    type Holding: Part;
+    /// What it may hold of that.
+    type Held: Part;
 
     /// What its keys in the notebook begin with.
     const ROOM: &'static str;
@@ -52,6 +53,25 @@ pub(super) enum Phase {
     Unreleased,
 }
 
+/// What a member has.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub(super) struct Holding<H> {
+    /// The target epoch that it has gone to; [`AWAY`] of a static member that is.
+    pub(super) epoch: i32,
+    /// The one before: an answer that was lost does not fence it.
+    pub(super) previous: i32,
+    pub(super) phase: Phase,
+    pub(super) assigned: H,
+    /// What it was told to give up and has not.
+    pub(super) revoking: H,
+}
+
+impl<H> Holding<H> {
+    pub(super) fn is_at(&self, target_epoch: i32) -> bool {
+        self.phase == Phase::Stable && self.epoch == target_epoch
+    }
+}
+
 /// A member.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Member<P: Parts> {
@@ -59,7 +79,7 @@ pub(super) struct Member<P: Parts> {
     pub(super) number: u64,
     pub(super) profile: Arc<P::Profile>,
     pub(super) target: Arc<P::Target>,
-    pub(super) holding: Arc<P::Holding>,
+    pub(super) holding: Arc<Holding<P::Held>>,
 }
 
 impl<P: Parts> Member<P> {
@@ -92,7 +112,7 @@ pub(super) enum Step<P: Parts> {
     /// A member's target.
     Target(Seat, Arc<P::Target>),
     /// What a member has.
-    Holding(Seat, Arc<P::Holding>),
+    Holding(Seat, Arc<Holding<P::Held>>),
     /// A member is gone.
     Gone(Seat),
 }
@@ -147,6 +167,17 @@ impl<P: Parts> Roster<P> {
         self.members.is_empty()
     }
 
+    /// Where it stands with members, of which each has to go to the target of `target_epoch`.
+    pub(super) fn progress(&self, epoch: i32, target_epoch: i32) -> State {
+        if epoch > target_epoch {
+            State::Assigning
+        } else if self.members.values().all(|member| member.holding.is_at(target_epoch)) {
+            State::Stable
+        } else {
+            State::Reconciling
+        }
+    }
+
     /// The member that has an instance id.
     pub(super) fn holder(&self, instance: &str) -> Option<&Member<P>> {
         self.members.values().find(|member| P::names(&member.profile).1 == Some(instance))
@@ -192,7 +223,7 @@ impl<P: Parts> Draft<P> {
     }
 
     /// Puts a member of another id in the place of `holder`, with its target and what it has.
-    pub(super) fn replace(&mut self, holder: &Member<P>, profile: P::Profile, holding: P::Holding) -> Member<P> {
+    pub(super) fn replace(&mut self, holder: &Member<P>, profile: P::Profile, holding: Holding<P::Held>) -> Member<P> {
         let seat = Seat { number: self.roster.free_number(), id: P::names(&profile).0.clone() };
         self.take(Step::Gone(holder.seat()));
         self.take(Step::Profile(seat.clone(), Arc::new(profile)));

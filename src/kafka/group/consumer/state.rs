@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::assignor::Assignor;
 use crate::kafka::group::request::{MemberId, Protocol};
-use crate::kafka::group::roster::{self, Parts, Phase};
+use crate::kafka::group::roster::{self, Parts};
 use crate::kafka::group::state::State;
 
 /// Partitions by topic.
@@ -25,7 +25,7 @@ impl Parts for Consumers {
     type Head = Head;
     type Profile = Profile;
     type Target = Target;
-    type Holding = Holding;
+    type Held = Share;
 
     const ROOM: &'static str = "";
 
@@ -36,6 +36,7 @@ impl Parts for Consumers {
 
 pub(in crate::kafka::group) type Roster = roster::Roster<Consumers>;
 pub(super) type Member = roster::Member<Consumers>;
+pub(super) type Holding = roster::Holding<Share>;
 pub(super) type Draft = roster::Draft<Consumers>;
 pub(super) type Step = roster::Step<Consumers>;
 
@@ -91,19 +92,6 @@ impl Classic {
     }
 }
 
-/// What a member has.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub(in crate::kafka::group) struct Holding {
-    /// The target epoch that it has gone to; [`AWAY`] of a static member that is.
-    pub(super) epoch: i32,
-    /// The one before: an answer that was lost does not fence it.
-    pub(super) previous: i32,
-    pub(super) phase: Phase,
-    pub(super) assigned: Share,
-    /// What it was told to give up and has not.
-    pub(super) revoking: Share,
-}
-
 impl Holding {
     pub(super) fn holds(&self, topic: Uuid, partition: i32) -> bool {
         let has = |share: &Share| share.get(&topic).is_some_and(|partitions| partitions.contains_key(&partition));
@@ -114,10 +102,6 @@ impl Holding {
     pub(super) fn given(&self, topic: Uuid, partition: i32) -> Option<i32> {
         let find = |share: &Share| share.get(&topic)?.get(&partition).copied();
         find(&self.assigned).or_else(|| find(&self.revoking))
-    }
-
-    pub(super) fn is_at(&self, target_epoch: i32) -> bool {
-        self.phase == Phase::Stable && self.epoch == target_epoch
     }
 }
 
@@ -151,15 +135,7 @@ impl Roster {
     /// Where the group stands.
     pub(in crate::kafka::group) fn state(&self) -> State {
         let Head { epoch, target_epoch, .. } = *self.head;
-        if self.members.is_empty() {
-            State::Empty
-        } else if epoch > target_epoch {
-            State::Assigning
-        } else if self.members.values().all(|member| member.holding.is_at(target_epoch)) {
-            State::Stable
-        } else {
-            State::Reconciling
-        }
+        if self.is_empty() { State::Empty } else { self.progress(epoch, target_epoch) }
     }
 
     /// The assignor that most members with a wish want; of equals, the first.

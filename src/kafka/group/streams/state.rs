@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::request::TaskOffsets;
 use super::topology::{Configured, Topology};
 use crate::kafka::group::request::MemberId;
-use crate::kafka::group::roster::{self, Parts, Phase};
+use crate::kafka::group::roster::{self, Parts};
 use crate::kafka::group::state::State;
 use crate::model::Timestamp;
 
@@ -62,7 +62,7 @@ impl Parts for Streams {
     type Head = Head;
     type Profile = Profile;
     type Target = Target;
-    type Holding = Holding;
+    type Held = Held;
 
     const ROOM: &'static str = "streams-";
 
@@ -73,6 +73,7 @@ impl Parts for Streams {
 
 pub(in crate::kafka::group) type Roster = roster::Roster<Streams>;
 pub(super) type Member = roster::Member<Streams>;
+pub(super) type Holding = roster::Holding<Held>;
 pub(super) type Draft = roster::Draft<Streams>;
 pub(super) type Step = roster::Step<Streams>;
 
@@ -165,24 +166,7 @@ impl Held {
     }
 }
 
-/// What a member has.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub(in crate::kafka::group) struct Holding {
-    /// The target epoch that it has gone to; [`roster::AWAY`] of a static member that is.
-    pub(super) epoch: i32,
-    /// The one before: an answer that was lost does not fence it.
-    pub(super) previous: i32,
-    pub(super) phase: Phase,
-    pub(super) assigned: Held,
-    /// What it was told to give up and has not.
-    pub(super) revoking: Held,
-}
-
 impl Holding {
-    pub(super) fn is_at(&self, target_epoch: i32) -> bool {
-        self.phase == Phase::Stable && self.epoch == target_epoch
-    }
-
     /// The member epoch in which it was given an active task that it holds.
     pub(super) fn given(&self, part: &str, partition: i32) -> Option<i32> {
         let find = |held: &Held| held.active.get(part)?.get(&partition).copied();
@@ -198,12 +182,8 @@ impl Roster {
             State::Empty
         } else if topology.as_ref().is_none_or(|topology| topology.epoch != validated) {
             State::NotReady
-        } else if epoch > target_epoch {
-            State::Assigning
-        } else if self.members.values().all(|member| member.holding.is_at(target_epoch)) {
-            State::Stable
         } else {
-            State::Reconciling
+            self.progress(epoch, target_epoch)
         }
     }
 
