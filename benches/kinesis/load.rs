@@ -10,8 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::http::{Connection, request};
-use super::subject::Subject;
-use super::support::{Outcome, Plan, Sample, measure_whole};
+use super::support::{Outcome, Plan, Sample, Subject, measure_whole};
 
 const RECORD_BYTES: usize = 1 << 10;
 /// Records of one PutRecords, as many as it may have.

@@ -15,8 +15,7 @@ mod support;
 
 use clap::Parser as _;
 
-use subject::Subject;
-use support::{Outcome, Plan, Report, settle_disk, stop_servers_on_interrupt};
+use support::{OURS, Outcome, Plan, Report, Subject, settle_disk, stop_servers_on_interrupt};
 
 /// One thing that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ fn main() -> Outcome<()> {
     for subject in &subjects {
         load::fill(subject, &plan)?;
     }
-    let mut report = Report::of_yardstick("kinesis", &plan, subject::OURS);
+    let mut report = Report::of_yardstick("kinesis", &plan, OURS);
     // The first round warms compilers up and does not count.
     let warm_up = if plan.smoke { 1 } else { 0 };
     for round in warm_up..=plan.rounds() {

@@ -4,32 +4,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::nothing;
-use super::support::{Child, Kind, Outcome, Server, free_port};
-
-/// Who all others are compared with.
-pub(crate) const OURS: &str = "shardgate";
+use super::support::{Child, Kind, OURS, Outcome, Server, Subject, free_port};
 
 /// What takes no time: beside it the load generator is alone.
 const NOTHING: &str = "nothing";
-
-/// A running server.
-pub(crate) struct Subject {
-    pub(crate) name: &'static str,
-    /// `host:port`.
-    pub(crate) address: String,
-    /// Its process number.
-    pub(crate) process: String,
-    _running: Running,
-}
-
-/// What ends when it is dropped.
-#[expect(dead_code, reason = "they are only held")]
-enum Running {
-    Server(Server),
-    Child(Child),
-    /// Threads of this process.
-    Here,
-}
 
 impl Subject {
     /// Whether it has SubscribeToShard.
@@ -41,10 +19,9 @@ impl Subject {
 /// Starts ours, and the others unless only ours is wanted.
 pub(crate) fn start(only_ours: bool) -> Outcome<Vec<Subject>> {
     let server = Server::start(Kind::Shardgate)?;
-    let (address, process) = (server.kinesis()?, server.process.clone());
-    let mut subjects = vec![Subject { name: OURS, address, process, _running: Running::Server(server) }];
-    let (address, process) = (nothing::start()?, "none".to_owned());
-    subjects.push(Subject { name: NOTHING, address, process, _running: Running::Here });
+    let mut subjects = vec![Subject::new(OURS, server.kinesis()?, server.process.clone(), server)];
+    // Threads of this process.
+    subjects.push(Subject::new(NOTHING, nothing::start()?, "none".to_owned(), ()));
     if only_ours {
         println!("the others are left out: a smoke run only shows that the benchmark works");
         return Ok(subjects);
@@ -105,5 +82,5 @@ fn peer(name: &'static str) -> Outcome<Subject> {
     };
     let address = format!("127.0.0.1:{port}");
     let child = Child::start(name, &mut command, &address)?;
-    Ok(Subject { name, address, process: child.process(), _running: Running::Child(child) })
+    Ok(Subject::new(name, address, child.process(), child))
 }

@@ -8,6 +8,7 @@ mod plot;
 mod process;
 mod report;
 mod server;
+mod subject;
 mod window;
 pub(crate) mod wire;
 
@@ -18,6 +19,7 @@ pub(crate) use plot::{Plot, Scale};
 pub(crate) use process::memory_bytes;
 pub(crate) use report::{Report, Spread, number, position_or_push};
 pub(crate) use server::{Kind, Server, binary, remove_on_interrupt, stop_servers_on_interrupt};
+pub(crate) use subject::{OURS, Subject};
 pub(crate) use window::{Sample, Window, measure, measure_whole};
 
 /// Anything that goes wrong ends the benchmark with its words.
