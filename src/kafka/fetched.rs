@@ -38,35 +38,32 @@ pub(crate) struct FetchedTopic {
 pub(crate) struct FetchedPartition {
     /// Everything but its records.
     pub(crate) data: PartitionData,
-    /// Whole batches in order; clients know `None` too, which Kafka never sends.
-    pub(crate) batches: Option<Vec<Bytes>>,
+    /// Whole batches in order. Clients know a partition without even an empty row of them too, which Kafka never sends.
+    pub(crate) batches: Vec<Bytes>,
 }
 
 impl FetchedPartition {
     /// Bytes of its batches.
     pub(crate) fn bytes(&self) -> usize {
-        self.batches.iter().flatten().map(Bytes::len).sum()
+        self.batches.iter().map(Bytes::len).sum()
     }
 }
-
-/// How long the contents of a message are, in the unit that it counts them in; `None`: there are none, not even an empty row.
-type Count = Option<usize>;
 
 /// Bytes behind the other fields of a message without contents: their count, and that of the tagged fields.
 fn empty_end(version: i16) -> usize {
     if version >= FLEXIBLE { 2 } else { 4 }
 }
 
-/// Bytes of a message whose contents take `bytes`.
-fn size(empty: &impl Encodable, count: Count, bytes: usize, version: i16) -> anyhow::Result<usize> {
-    let counts = if version >= FLEXIBLE { size_of_count(count) + 1 } else { 4 };
+/// Bytes of a message whose contents take `bytes`; `count` is how long they are in the unit that it counts them in.
+fn size(empty: &impl Encodable, count: usize, bytes: usize, version: i16) -> anyhow::Result<usize> {
+    let counts = if version >= FLEXIBLE { size_of_count(Some(count)) + 1 } else { 4 };
     Ok(empty.compute_size(version)? - empty_end(version) + counts + bytes)
 }
 
 /// Writes a message, and its contents with `write`.
 fn put(
     empty: &impl Encodable,
-    count: Count,
+    count: usize,
     version: i16,
     answer: &mut Answer,
     write: impl FnOnce(&mut Answer) -> anyhow::Result<()>,
@@ -75,9 +72,9 @@ fn put(
     let end = answer.bytes.len() - empty_end(version);
     answer.bytes.truncate(end);
     if version >= FLEXIBLE {
-        write_count(&mut *answer.bytes, count)?;
+        write_count(&mut *answer.bytes, Some(count))?;
     } else {
-        answer.bytes.put_i32(count.map_or(Ok(-1), i32::try_from)?);
+        answer.bytes.put_i32(i32::try_from(count)?);
     }
     write(answer)?;
     if version >= FLEXIBLE {
@@ -99,23 +96,23 @@ impl Answerable for Fetched {
             let mut partitions = 0;
             for partition in &topic.partitions {
                 let bytes = partition.bytes();
-                partitions += size(&partition.data, partition.batches.as_ref().map(|_| bytes), bytes, version)?;
+                partitions += size(&partition.data, bytes, bytes, version)?;
             }
-            topics += size(&topic.topic, Some(topic.partitions.len()), partitions, version)?;
+            topics += size(&topic.topic, topic.partitions.len(), partitions, version)?;
         }
-        size(&self.response, Some(self.topics.len()), topics, version)
+        size(&self.response, self.topics.len(), topics, version)
     }
 
     fn uncopied(&self) -> usize {
         let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
-        let is_copied = |partition: &&FetchedPartition| Answer::copies(partition.batches.as_deref().unwrap_or_default());
+        let is_copied = |partition: &&FetchedPartition| Answer::copies(&partition.batches);
         partitions.filter(|partition| !is_copied(partition)).map(FetchedPartition::bytes).sum()
     }
 
     fn write(&self, version: i16, answer: &mut Answer) -> anyhow::Result<()> {
-        put(&self.response, Some(self.topics.len()), version, answer, |answer| {
+        put(&self.response, self.topics.len(), version, answer, |answer| {
             self.topics.iter().try_for_each(|FetchedTopic { topic, partitions }| {
-                put(topic, Some(partitions.len()), version, answer, |answer| {
+                put(topic, partitions.len(), version, answer, |answer| {
                     partitions.iter().try_for_each(|partition| partition.write(version, answer))
                 })
             })
@@ -125,8 +122,8 @@ impl Answerable for Fetched {
 
 impl FetchedPartition {
     fn write(&self, version: i16, answer: &mut Answer) -> anyhow::Result<()> {
-        put(&self.data, self.batches.as_ref().map(|_| self.bytes()), version, answer, |answer| {
-            answer.put_records(self.batches.as_deref().unwrap_or_default());
+        put(&self.data, self.bytes(), version, answer, |answer| {
+            answer.put_records(&self.batches);
             Ok(())
         })
     }
@@ -142,15 +139,15 @@ mod tests {
     use super::*;
 
     /// Both halves of the same partition: what the crate encodes, and ours.
-    fn partition(index: i32, batches: Option<&[usize]>, version: i16) -> (PartitionData, FetchedPartition) {
+    fn partition(index: i32, batches: &[usize], version: i16) -> (PartitionData, FetchedPartition) {
         let mut data = PartitionData::default().with_partition_index(index).with_high_watermark(9).with_last_stable_offset(7);
         data.aborted_transactions =
             Some(vec![AbortedTransaction::default().with_producer_id(ProducerId(5)).with_first_offset(index.into())]);
         if version >= 5 {
             data.log_start_offset = 3;
         }
-        let batches = batches.map(|sizes| sizes.iter().map(|&size| Bytes::from(vec![index as u8; size])).collect::<Vec<_>>());
-        let whole = data.clone().with_records(batches.as_ref().map(|batches| batches.concat().into()));
+        let batches: Vec<_> = batches.iter().map(|&size| Bytes::from(vec![index as u8; size])).collect();
+        let whole = data.clone().with_records(Some(batches.concat().into()));
         (whole, FetchedPartition { data, batches })
     }
 
@@ -167,18 +164,11 @@ mod tests {
                 let (whole, ours): (Vec<_>, Vec<_>) = partitions.into_iter().unzip();
                 (topic.clone().with_partitions(whole), FetchedTopic { topic, partitions: ours })
             };
-            let many = (0..200).map(|index| partition(index, Some(&[70]), version)).collect();
+            let many = (0..200).map(|index| partition(index, &[70], version)).collect();
             let topics = [
                 of_topic(1, vec![]),
                 of_topic(2, many),
-                of_topic(
-                    3,
-                    vec![
-                        partition(0, None, version),
-                        partition(1, Some(&[]), version),
-                        partition(2, Some(&[1, 70_000, 5_000, 9]), version),
-                    ],
-                ),
+                of_topic(3, vec![partition(0, &[], version), partition(1, &[1, 70_000, 5_000, 9], version)]),
             ];
             for topics in [vec![], topics.into()] {
                 let (whole, ours): (Vec<_>, Vec<_>) = topics.into_iter().unzip();

@@ -22,6 +22,23 @@ cases! {
     a_stream_that_goes_takes_its_transactions_along
 }
 
+/// A store gives what it has read at once as parts of one allocation, which lasts as long as any of them.
+#[tokio::test(start_paused = true)]
+async fn what_a_reader_of_committed_records_is_not_given_leaves_memory() {
+    let house = House::open(Kept::Memory(Arc::default()), env(), Options { tail_bytes_max: 0, ..Options::default() });
+    let lane = house.stream("s", 1).await.lane(0);
+    house.put(lane, &["plain"]).await;
+    house.append(lane, &part(&["open"], 1, 0, 0)).await.unwrap();
+    let all = house.page(lane, 0).await.unwrap().batches;
+    let some = committed(&house, lane, 0).await.batches;
+    assert!(all.len() == 2 && some == all[..1]);
+    assert_ne!(some[0].as_ptr(), all[0].as_ptr(), "what is given shares its memory with what is not");
+    // Where all is given, nothing is copied.
+    commit(&house, lane, 1).await;
+    let decided = committed(&house, lane, 0).await.batches;
+    assert!(decided.len() == 3 && decided[0].as_ptr() == all[0].as_ptr() && decided[1].as_ptr() == all[1].as_ptr());
+}
+
 /// A batch in a transaction.
 fn part(values: &[&str], id: i64, epoch: i16, first_sequence: i32) -> Batch {
     build(Builder::default().producer(ProducerStamp { id, epoch, first_sequence }).transactional(), values)

@@ -195,7 +195,7 @@ fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) ->
                 .with_last_stable_offset(page.stable.0)
                 .with_log_start_offset(page.horizon.0)
                 .with_aborted_transactions(committed.then(|| page.aborted.iter().map(aborted).collect()));
-            FetchedPartition { data, batches: Some(page.batches) }
+            FetchedPartition { data, batches: page.batches }
         }
         Err(error) => {
             // Kafka lists nothing where there is no partition for this client, and has no list where its log refuses.
@@ -204,7 +204,7 @@ fn answer(partition: i32, page: Result<Page, ResponseError>, committed: bool) ->
                 ResponseError::UnknownTopicOrPartition | ResponseError::UnknownTopicId | ResponseError::TopicAuthorizationFailed
             );
             let data = data.with_error_code(error.code()).with_high_watermark(-1);
-            FetchedPartition { data: data.with_aborted_transactions(is_absent.then(Vec::new)), batches: Some(Vec::new()) }
+            FetchedPartition { data: data.with_aborted_transactions(is_absent.then(Vec::new)), batches: Vec::new() }
         }
     }
 }
