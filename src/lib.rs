@@ -23,7 +23,7 @@
 //!      kafka      kinesis      cloudwatch   http   doors: never see each other
 //!         └──────────┴─ log ───────┘              the Kinesis-model log: rules and verbs
 //!                        │
-//!       aws (envelope)   │   metrics   notebook   sigv4   tools without opinions
+//!  aws (envelope)   │   metrics   notebook   sigv4   strangers   tools without opinions
 //!                             │
 //!         env (clock, chance)     store           what a test replaces
 //!                        │
@@ -40,6 +40,7 @@
 //! | [`store`] | two contracts, journal and ledger, and their engines |
 //! | [`notebook`] | a room's own durable scraps |
 //! | [`sigv4`] | AWS's signatures, which both doors verify |
+//! | [`strangers`] | connections that have not shown yet who they are |
 //! | [`metrics`] | what is counted, under the names that dashboards know |
 //! | [`log`] | what is true of streams, whoever asks |
 //! | [`kafka`] | the Kafka wire protocol, one file per API |
@@ -74,6 +75,7 @@ pub mod notebook;
 pub mod rules;
 pub mod sigv4;
 pub mod store;
+pub mod strangers;
 
 pub use gateway::{Builder, Gateway, StartError};
 pub use model::{Limits, Throughput};

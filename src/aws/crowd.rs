@@ -1,7 +1,8 @@
 //! Who is connected, and who has to go when there are too many of them, or when they take too much memory.
 //!
 //! Of too many connections the one goes that has been idle the longest: clients keep idle connections only to save themselves a
-//! new one. While somebody waits for memory for an answer, those go who do not take theirs.
+//! new one. Before them go those that have asked for nothing although there was time. While somebody waits for memory for an
+//! answer, those go who do not take theirs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use super::memory::{Hold, Memory};
 
 /// How often somebody who waits for memory looks who is slow. *Ours*.
 const PACE: Duration = Duration::from_millis(500);
+/// For a connection to ask for something, before it goes first. *Ours*.
+const ASK_TIME: Duration = Duration::from_secs(1);
 /// The part of what it holds that a connection must have taken meanwhile.
 const PART: u64 = 16;
 
@@ -42,6 +45,8 @@ struct State {
     busy: usize,
     /// When the last of them was finished, or when the connection began.
     idle_since: Instant,
+    /// Whether there has been one.
+    has_asked: bool,
     /// When it was looked at last while it held something, and how much it had taken by then.
     seen: (Instant, u64),
 }
@@ -68,11 +73,11 @@ impl Crowd {
         Entered { crowd: self.clone(), number, peer }
     }
 
-    /// Cuts off the connection that has been idle the longest, if one is idle.
+    /// Cuts off the connection that has been idle the longest, if one is idle; first those that have not asked for anything.
     pub(super) fn cut_idlest(&self) {
-        let peers = self.peers.lock();
-        let idle = peers.iter().filter_map(|(number, peer)| Some((peer.idle_since()?, *number, peer)));
-        if let Some((_, _, peer)) = idle.min_by_key(|(since, number, _)| (*since, *number)) {
+        let (peers, now) = (self.peers.lock(), Instant::now());
+        let idle = peers.iter().filter_map(|(number, peer)| Some((peer.rank(now)?, *number, peer)));
+        if let Some((_, _, peer)) = idle.min_by_key(|(rank, number, _)| (*rank, *number)) {
             peer.cut.notify_one();
         }
     }
@@ -97,7 +102,7 @@ impl Crowd {
 impl Default for Peer {
     fn default() -> Self {
         let now = Instant::now();
-        let state = State { busy: 0, idle_since: now, seen: (now, 0) };
+        let state = State { busy: 0, idle_since: now, has_asked: false, seen: (now, 0) };
         Self { cut: Notify::new(), taken: AtomicU64::new(0), held: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 }
@@ -127,13 +132,19 @@ impl Peer {
 
     /// Notes that a request is carried out, until the guard is dropped.
     pub(super) fn work(self: &Arc<Self>) -> Work {
-        self.state.lock().busy += 1;
+        let mut state = self.state.lock();
+        state.busy += 1;
+        state.has_asked = true;
+        drop(state);
         Work(self.clone())
     }
 
-    fn idle_since(&self) -> Option<Instant> {
+    /// Where it stands among those that are idle, if it is: whether it has asked for something or still has time to, and since when it
+    /// has been idle.
+    fn rank(&self, now: Instant) -> Option<(bool, Instant)> {
         let state = self.state.lock();
-        (state.busy == 0 && self.held.load(Ordering::Relaxed) == 0).then_some(state.idle_since)
+        let is_a_client = state.has_asked || now.saturating_duration_since(state.idle_since) < ASK_TIME;
+        (state.busy == 0 && self.held.load(Ordering::Relaxed) == 0).then_some((is_a_client, state.idle_since))
     }
 
     /// Whether it has taken too little since it was looked at last, if that was long enough ago.
@@ -189,6 +200,20 @@ mod tests {
         drop(work);
         crowd.cut_idlest();
         assert_eq!(cut(&[&first, &second]).await, [true, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_nothing_goes_before_idler_ones() {
+        for (wait, goes) in [(ASK_TIME, [false, true]), (PACE, [true, false])] {
+            let crowd = Arc::new(Crowd::default());
+            let client = crowd.enter();
+            drop(client.peer.work());
+            advance(PACE).await;
+            let silent = crowd.enter();
+            advance(wait).await;
+            crowd.cut_idlest();
+            assert_eq!(cut(&[&client, &silent]).await, goes);
+        }
     }
 
     #[tokio::test(start_paused = true)]

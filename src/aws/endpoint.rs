@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::env::{Entropy, Env};
 use crate::sigv4::Credentials;
+use crate::strangers::Strangers;
 
 use super::body::AnswerBody;
 use super::codec::Codec;
@@ -69,6 +70,8 @@ pub struct Endpoint {
     answers: Arc<Memory>,
     /// All connections.
     crowd: Arc<Crowd>,
+    /// Those of them whose handshakes of TLS are not done.
+    strangers: Strangers,
 }
 
 /// How an endpoint is set up.
@@ -88,7 +91,7 @@ impl Endpoint {
     pub fn new(services: Vec<Arc<dyn Service>>, env: Env, options: Options) -> Self {
         let Options { credentials, bodies_bytes_max } = options;
         let (bodies, answers) = (Bodies::of(bodies_bytes_max), Memory::of(ANSWERS_BYTES));
-        Self { services, env, credentials, bodies, answers, crowd: Arc::default() }
+        Self { services, env, credentials, bodies, answers, crowd: Arc::default(), strangers: Strangers::default() }
     }
 
     /// The answer to one request that came over no connection.
@@ -102,6 +105,10 @@ impl Endpoint {
 
     pub(super) fn crowd(&self) -> &Arc<Crowd> {
         &self.crowd
+    }
+
+    pub(super) fn strangers(&self) -> &Strangers {
+        &self.strangers
     }
 
     /// The answer to one request of a peer. It is boxed, so that connections do not carry the size of the largest operation.

@@ -1,12 +1,13 @@
 //! Connections from a socket, or from anything that reads and writes: HTTP/1.1 or HTTP/2, plain or in TLS, told apart by their
 //! first bytes.
 //!
-//! Bounded: connections, of which the idlest goes when there are too many; bytes and time of a request's head; streams and unread
-//! bytes of an HTTP/2 connection; the time in which nothing moves; the time of one answer. Stopping:
-//! no connection is accepted any more, requests under way have 500 ms to be answered, then everything is closed.
+//! Bounded: connections, of which the idlest goes when there are too many; handshakes of TLS (`strangers`); bytes and time of a
+//! request's head; streams and unread bytes of an HTTP/2 connection; the time in which nothing moves; the time of one answer.
+//! Stopping: no connection is accepted any more, requests under way have 500 ms to be answered, then everything is closed.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,11 +17,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use super::crowd::Peer;
 use super::endpoint::Endpoint;
@@ -33,8 +36,6 @@ const CONNECTIONS_MAX: usize = 1_000;
 /// For a request's head to arrive, and for the next request of a connection to begin. *Ours*: SDKs keep idle connections for
 /// 60 s.
 const HEAD_TIME: Duration = Duration::from_secs(75);
-/// For the handshake of TLS.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Headers of one request, and bytes of its head.
 const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -69,15 +70,15 @@ pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, tls: Option<T
             biased;
             () = &mut stop => break,
             Some(ended) = connections.join_next() => report(ended),
-            place = place(&places, &endpoint), if newcomer.is_some() => if let Some(stream) = newcomer.take() {
-                let connection = serve_connection(stream, endpoint.clone(), tls.clone(), shutdown.clone());
+            place = place(&places, &endpoint), if newcomer.is_some() => if let Some((stream, peer)) = newcomer.take() {
+                let connection = serve_connection(stream, peer, endpoint.clone(), tls.clone(), shutdown.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
                 });
             },
             accepted = listener.accept(), if newcomer.is_none() => match accepted {
-                Ok((stream, _)) => newcomer = Some(stream),
+                Ok((stream, peer)) => newcomer = Some((stream, peer.ip())),
                 Err(error) => {
                     tracing::warn!(%error, "no connection could be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -115,14 +116,14 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Serves one connection that is already there, such as a pipe in memory, until its end or `shutdown`.
-pub async fn serve_connection<S>(stream: S, endpoint: Arc<Endpoint>, tls: Option<Tls>, shutdown: Shutdown)
+/// Serves one connection that is already there, such as a pipe in memory, from `address`, until its end or `shutdown`.
+pub async fn serve_connection<S>(stream: S, address: IpAddr, endpoint: Arc<Endpoint>, tls: Option<Tls>, shutdown: Shutdown)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let entered = endpoint.crowd().enter();
     let served = tokio::select! {
-        served = open(stream, endpoint, entered.peer.clone(), tls, shutdown) => served,
+        served = open(stream, address, endpoint, entered.peer.clone(), tls, shutdown) => served,
         () = entered.peer.is_cut() => Err("others needed its place or its memory".into()),
     };
     if let Err(error) = served {
@@ -130,7 +131,14 @@ where
     }
 }
 
-async fn open<S>(stream: S, endpoint: Arc<Endpoint>, peer: Arc<Peer>, tls: Option<Tls>, shutdown: Shutdown) -> Result<(), Broken>
+async fn open<S>(
+    stream: S,
+    address: IpAddr,
+    endpoint: Arc<Endpoint>,
+    peer: Arc<Peer>,
+    tls: Option<Tls>,
+    shutdown: Shutdown,
+) -> Result<(), Broken>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -139,13 +147,26 @@ where
         () = stopped(shutdown.clone()) => return Ok(()),
     };
     match (first, tls) {
-        (Some(tls::FIRST_BYTE), Some(Tls(acceptor))) => {
+        (Some(tls::FIRST_BYTE), Some(Tls(config))) => {
             // What TLS takes is taken by those who speak it.
-            let secured = Box::pin(timeout(HANDSHAKE_TIME, acceptor.accept(wire))).await??;
+            let secured = Box::pin(shake(wire, address, &endpoint, config)).await?;
             Box::pin(converse(secured, endpoint, peer, shutdown)).await
         }
         (Some(tls::FIRST_BYTE), None) => Err("TLS was spoken, which needs --tls-self-signed".into()),
         _ => converse(wire, endpoint, peer, shutdown).await,
+    }
+}
+
+/// The connection behind a handshake of TLS.
+async fn shake<S>(stream: S, address: IpAddr, endpoint: &Endpoint, config: Arc<ServerConfig>) -> Result<TlsStream<S>, Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(stranger) = endpoint.strangers().enter(address).await else { return Err("too many handshakes wait".into()) };
+    tokio::select! {
+        biased;
+        secured = stranger.handshake(stream, async { config }) => Ok(secured?),
+        () = stranger.cut() => Err("others needed its place before its handshake was done".into()),
     }
 }
 

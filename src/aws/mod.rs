@@ -1,6 +1,7 @@
 //! **The AWS envelope**: HTTP, signatures, codecs, rules and refusals, as every AWS service has them.
 //!
-//! Knows no service: what it serves is handed in as a [`Service`]. Imports `model`, `env` and `sigv4`; never the log or a door.
+//! Knows no service: what it serves is handed in as a [`Service`]. Imports `model`, `env`, `sigv4` and `strangers`; never the log
+//! or a door.
 
 mod body;
 pub mod codec;

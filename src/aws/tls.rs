@@ -6,14 +6,13 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::TlsAcceptor;
 
 /// The first byte of a TLS connection: a record with a handshake (RFC 8446, section 5.1). No HTTP request begins with it.
 pub(super) const FIRST_BYTE: u8 = 0x16;
 
 /// What takes TLS connections. Clones share its certificate.
 #[derive(Clone)]
-pub struct Tls(pub(super) TlsAcceptor);
+pub struct Tls(pub(super) Arc<ServerConfig>);
 
 /// No certificate could be made.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +42,6 @@ impl Tls {
             .with_single_cert(vec![made.cert.der().clone()], key)
             .map_err(|error| failed(&error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(Arc::new(config)))
     }
 }

@@ -1,5 +1,8 @@
 //! Connections from a socket, or from anything that reads and writes.
 //!
+//! Where there is TLS or a login, whoever comes is a stranger at first, for whom there are few places (`strangers`); all of them
+//! together take no more of the places for connections.
+//!
 //! Stopping: no connection is accepted any more, what was started has 800 ms to be answered, then everything is closed.
 //! A request that waits for other clients (Fetch) is not waited for.
 
@@ -22,6 +25,7 @@ use super::auth::{LOGIN_TIME, Mechanism, Principal, Session, Tls};
 use super::connection::{Bounds, Closed, Service, Terms, run};
 use super::frame::Head;
 use super::turn::Turn;
+use crate::strangers::{Stranger, Strangers};
 
 /// Turns true when the gateway is to stop; so does dropping the sender.
 pub type Shutdown = watch::Receiver<bool>;
@@ -45,6 +49,8 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// The ways to log in; if there are none, nobody has to.
     pub mechanisms: Vec<Mechanism>,
+    /// The places for those of whom it is not known yet who they are.
+    pub strangers: Strangers,
 }
 
 impl Listener {
@@ -56,6 +62,11 @@ impl Listener {
             (false, false) => "SASL_PLAINTEXT",
             (true, false) => "SASL_SSL",
         }
+    }
+
+    /// Whether there is more to do than to connect before requests are served.
+    fn has_strangers(&self) -> bool {
+        self.tls.is_some() || !self.mechanisms.is_empty()
     }
 
     /// Whether whoever connects has to say who they are, and to prove it.
@@ -105,17 +116,7 @@ pub async fn serve_connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let Some(_place) = place(&door, peer) else { return };
-    let ends = Ends { peer, local, listener, door: door.clone(), shutdown };
-    if ends.is_too_soon().await {
-        return;
-    }
-    if ends.listener.tls.is_some() {
-        ends.secure(stream, None).await;
-    } else {
-        let (reader, writer) = tokio::io::split(stream);
-        converse(reader, writer, ends.origin(None), None).await;
-    }
+    Ends { peer, local, listener, door, shutdown }.serve(stream, tokio::io::split, None).await;
 }
 
 /// The conversation on a socket, unless its addresses are lost already.
@@ -133,20 +134,7 @@ fn admit(
         let _ = set_socket_recv_buffer_size(&stream, SLOW_RECEIVE_BYTES);
     }
     let ends = Ends { peer, local, listener: listener.clone(), door: door.clone(), shutdown: shutdown.clone() };
-    Some(async move {
-        let door = ends.door.clone();
-        let Some(_place) = place(&door, peer) else { return };
-        if ends.is_too_soon().await {
-            return;
-        }
-        if ends.listener.tls.is_some() {
-            // What TLS takes is taken by those who speak it.
-            Box::pin(ends.secure(stream, Some(IDLE_MAX))).await;
-        } else {
-            let (reader, writer) = stream.into_split();
-            converse(reader, writer, ends.origin(None), Some(IDLE_MAX)).await;
-        }
-    })
+    Some(ends.serve(stream, TcpStream::into_split, Some(IDLE_MAX)))
 }
 
 /// A place for a connection, if there is one.
@@ -168,6 +156,58 @@ struct Ends {
 }
 
 impl Ends {
+    /// Serves the connection until its end, if there is a place for it, and unless others need that before it is known who it is.
+    async fn serve<S, R, W>(self, stream: S, split: fn(S) -> (R, W), idle_max: Option<Duration>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let (peer, listener, door) = (self.peer, self.listener.clone(), self.door.clone());
+        let stranger = if listener.has_strangers() {
+            let Some(stranger) = self.stranger().await else { return };
+            Some(stranger)
+        } else {
+            None
+        };
+        let Some(_place) = place(&door, peer) else { return };
+        let cut = stranger.as_ref().map(Stranger::cut);
+        let cut = async { if let Some(cut) = cut { cut.await } else { pending().await } };
+        let mut served = std::pin::pin!(async {
+            if self.is_too_soon().await {
+                return;
+            }
+            if self.listener.tls.is_some() {
+                // What TLS takes is taken by those who speak it.
+                Box::pin(self.secure(stream, stranger, idle_max)).await;
+            } else {
+                let (reader, writer) = split(stream);
+                converse(reader, writer, self.origin(None, stranger), idle_max).await;
+            }
+        });
+        tokio::select! {
+            biased;
+            () = &mut served => {}
+            () = cut => {
+                let reason = "others needed its place before it had shown who it is";
+                tracing::info!(%peer, listener = listener.name, reason, "connection closed");
+            }
+        }
+    }
+
+    /// A place among strangers, when there is one.
+    async fn stranger(&self) -> Option<Stranger> {
+        let stranger = tokio::select! {
+            stranger = self.listener.strangers.enter(self.peer.ip()) => stranger,
+            () = stopped(self.shutdown.clone()) => return None,
+        };
+        if stranger.is_none() {
+            let reason = "too many others have not shown who they are";
+            tracing::debug!(peer = %self.peer, listener = self.listener.name, reason, "connection closed");
+        }
+        stranger
+    }
+
     /// Whether more connections come from there than its quota allows. Then the client is kept waiting until this returns, so that
     /// it does not come again at once (KIP-612).
     async fn is_too_soon(&self) -> bool {
@@ -180,22 +220,25 @@ impl Ends {
         true
     }
 
-    fn origin(self, certificate: Option<Principal>) -> Origin {
+    fn origin(self, certificate: Option<Principal>, stranger: Option<Stranger>) -> Origin {
         let Self { peer, local, listener, door, shutdown } = self;
-        Origin { door, peer, local, session: Arc::new(Session::open(listener, certificate)), shutdown }
+        Origin { door, peer, local, session: Arc::new(Session::open(listener, certificate, stranger)), shutdown }
     }
 
     /// The conversation behind a handshake of TLS.
-    async fn secure<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, idle_max: Option<Duration>) {
-        let Some(tls) = self.listener.tls.clone() else { return };
+    async fn secure<S>(self, stream: S, stranger: Option<Stranger>, idle_max: Option<Duration>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (Some(tls), Some(stranger)) = (self.listener.tls.clone(), stranger) else { return };
         let accepted = tokio::select! {
-            accepted = tls.accept(stream) => accepted,
+            accepted = tls.accept(stream, &stranger) => accepted,
             () = stopped(self.shutdown.clone()) => return,
         };
         match accepted {
             Ok((stream, certificate)) => {
                 let (reader, writer) = tokio::io::split(stream);
-                converse(reader, writer, self.origin(certificate), idle_max).await;
+                converse(reader, writer, self.origin(certificate, Some(stranger)), idle_max).await;
             }
             Err(reason) => {
                 self.door.meter.login_failed("TLS");

@@ -239,6 +239,52 @@ async fn a_stranger_has_half_a_minute() {
     assert!(is_served(&mut known).await);
 }
 
+/// They have begun to log in as far as each mechanism lets them without knowing anything.
+#[tokio::test(start_paused = true)]
+async fn strangers_who_do_not_log_in_keep_nobody_out() {
+    let gateway = Gateway::with(|config| {
+        config.security.users = vec![("alice".to_owned(), "secret".to_owned())];
+        config.connections_max = 1_000;
+    });
+    for begun in [None, Some(("PLAIN", None)), Some(("SCRAM-SHA-256", Some("n,,n=alice,r=abc"))), Some(("OAUTHBEARER", None))] {
+        let listener = listener();
+        let mut known = gateway.kafka_at(listener.clone());
+        handshake(&mut known, "PLAIN").await;
+        known.call(2, message("\0alice\0secret")).await;
+        let mut strangers = Vec::new();
+        for _ in 0..255 {
+            let mut kafka = gateway.kafka_at(listener.clone());
+            if let Some((mechanism, said)) = begun {
+                handshake(&mut kafka, mechanism).await;
+                if let Some(said) = said {
+                    assert_eq!(kafka.call(2, message(said)).await.error_code, 0);
+                }
+            }
+            strangers.push(kafka);
+        }
+        let begun = Instant::now();
+        for _ in 0..3 {
+            let mut kafka = gateway.kafka_at(listener.clone());
+            handshake(&mut kafka, "PLAIN").await;
+            assert_eq!(kafka.call(2, message("\0alice\0secret")).await.error_code, 0);
+            // Who is known is no stranger, and takes none of their places.
+            strangers.push(gateway.kafka_at(listener.clone()));
+        }
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(is_served(&mut known).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_take_few_of_the_places_for_connections() {
+    let gateway = Gateway::with(|config| config.connections_max = 300);
+    let listener = listener();
+    let strangers: Vec<_> = (0..1_000).map(|_| gateway.kafka_at(listener.clone())).collect();
+    advance(Duration::from_millis(10)).await;
+    assert!(is_served(&mut gateway.kafka()).await);
+    drop(strangers);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_login_ends_unless_the_client_logs_in_again() {
     let gateway = Gateway::with(|config| {

@@ -129,6 +129,22 @@ async fn the_same_port_speaks_tls_and_agrees_on_either_protocol() {
     assert_eq!(over_http_1(gateway.kinesis_pipe(tls)).await, empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn handshakes_that_are_not_finished_keep_nobody_out() {
+    let gateway = Gateway::start();
+    let tls = Some(Tls::self_signed("127.0.0.1").unwrap());
+    let mut attackers = Vec::new();
+    for _ in 0..300 {
+        let mut pipe = gateway.kinesis_pipe(tls.clone());
+        pipe.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
+        attackers.push(pipe);
+    }
+    let begun = Instant::now();
+    let (stream, _) = secure(gateway.kinesis_pipe(tls), b"http/1.1").await;
+    assert_eq!(over_http_1(stream).await, empty());
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
 /// What comes back for `sent` until the connection is closed.
 async fn talk(gateway: &Gateway, tls: Option<Tls>, sent: &[u8]) -> Vec<u8> {
     let mut pipe = gateway.kinesis_pipe(tls);

@@ -133,7 +133,7 @@ impl Gateway {
     /// The client's end of a new connection to the Kinesis door.
     pub(crate) fn kinesis_pipe(&self, tls: Option<Tls>) -> DuplexStream {
         let (client, server) = duplex(1 << 16);
-        tokio::spawn(shardgate::aws::serve_connection(server, self.endpoint.clone(), tls, self.stopping()));
+        tokio::spawn(shardgate::aws::serve_connection(server, PEER.0.into(), self.endpoint.clone(), tls, self.stopping()));
         client
     }
 

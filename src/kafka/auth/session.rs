@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::kafka::listener::Listener;
+use crate::strangers::Stranger;
 
 use super::scram::{Exchange as ScramExchange, Scram};
 use super::{Auth, Failed, Mechanism, Principal, Progress, iam, oauth, plain};
@@ -27,6 +28,8 @@ pub(crate) const LOGIN_TIME: Duration = Duration::from_secs(30);
 pub(crate) struct Session {
     listener: Arc<Listener>,
     state: Mutex<State>,
+    /// Its place among strangers, until it is known who it is.
+    stranger: Mutex<Option<Stranger>>,
 }
 
 enum State {
@@ -89,15 +92,15 @@ pub(crate) enum Step {
 }
 
 impl Session {
-    /// That of a new connection, whose certificate names `certificate`.
-    pub(crate) fn open(listener: Arc<Listener>, certificate: Option<Principal>) -> Self {
-        let state = if listener.mechanisms.is_empty() {
+    /// That of a new connection, whose certificate names `certificate`, and which was a stranger until now if that is possible there.
+    pub(crate) fn open(listener: Arc<Listener>, certificate: Option<Principal>, stranger: Option<Stranger>) -> Self {
+        let (state, stranger) = if listener.mechanisms.is_empty() {
             let principal = certificate.unwrap_or_else(Principal::anonymous);
-            State::Known(Known { principal, mechanism: None, until: None })
+            (State::Known(Known { principal, mechanism: None, until: None }), None)
         } else {
-            State::Stranger
+            (State::Stranger, stranger)
         };
-        Self { listener, state: Mutex::new(state) }
+        Self { listener, state: Mutex::new(state), stranger: Mutex::new(stranger) }
     }
 
     /// Where the connection arrived.
@@ -119,7 +122,12 @@ impl Session {
             [ApiKey::SaslHandshake, ApiKey::SaslAuthenticate, ApiKey::ApiVersions].map(|key| key as i16).contains(&key);
         match &*self.state.lock() {
             State::Refused => Err("the login has failed".to_owned()),
-            _ if is_of_login => Ok(()),
+            _ if is_of_login => {
+                if let Some(stranger) = &*self.stranger.lock() {
+                    stranger.begin();
+                }
+                Ok(())
+            }
             State::Stranger | State::LoggingIn(_) => {
                 Err(format!("API key {key} was asked for before the login; this listener needs one: {}", self.offered()))
             }
@@ -168,7 +176,15 @@ impl Session {
             Mechanism::AwsMskIam => Exchange::Iam,
         };
         *state = State::LoggingIn(Login { mechanism, exchange, is_raw, before });
+        self.went_on();
         Handshake::Accepted
+    }
+
+    /// Notes that the login is a step further. It has few of them.
+    fn went_on(&self) {
+        if let Some(stranger) = &*self.stranger.lock() {
+            stranger.step();
+        }
     }
 
     /// One more message of the client.
@@ -202,13 +218,17 @@ impl Session {
             _ => Ok(progress),
         });
         match stepped {
-            Ok(Progress::Challenge(challenge)) => Step::Challenge(challenge),
+            Ok(Progress::Challenge(challenge)) => {
+                self.went_on();
+                Step::Challenge(challenge)
+            }
             Ok(Progress::Done { principal, message, until }) => {
                 let until = until.map(|until| until.since(now));
                 let lifetime = until.into_iter().chain(auth.login_lifetime).min();
                 let mechanism = Some(login.mechanism);
                 let until = lifetime.map(|lifetime| Instant::now() + lifetime);
                 *state = State::Known(Known { principal, mechanism, until });
+                self.stranger.lock().take();
                 Step::Welcome(message, lifetime)
             }
             Err(Failed(reason)) => {

@@ -17,17 +17,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::{Principal, certificate};
+use crate::strangers::Stranger;
 
-/// For the handshake of one connection.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// Handshakes of a listener at once; further ones wait in their sockets. *Ours*: each takes some 40 KiB and a millisecond.
-const HANDSHAKES_MAX: usize = 256;
 /// How often the files are looked at, while connections come.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of one of the files. *Ours*: a hundred certificates.
@@ -70,7 +65,6 @@ pub struct Tls(Arc<Shared>);
 struct Shared {
     files: Files,
     current: Mutex<Current>,
-    handshakes: Semaphore,
 }
 
 struct Current {
@@ -94,7 +88,7 @@ impl Tls {
     pub fn open(files: Files) -> Result<Self, Failed> {
         let seen = read(&files)?;
         let current = Current { config: build(&files, &seen)?, seen, looked_at: Instant::now() };
-        Ok(Self(Arc::new(Shared { files, current: Mutex::new(current), handshakes: Semaphore::new(HANDSHAKES_MAX) })))
+        Ok(Self(Arc::new(Shared { files, current: Mutex::new(current) })))
     }
 
     /// Whether nobody without a certificate is served.
@@ -103,15 +97,11 @@ impl Tls {
     }
 
     /// A connection behind its handshake, and whose certificate the client has shown.
-    pub(crate) async fn accept<S>(&self, stream: S) -> Result<(TlsStream<S>, Option<Principal>), Failed>
+    pub(crate) async fn accept<S>(&self, stream: S, stranger: &Stranger) -> Result<(TlsStream<S>, Option<Principal>), Failed>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let shaken = timeout(HANDSHAKE_TIME, async {
-            let _turn = self.0.handshakes.acquire().await;
-            TlsAcceptor::from(self.config().await).accept(stream).await
-        });
-        let shaken = shaken.await.map_err(|_| Failed(format!("the TLS handshake took longer than {HANDSHAKE_TIME:?}")))?;
+        let shaken = stranger.handshake(stream, self.config()).await;
         let mut stream = shaken.map_err(|error| Failed(format!("no TLS: {error}")))?;
         let session = stream.get_mut().1;
         session.set_buffer_limit(Some(SEND_BYTES_MAX));
