@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import { cases, Lacks } from './cases.js'
+import * as confluent from './confluent.js'
 import * as kafkajs from './kafkajs.js'
 import * as platformatic from './platformatic.js'
 
@@ -45,7 +46,7 @@ process.on('uncaughtException', error => stray.push(error))
 let passed = 0
 let failed = 0
 let skipped = 0
-for (const { name, module, connect } of [kafkajs, platformatic]) {
+for (const { name, module, connect } of [kafkajs, platformatic, confluent]) {
   const client = await connect(bootstrap)
   const lines = []
   for (const [kind, run] of Object.entries(cases)) {
