@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../suite"
 
 "$clients/python/run.sh" --install
 install_java
+install_node
 go build -C "$here/go" -o "$target/go-login" .
 javac -cp "$target/lib/*" -d "$target/classes" "$here/Login.java"
 installed
@@ -88,4 +89,6 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
-"$python" "$here/suite.py" --run "$run" --go "$target/go-login" --java "$target/classes:$target/lib/*"
+# Clients look there for access keys.
+forget_aws
+"$python" "$here/suite.py" --run "$run" --go "$target/go-login" --kafkajs "$node" "$target/login.js" --java "$target/classes:$target/lib/*"

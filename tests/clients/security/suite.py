@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import socket
 import statistics
 import struct
@@ -127,6 +128,8 @@ def with_kafka_python(login):
         settings |= {"sasl_plain_username": login["user"], "sasl_plain_password": login["password"]}
     if login["mechanism"] == "OAUTHBEARER":
         settings["sasl_oauth_token_provider"] = Token(login["token"])
+    if login["mechanism"] == "AWS_MSK_IAM":
+        os.environ |= {"AWS_ACCESS_KEY_ID": login["user"], "AWS_SECRET_ACCESS_KEY": login["password"]}
     if login["ca"]:
         settings["ssl_cafile"] = login["ca"]
     if "cert" in login:
@@ -185,8 +188,8 @@ def with_process(command, lines):
 
 def java_settings(run, number, login):
     settings = {
-        "bootstrap.servers": login["servers"], "security.protocol": protocol(login), "default.api.timeout.ms": 8000,
-        "request.timeout.ms": 4000, "retries": 0,
+        "bootstrap.servers": login["servers"], "security.protocol": protocol(login), "default.api.timeout.ms": 20000,
+        "request.timeout.ms": 10000, "retries": 0,
     }
     if login["ca"]:
         settings |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": login["ca"]}
@@ -210,6 +213,15 @@ def java_settings(run, number, login):
             "sasl.login.callback.handler.class": f"{jaas}.oauthbearer.OAuthBearerLoginCallbackHandler",
             "sasl.oauthbearer.jwt.retriever.class": f"{jaas}.oauthbearer.FileJwtRetriever",
             "sasl.oauthbearer.token.endpoint.url": f"file://{run}/{number}.token",
+        }
+    if login["mechanism"] == "AWS_MSK_IAM":
+        # A profile for each login, in the file of profiles that all of them have.
+        with open(f"{run}/aws-credentials", "a") as file:
+            file.write(f"[login-{number}]\naws_access_key_id = {login['user']}\naws_secret_access_key = {login['password']}\n")
+        module = "software.amazon.msk.auth.iam"
+        settings |= {
+            "sasl.jaas.config": f'{module}.IAMLoginModule required awsProfileName="login-{number}";',
+            "sasl.client.callback.handler.class": f"{module}.IAMClientCallbackHandler",
         }
     path = f"{run}/{number}.properties"
     with open(path, "w") as file:
@@ -304,28 +316,31 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("run", "go", "java"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--kafkajs", required=True, nargs=2)
     arguments = parser.parse_args()
     run, results = arguments.run, Results()
     with open(f"{run}/ports.json") as file:
         ports = json.load(file)
     matrix = list(logins(run, ports))
 
-    def judge(client, what, answer, is_right):
-        results.case(client, what, answer == ("ok" if is_right else "denied"), answer)
+    def judge(client, logins, answers):
+        for (what, _, is_right), answer in zip(logins, answers):
+            results.case(client, what, answer == ("ok" if is_right else "denied"), answer)
 
-    without_iam = [each for each in matrix if each[1]["mechanism"] != "AWS_MSK_IAM"]
-    for (what, _, is_right), answer in zip(
-            matrix, with_process([arguments.go], [json.dumps(login) for _, login, _ in matrix])):
-        judge("franz-go", what, answer, is_right)
-    files = [java_settings(run, number, login) for number, (_, login, _) in enumerate(without_iam)]
+    lines = [json.dumps(login) for _, login, _ in matrix]
+    judge("franz-go", matrix, with_process([arguments.go], lines))
+    judge("kafkajs", matrix, with_process(arguments.kafkajs, lines))
+    files = [java_settings(run, number, login) for number, (_, login, _) in enumerate(matrix)]
     allowed = ",".join(f"{run}/{n}.token,file://{run}/{n}.token" for n in range(len(files)))
-    java = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", arguments.java, "Login", allowed]
-    for (what, _, is_right), answer in zip(without_iam, with_process(java, files)):
-        judge("java", what, answer, is_right)
+    # The region of MSK is in its brokers' names, and else where AWS's other clients look for it.
+    java = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Daws.region=us-east-1",
+            f"-Daws.sharedCredentialsFile={run}/aws-credentials", "-cp", arguments.java, "Login", allowed]
+    judge("java", matrix, with_process(java, files))
 
     def with_java(login):
         return with_process(java, [java_settings(run, 0, login)])[0]
 
+    without_iam = [each for each in matrix if each[1]["mechanism"] != "AWS_MSK_IAM"]
     # Who is denied tries until its time is over, so they do it side by side.
     with ThreadPoolExecutor(12) as pool:
         for client, try_login in (
@@ -333,8 +348,11 @@ def main():
             ("aiokafka", lambda login: asyncio.run(with_aiokafka(login))),
             ("kafka-python", with_kafka_python),
         ):
-            for (what, _, is_right), answer in zip(without_iam, pool.map(try_login, [login for _, login, _ in without_iam])):
-                judge(client, what, answer, is_right)
+            judge(client, without_iam, pool.map(try_login, [login for _, login, _ in without_iam]))
+    # kafka-python has its access key from the environment, so here it is one after the other; and it insists on TLS.
+    os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+    with_iam = [each for each in matrix if each[1]["mechanism"] == "AWS_MSK_IAM" and each[1]["ca"]]
+    judge("kafka-python", with_iam, map(with_kafka_python, [login for _, login, _ in with_iam]))
     timing(results, ports)
     scram_users(results, ports)
     access(results, ports)
