@@ -1,13 +1,14 @@
 //! **AlterUserScramCredentials** (51), v0: makes, changes and deletes SCRAM credentials (KIP-554).
 //!
 //! As Kafka does it: the client sends the salted password, so that nobody sees the password; each user has a result of its own,
-//! and one that is named twice is DUPLICATE_RESOURCE; iterations are 4,096 to 16,384. What is accepted is on disk when it is
+//! and one that is named twice, for whatever mechanisms, is DUPLICATE_RESOURCE; iterations are 4,096 to 16,384. What is accepted is on disk when it is
 //! answered, all of it together. A user of the config file can be given another password here, and gets the file's back when
 //! that is deleted.
 //!
 //! *Ours*: a name has 255 bytes at most, a salt 64, and there are at most 10,000 credentials.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 
 use kafka_protocol::ResponseError;
@@ -18,7 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::{ITERATIONS_MAX, ITERATIONS_MIN, Kind, Operation, Scram, ScramChange, ScramCredential, Users};
-use crate::kafka::translate::{Refusal, repeated};
+use crate::kafka::translate::Refusal;
 
 /// Bytes of a user's name.
 const NAME_BYTES_MAX: usize = 255;
@@ -37,22 +38,21 @@ impl Api for AlterUserScramCredentials {
     async fn handle(cx: &Context, request: AlterUserScramCredentialsRequest) -> Reply<AlterUserScramCredentialsResponse> {
         let AlterUserScramCredentialsRequest { deletions, upsertions, .. } = request;
         let users = &cx.door.auth.users;
-        let keys = deletions.iter().map(|it| (it.name.clone(), it.mechanism));
-        let twice = repeated(keys.chain(upsertions.iter().map(|it| (it.name.clone(), it.mechanism))));
         let mut verdicts: BTreeMap<String, Result<(), Refusal>> = BTreeMap::new();
         let mut changes = Vec::new();
-        let deleted = deletions.into_iter().map(|it| (it.name.clone(), it.mechanism, deleted(users, &it)));
-        let altered = upsertions.into_iter().map(|it| (it.name.clone(), it.mechanism, altered(&it)));
-        for (name, mechanism, change) in deleted.chain(altered) {
-            let is_twice = twice.contains(&(name.clone(), mechanism));
-            let verdict = verdicts.entry(name.to_string()).or_insert(Ok(()));
-            match change {
-                _ if is_twice => {
-                    let words = "the user's credential is changed more than once; one change of each is accepted";
-                    *verdict = Err(Refusal::new(ResponseError::DuplicateResource, words));
+        let deleted = deletions.into_iter().map(|it| (it.name.to_string(), deleted(users, &it)));
+        let altered = upsertions.into_iter().map(|it| (it.name.to_string(), altered(&it)));
+        for (name, change) in deleted.chain(altered) {
+            match verdicts.entry(name) {
+                Entry::Vacant(verdict) => {
+                    verdict.insert(change.map(|change| changes.push(change)));
                 }
-                Ok(change) => changes.push(change),
-                Err(refusal) => *verdict = Err(refusal),
+                // What was wrong first is told.
+                Entry::Occupied(mut verdict) if verdict.get().is_ok() => {
+                    let words = "the user is named more than once; one change of one credential is accepted in a request";
+                    *verdict.get_mut() = Err(Refusal::new(ResponseError::DuplicateResource, words));
+                }
+                Entry::Occupied(_) => {}
             }
         }
         if !cx.allows_cluster(Operation::Alter) {

@@ -731,9 +731,10 @@ def scram(title, *upserts, deletions=(), is_there=False):
         )
 
 
+LONGER = {"mechanism": SHA_512, "password": b"p" * 64}
 scram("make", {})
-scram("make the longer one", {"mechanism": SHA_512, "password": b"p" * 64})
-scram("make both", {}, {"mechanism": SHA_512, "password": b"p" * 64})
+scram("make the longer one", LONGER)
+scram("make both", {}, LONGER)
 scram("change", {"iterations": 8192}, is_there=True)
 scram("too few iterations", {"iterations": 4095})
 scram("as many iterations as there may be", {"iterations": 16384})
@@ -749,6 +750,12 @@ scram("delete a mechanism that is not known", deletions=(9,))
 scram("delete without a name", deletions=(("", SHA_256),))
 scram("make and delete at once", {}, deletions=(SHA_256,), is_there=True)
 scram("delete one twice", deletions=(SHA_256, SHA_256), is_there=True)
+scram("delete both", deletions=(SHA_256, SHA_512), is_there=True)
+scram("make one and delete the other", LONGER, deletions=(SHA_256,), is_there=True)
+scram("one that is wrong, and another", {"iterations": 1}, LONGER)
+scram("one, and another that is wrong", {}, {**LONGER, "iterations": 1})
+scram("delete what is not there, and what is", deletions=(SHA_512, SHA_256), is_there=True)
+scram("one three times", {}, LONGER, {})
 scram("a good one and a bad one", {}, {"name": "other", "iterations": 1})
 scram("nothing")
 
