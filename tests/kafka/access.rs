@@ -260,6 +260,7 @@ async fn the_cluster_is_for_those_who_may_describe_or_alter_it() {
     assert_eq!((quorum.error_code, quorum.topics.len()), (denied, 0));
     assert_eq!(alice.call(2, UpdateFeaturesRequest::default()).await.error_code, denied);
     assert_eq!(alice.call(0, UnregisterBrokerRequest::default().with_broker_id(BrokerId(0))).await.error_code, denied);
+    assert_eq!(alice.call(0, shardgate::kafka::wire::UnregisterControllerRequest::default()).await.error_code, denied);
     assert_eq!(alice.call(1, shardgate::kafka::wire::AddRaftVoterRequest::default()).await.0.error_code, denied);
     assert_eq!(alice.call(0, RemoveRaftVoterRequest::default()).await.error_code, denied);
     let entry = alter_client_quotas_request::EntryData::default();

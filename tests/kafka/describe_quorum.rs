@@ -1,11 +1,11 @@
-//! DescribeQuorum, UpdateFeatures, UnregisterBroker, AddRaftVoter and RemoveRaftVoter (keys 55, 57, 64, 80, 81): what there is
-//! to say of a cluster of one. The questions are those that Apache Kafka 4.4.0 was asked, and so are the codes.
+//! DescribeQuorum, UpdateFeatures, UnregisterBroker, AddRaftVoter, RemoveRaftVoter and UnregisterController (keys 55, 57, 64, 80,
+//! 81, 94): what there is to say of a cluster of one. The questions are those that Apache Kafka 4.4.0 was asked, and so are the codes.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
 use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::*;
-use shardgate::kafka::wire::{AddRaftVoterListener, AddRaftVoterRequest};
+use shardgate::kafka::wire::{AddRaftVoterListener, AddRaftVoterRequest, UnregisterControllerRequest};
 use uuid::Uuid;
 
 use crate::support::{Gateway, LOCAL, name, text};
@@ -105,6 +105,16 @@ async fn the_only_broker_stays_and_there_is_no_other_one() {
         assert_eq!(answer.error_message.unwrap().is_empty(), error == 0);
     }
     assert_eq!(kafka.call(2, DescribeClusterRequest::default().with_endpoint_type(1)).await.brokers.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_controller_stays_and_there_is_no_other_one() {
+    let gateway = Gateway::with(|config| config.node_id = 7);
+    let kafka = &mut gateway.kafka();
+    for (controller_id, error) in [(7, ResponseError::InvalidRequest.code()), (9, 136), (-1, 136)] {
+        let answer = kafka.call(0, UnregisterControllerRequest { controller_id }).await;
+        assert_eq!((answer.error_code, answer.error_message.is_some()), (error, true));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -118,6 +118,7 @@ async fn every_version_of_every_api_answers_an_empty_request() {
         DeleteShareGroupOffsetsRequest,
         wire::StreamsGroupHeartbeatRequest,
         wire::StreamsGroupDescribeRequest,
+        wire::UnregisterControllerRequest,
     ));
     answered.sort_unstable();
     let served: Vec<_> = shardgate::kafka::supported().map(|api| (api.key, api.served.count())).collect();

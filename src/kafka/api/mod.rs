@@ -72,6 +72,7 @@ mod sync_group;
 mod throttled;
 mod txn_offset_commit;
 mod unregister_broker;
+mod unregister_controller;
 mod update_features;
 mod write_txn_markers;
 
@@ -152,6 +153,7 @@ const TABLE: &[Entry] = &[
     entry::<describe_share_group_offsets::DescribeShareGroupOffsets>(),
     entry::<alter_share_group_offsets::AlterShareGroupOffsets>(),
     entry::<delete_share_group_offsets::DeleteShareGroupOffsets>(),
+    entry::<unregister_controller::UnregisterController>(),
 ];
 
 /// The line of the API with this key.
@@ -200,6 +202,7 @@ mod tests {
             // Those that the message crate does not have.
             88 => Ok("StreamsGroupHeartbeat".to_owned()),
             89 => Ok("StreamsGroupDescribe".to_owned()),
+            94 => Ok("UnregisterController".to_owned()),
             key => ApiKey::try_from(key).map(|key| format!("{key:?}")),
         };
         assert!(TABLE.iter().all(|entry| name(entry.key).is_ok_and(|name| (entry.name)() == name)));

@@ -97,6 +97,7 @@ throttled!(
     wire::StreamsGroupDescribeResponse,
     wire::StreamsGroupHeartbeatResponse,
     wire::TxnOffsetCommitResponse,
+    wire::UnregisterControllerResponse,
 );
 
 /// Answers that have no place for it in any version.

@@ -1,6 +1,6 @@
 //! **Messages newer than the message crate**: what Apache Kafka 4.4 says that kafka-protocol 0.18, of Kafka 4.1, cannot.
 //!
-//! The streams protocol's messages (KIP-1071) are not in the crate at all. A newer version that looks on the wire like the last one the crate knows is [`Unchanged`]. Any other message is written down
+//! The streams protocol's messages (KIP-1071) and UnregisterController are not in the crate at all. A newer version that looks on the wire like the last one the crate knows is [`Unchanged`]. Any other message is written down
 //! here whole, with all its versions, one file per API: its fields in the order of Kafka's schema
 //! (`clients/src/main/resources/common/message` there), as `message!` takes them. Tests hold each against the crate's own in every
 //! version that both know. When the crate has caught up, a file goes and its users take the crate's message instead.
@@ -22,6 +22,7 @@ mod streams_group_describe;
 mod streams_group_heartbeat;
 mod txn_offset_commit;
 mod unchanged;
+mod unregister_controller;
 mod value;
 mod write_txn_markers;
 
@@ -55,6 +56,7 @@ pub use txn_offset_commit::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 pub use unchanged::Unchanged;
+pub use unregister_controller::{UnregisterControllerRequest, UnregisterControllerResponse};
 pub(super) use value::{size_of_count, write_count};
 pub use write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest};
 

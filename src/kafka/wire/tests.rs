@@ -338,6 +338,13 @@ fn add_raft_voter_requests() {
 }
 
 #[test]
+fn unregister_controllers() {
+    is_javas(UnregisterControllerRequest { controller_id: 9 }, 0, "0000000900");
+    let (error_code, error_message) = (136, Some(text("no")));
+    is_javas(UnregisterControllerResponse { throttle_time_ms: 10, error_code, error_message }, 0, "0000000a0088036e6f00");
+}
+
+#[test]
 fn write_txn_markers_requests() {
     let ours = |transaction_version| WriteTxnMarkersRequest {
         markers: vec![WritableTxnMarker {

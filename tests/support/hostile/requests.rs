@@ -91,6 +91,10 @@ impl Requests<'_> {
                 let group_ids = (0..3).map(|_| self.group()).collect();
                 return sent(self.version, &StreamsGroupDescribeRequest { group_ids, ..StreamsGroupDescribeRequest::default() });
             }
+            94 => {
+                let controller_id = self.edge32();
+                return sent(self.version, &wire::UnregisterControllerRequest { controller_id });
+            }
             _ => {}
         }
         match ApiKey::try_from(key).ok()? {

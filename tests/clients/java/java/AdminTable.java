@@ -165,14 +165,6 @@ final class AdminTable {
         row(method, with.getSimpleName() + ": " + why, () -> Check.refused(with, method, action));
     }
 
-    /** A method whose API the gateway does not serve; Apache Kafka refuses this call with an exception, or does it. */
-    private void left(
-            String method, String why, String onApache, Class<? extends Exception> with, Check.Action action) {
-        row(method, "UnsupportedVersionException: " + why,
-                () -> Check.refused(UnsupportedVersionException.class, method, action),
-                onApache, with == null ? action : () -> Check.refused(with, method, action));
-    }
-
     private void tried(Row row, Check.Action action) {
         rows.add(row);
         try {
@@ -552,9 +544,8 @@ final class AdminTable {
         });
         refused("unregisterBroker", "there is no other", BrokerIdNotRegisteredException.class,
                 () -> admin.unregisterBroker(77).all().get());
-        left("unregisterController", "there are no controllers",
-                "ControllerIdNotRegisteredException for a controller that is not there",
-                ControllerIdNotRegisteredException.class, () -> admin.unregisterController(77).all().get());
+        refused("unregisterController", "there is no other", ControllerIdNotRegisteredException.class,
+                () -> admin.unregisterController(77).all().get());
         refused("addRaftVoter", "the quorum is fixed", UnsupportedVersionException.class,
                 () -> admin.addRaftVoter(77, Uuid.randomUuid(),
                         Set.of(new RaftVoterEndpoint("CONTROLLER", "127.0.0.1", 9093))).all().get());

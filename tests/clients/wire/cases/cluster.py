@@ -313,6 +313,9 @@ features("one that there is not, for real", ("planets", 1, 1), dry=False)
 
 ask("UnregisterBroker", "one that is not there", BrokerId=9)
 ask("UnregisterBroker", "a negative one", BrokerId=-1)
+ask("UnregisterController", "one that is not there", ControllerId=9)
+ask("UnregisterController", "a negative one", ControllerId=-1)
+ask("UnregisterController", "the only one", ControllerId=1)
 
 VOTER = bytes([0x22]) * 16
 LISTENER = [{"Name": "CONTROLLER", "Host": "127.0.0.1", "Port": 1}]

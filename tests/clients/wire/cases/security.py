@@ -471,6 +471,7 @@ denied("UpdateFeatures", TimeoutMs=1000, FeatureUpdates=[{"Feature": "planets", 
 denied("DescribeCluster", IncludeClusterAuthorizedOperations=True)
 denied("DescribeProducers", Topics=topics(PartitionIndexes=[0]))
 denied("UnregisterBroker", BrokerId=9)
+denied("UnregisterController", ControllerId=9)
 denied("DescribeTransactions", TransactionalIds=["transaction"])
 denied("ListTransactions")
 denied(
