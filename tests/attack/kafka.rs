@@ -123,7 +123,7 @@ pub(crate) fn work(mut client: Client, address: SocketAddr, span: Duration, scor
         match outcome {
             Ok(offset) => told.insert(offset, value),
             Err(error) => {
-                println!("the honest client at {:?}, after {:?}: {error}", client.0.local_addr(), begun.elapsed());
+                println!("the honest client after {:?}: {error}", begun.elapsed());
                 return (told, false);
             }
         };
@@ -136,7 +136,7 @@ pub(crate) fn work(mut client: Client, address: SocketAddr, span: Duration, scor
 }
 
 /// A request with its length in front.
-fn frame<R: Request>(version: i16, request: &R) -> Bytes {
+pub(crate) fn frame<R: Request>(version: i16, request: &R) -> Bytes {
     let header = RequestHeader::default().with_request_api_key(R::KEY).with_request_api_version(version);
     let mut bytes = BytesMut::new();
     header.encode(&mut bytes, R::header_version(version)).unwrap();
@@ -145,7 +145,7 @@ fn frame<R: Request>(version: i16, request: &R) -> Bytes {
 }
 
 /// The next answer.
-pub(crate) fn receive<A: Decodable + HeaderVersion>(socket: &mut TcpStream, version: i16) -> io::Result<A> {
+pub(crate) fn receive<A: Decodable + HeaderVersion>(socket: &mut (impl Read + ?Sized), version: i16) -> io::Result<A> {
     let mut length = [0; 4];
     socket.read_exact(&mut length)?;
     let mut frame = vec![0; u32::from_be_bytes(length) as usize];
@@ -163,6 +163,15 @@ pub(crate) fn batch(values: impl IntoIterator<Item = Bytes>) -> Bytes {
         builder.record(Draft { key: None, value: Some(&value), created_at, ..Draft::default() })
     });
     filled.build().unwrap().bytes().clone()
+}
+
+/// A socket of somebody who waits long for an answer.
+pub(crate) fn patient(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(3 * SERVED_WITHIN))?;
+    socket.set_write_timeout(Some(3 * SERVED_WITHIN))?;
+    Ok(socket)
 }
 
 fn produce_request(topic: &'static str, partition: i32, batch: Bytes) -> ProduceRequest {
@@ -188,20 +197,26 @@ pub(crate) fn fetch_frame(topic: &'static str, partition: i32, offset: i64, byte
     frame(11, &fetch_request(topic, partition, offset, bytes_max))
 }
 
+/// What a client speaks over: a socket, or TLS on one.
+pub(crate) trait Line: Read + Write + Send {}
+
+impl<L: Read + Write + Send> Line for L {}
+
 /// A client that waits for each answer.
-pub(crate) struct Client(TcpStream);
+pub(crate) struct Client(Box<dyn Line>);
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(3 * SERVED_WITHIN))?;
-        socket.set_write_timeout(Some(3 * SERVED_WITHIN))?;
-        Ok(Self(socket))
+        Ok(Self::over(patient(address)?))
     }
 
-    fn call<R: Request>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
+    pub(crate) fn over(line: impl Line + 'static) -> Self {
+        Self(Box::new(line))
+    }
+
+    pub(crate) fn call<R: Request>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
         self.0.write_all(&frame(version, request))?;
+        self.0.flush()?;
         receive(&mut self.0, version)
     }
 

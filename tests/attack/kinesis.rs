@@ -36,7 +36,7 @@ pub(crate) fn hello() -> Bytes {
 }
 
 /// A TLS client that accepts any certificate.
-fn trusting() -> rustls::ClientConnection {
+pub(crate) fn trusting() -> rustls::ClientConnection {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
     let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth();
@@ -83,13 +83,13 @@ impl rustls::client::danger::ServerCertVerifier for Anyone {
 }
 
 /// A connection, in TLS or not.
-enum Line {
+pub(crate) enum Line {
     Plain(TcpStream),
     Secret(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
 }
 
 impl Line {
-    fn connect(address: SocketAddr, is_secret: bool) -> io::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, is_secret: bool) -> io::Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(Duration::from_millis(500)))?;
@@ -97,21 +97,21 @@ impl Line {
         Ok(if is_secret { Self::Secret(Box::new(rustls::StreamOwned::new(trusting(), socket))) } else { Self::Plain(socket) })
     }
 
-    fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Secret(secret) => &secret.sock,
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.write_all(bytes),
             Self::Secret(secret) => secret.write_all(bytes).and_then(|()| secret.flush()),
         }
     }
 
-    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(room),
             Self::Secret(secret) => secret.read(room),

@@ -7,7 +7,8 @@
 //! ours, its memory stayed within bounds, the honest clients were served all the time, and what they were told is there still finds
 //! itself after a restart.
 //!
-//! Two other runs are here because they have the same clients: `overload`, and `soak`.
+//! Behind it comes the same for half as long at listeners that ask for a login or speak TLS: `strangers`. Two other runs are here
+//! because they have the same clients: `overload`, and `soak`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 #[path = "../support/hostile/mod.rs"]
@@ -18,6 +19,7 @@ mod kafka;
 mod kinesis;
 mod overload;
 mod soak;
+mod strangers;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -63,7 +65,10 @@ fn main() {
     let seconds = number("SHARDGATE_ATTACK_SECONDS").unwrap_or(1);
     let seed = number("SHARDGATE_ATTACK_SEED").unwrap_or(1);
     println!("attack: {seconds} s, seed {seed}");
-    run(seconds, seed).end();
+    let mut checks = run(seconds, seed);
+    println!("attack of strangers: {} s", seconds.div_ceil(2));
+    strangers::run(seconds.div_ceil(2), seed, &mut checks);
+    checks.end();
 }
 
 fn run(seconds: u64, seed: u64) -> Checks {
@@ -108,14 +113,7 @@ fn run(seconds: u64, seed: u64) -> Checks {
     let memory = score.memory_kib.load(Ordering::Relaxed);
     checks.say("the memory stays within 256 MiB", memory > 0 && memory <= MEMORY_KIB_MAX);
     checks.say("the process stops with status 0", server.stop());
-    let log = fs::read_to_string(home.path().join("stderr")).unwrap();
-    if let Ok(place) = std::env::var("SHARDGATE_ATTACK_LOG") {
-        fs::write(place, &log).unwrap();
-    }
-    checks.say("nothing panicked", !log.contains("panicked"));
-    let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).take(5).collect();
-    errors.iter().for_each(|line| println!("  {line}"));
-    checks.say("no line of the log tells of a fault of ours", errors.is_empty());
+    check_log(home.path(), &mut checks);
 
     // What is there is read faster than a shard may be.
     let server = Server::start(home.path(), "off");
@@ -133,6 +131,18 @@ fn run(seconds: u64, seed: u64) -> Checks {
     checks.say("every honest record of AWS is there after a restart", is_found);
     checks.say("the process stops again with status 0", server.stop());
     checks
+}
+
+/// Says what is in the log of a process that has stopped.
+fn check_log(home: &Path, checks: &mut Checks) {
+    let log = fs::read_to_string(home.join("stderr")).unwrap();
+    if let Ok(place) = std::env::var("SHARDGATE_ATTACK_LOG") {
+        fs::write(place, &log).unwrap();
+    }
+    checks.say("nothing panicked", !log.contains("panicked"));
+    let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).take(5).collect();
+    errors.iter().for_each(|line| println!("  {line}"));
+    checks.say("no line of the log tells of a fault of ours", errors.is_empty());
 }
 
 /// Ends the attack when it is dropped, also by a panic.
@@ -213,10 +223,17 @@ struct Server {
     process: Child,
     kafka: SocketAddr,
     kinesis: SocketAddr,
+    /// Where Kafka clients connect, if there are several places, by their names.
+    listeners: BTreeMap<String, SocketAddr>,
 }
 
 impl Server {
     fn start(home: &Path, limits: &str) -> Self {
+        Self::start_with(home, limits, None)
+    }
+
+    /// With a config file.
+    fn start_with(home: &Path, limits: &str, config: Option<&Path>) -> Self {
         let binary =
             std::env::var_os("SHARDGATE_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_shardgate")), PathBuf::from);
         let ports = home.join("ports.json");
@@ -238,6 +255,7 @@ impl Server {
             ])
             .args(["--http-listener", "127.0.0.1:0", "--ports-file"])
             .arg(&ports)
+            .args(config.iter().flat_map(|config| [Path::new("--config"), config]))
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
             .stdout(Stdio::null())
             .stderr(log)
@@ -249,7 +267,9 @@ impl Server {
             let parsed = serde_json::from_str::<serde_json::Value>(&text).ok();
             let address = |door| parsed.as_ref().and_then(|ports| ports[door].as_str()).and_then(|text| text.parse().ok());
             if let (Some(kafka), Some(kinesis)) = (address("kafka"), address("kinesis")) {
-                return Self { process, kafka, kinesis };
+                let named = parsed.as_ref().and_then(|ports| ports["kafka-listeners"].as_object()).into_iter().flatten();
+                let named = named.filter_map(|(name, address)| Some((name.clone(), address.as_str()?.parse().ok()?)));
+                return Self { process, kafka, kinesis, listeners: named.collect() };
             }
             assert!(begun.elapsed() < Duration::from_secs(60), "the process does not serve after 60 s");
             thread::sleep(Duration::from_millis(20));
