@@ -245,7 +245,12 @@ impl Client {
     }
 
     pub(crate) fn produce(&mut self, value: &[u8]) -> io::Result<i64> {
-        let response = self.call(9, &produce_request(HONEST, 0, batch([Bytes::copy_from_slice(value)])))?;
+        self.produce_to(HONEST, value)
+    }
+
+    /// The offset of one record in partition 0 of a topic.
+    pub(crate) fn produce_to(&mut self, topic: &'static str, value: &[u8]) -> io::Result<i64> {
+        let response = self.call(9, &produce_request(topic, 0, batch([Bytes::copy_from_slice(value)])))?;
         let partition = &response.responses[0].partition_responses[0];
         match partition.error_code {
             0 => Ok(partition.base_offset),

@@ -47,7 +47,7 @@ const STALLED_MAX: usize = 60;
 /// What an attacker waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// A listener under attack.
+/// A listener under attack, and the topic of its honest client, which no attacker names.
 #[derive(Clone, Copy)]
 struct Gate {
     name: &'static str,
@@ -228,8 +228,10 @@ struct Seen {
 pub(crate) fn run(seconds: u64, seed: u64, checks: &mut Checks) {
     let home = tempfile::tempdir().unwrap();
     let secrets = Secrets::new();
-    let server = Server::start_with(home.path(), "off", Some(&secrets.write(home.path())));
-    let targets = Client::connect(server.listeners["plain"]).and_then(|mut client| client.prepare()).unwrap();
+    let server = Server::start_with(home.path(), "kinesis", Some(&secrets.write(home.path())));
+    let mut client = Client::connect(server.listeners["plain"]).unwrap();
+    let targets = client.prepare().unwrap();
+    GATES.iter().for_each(|gate| client.create(gate.name, 1).unwrap());
     let (score, seen, span) = (Score::default(), Seen::default(), Duration::from_secs(seconds));
     let over = Over(&score.over);
     let served = thread::scope(|scope| {
@@ -294,8 +296,8 @@ fn work(gate: &Gate, address: SocketAddr, secrets: &Secrets, span: Duration) -> 
             if gate.asks {
                 secrets.log_in(&mut client, mechanism)?;
             }
-            let offset = client.produce(&value)?;
-            match client.fetch(offset, 1 << 20)?.get(&offset) == Some(&value) {
+            let offset = client.produce_to(gate.name, &value)?;
+            match client.fetch_from(gate.name, 0, offset, 1 << 20)?.get(&offset) == Some(&value) {
                 true => Ok(()),
                 false => Err(io::Error::other(format!("offset {offset} reads back as something else"))),
             }
