@@ -4,17 +4,17 @@ mod admin;
 mod groups;
 mod records;
 mod share;
+#[path = "../../suite.rs"]
+mod suite;
 mod transactions;
 mod world;
 
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use crate::suite::Tally;
 use crate::world::World;
-
-const CASE_DEADLINE: Duration = Duration::from_secs(90);
 
 const CASES: [&str; 12] = [
     "admin",
@@ -35,14 +35,7 @@ const CASES: [&str; 12] = [
 type Failed = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map_err(Failed::from).and_then(|runtime| runtime.block_on(run())) {
-        Ok(code) => code,
-        Err(failed) => {
-            eprintln!("{failed}");
-            ExitCode::FAILURE
-        }
-    }
+    suite::program(run())
 }
 
 async fn run() -> Result<ExitCode, Failed> {
@@ -50,40 +43,21 @@ async fn run() -> Result<ExitCode, Failed> {
     let [subject, server, results, wanted @ ..] = &arguments[..] else {
         return Err("usage: krafka-suite SUBJECT-SCRIPT SERVER-DIR RESULTS-DIR [CASE...]".into());
     };
-    let mut lines = String::new();
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let (mut lines, mut tally) = (String::new(), Tally::default());
     for name in CASES {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
         }
         // Connections of its own, so that nothing of a case that has failed is in the way of the next.
         let world = World::connect(subject, server).await?;
-        let outcome = match tokio::time::timeout(CASE_DEADLINE, case(name, &world)).await {
-            Ok(Ok(outcome)) => {
-                if outcome.starts_with("none") {
-                    skipped += 1
-                } else {
-                    passed += 1
-                }
-                outcome
-            }
-            Ok(Err(why)) => {
-                failed += 1;
-                format!("fail {}", why.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
-            }
-            Err(_) => {
-                failed += 1;
-                format!("fail not finished after {CASE_DEADLINE:?}")
-            }
-        };
+        let outcome = tally.case(async { case(name, &world).await.map_err(|why| why.to_string()) }).await;
         let line = format!("CASE krafka {} {name} {outcome}", version());
         println!("{line}");
         lines.push_str(&line);
         lines.push('\n');
     }
     std::fs::write(Path::new(results).join("krafka.txt"), lines)?;
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    Ok(if failed > 0 || passed == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(tally.close())
 }
 
 /// `ok` with a note or `none` with a reason, or why the case does not hold. Topics, groups and transactional ids are named after the case.
