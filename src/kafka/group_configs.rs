@@ -11,22 +11,26 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::group::{STREAMS_ASSIGNOR, StreamsSettings};
+use super::group::{ConsumerSettings, STREAMS_ASSIGNOR, StreamsSettings};
 use super::share::Settings;
 use crate::notebook::{Notebook, Page};
 
 /// Groups that have configs of their own. *Ours*.
 const GROUPS_MAX: usize = 10_000;
-/// Bytes of their names. *Ours*.
-const NAMES_BYTES_MAX: usize = 2 << 20;
+/// Bytes of their names and values. *Ours*.
+const BYTES_MAX: usize = 4 << 20;
+/// Bytes of one value. *Ours*.
+const VALUE_BYTES_MAX: usize = 1_024;
 
 /// One config.
 #[derive(Debug)]
 pub(crate) struct Config {
     /// Its name.
     pub(crate) name: &'static str,
-    /// Its value unless it is set (Kafka: of the broker's `group.…` of the same end).
+    /// Its value unless it is set.
     pub(crate) default: &'static str,
+    /// The broker's config that gives that default, if there is one (Kafka: `GroupConfig.ALL_GROUP_CONFIG_SYNONYMS`).
+    pub(crate) broker_name: Option<&'static str>,
     /// What values there are.
     pub(crate) values: Values,
     /// What it does, in words.
@@ -46,8 +50,11 @@ pub(crate) enum Values {
     Start,
     /// Texts separated by commas, none twice.
     List,
+    /// A topic's name, of which only the beginning is looked at; or none.
+    Topic,
 }
 
+const CONSUMER_ASSIGNMENT_INTERVAL: &str = "consumer.assignment.interval.ms";
 const CONSUMER_HEARTBEAT_INTERVAL: &str = "consumer.heartbeat.interval.ms";
 const CONSUMER_SESSION_TIMEOUT: &str = "consumer.session.timeout.ms";
 const SHARE_ISOLATION_LEVEL: &str = "share.isolation.level";
@@ -56,106 +63,151 @@ const SHARE_RENEW: &str = "share.renew.acknowledge.enable";
 /// Every config of a group, by name.
 pub(crate) const CONFIGS: &[Config] = &[
     Config {
+        name: CONSUMER_ASSIGNMENT_INTERVAL,
+        default: "1000",
+        broker_name: Some("group.consumer.assignment.interval.ms"),
+        values: Values::Int(0, 15_000),
+        documentation: "The least time between two assignments of partitions in a consumer group.",
+    },
+    Config {
         name: CONSUMER_HEARTBEAT_INTERVAL,
         default: "5000",
+        broker_name: Some("group.consumer.heartbeat.interval.ms"),
         values: Values::Int(5_000, 15_000),
-        documentation: "how often a member of a consumer group is told to send a heartbeat",
+        documentation: "How often a member of a consumer group is told to send a heartbeat.",
     },
     Config {
         name: CONSUMER_SESSION_TIMEOUT,
         default: "45000",
+        broker_name: Some("group.consumer.session.timeout.ms"),
         values: Values::Int(45_000, 60_000),
-        documentation: "how long a member of a consumer group may be silent",
+        documentation: "How long a member of a consumer group may be silent.",
+    },
+    Config {
+        name: "errors.deadletterqueue.copy.record.enable",
+        default: "false",
+        broker_name: None,
+        values: Values::Bool,
+        documentation: "Whether a dead letter has the key and the value of the record.",
+    },
+    Config {
+        name: "errors.deadletterqueue.topic.name",
+        default: "",
+        broker_name: None,
+        values: Values::Topic,
+        documentation: "The topic for the dead letters of a share group.",
+    },
+    Config {
+        name: "share.assignment.interval.ms",
+        default: "1000",
+        broker_name: Some("group.share.assignment.interval.ms"),
+        values: Values::Int(0, 15_000),
+        documentation: "The least time between two assignments of partitions in a share group.",
     },
     Config {
         name: "share.auto.offset.reset",
         default: "latest",
+        broker_name: None,
         values: Values::Start,
-        documentation: "where a group begins in a partition that it has not read yet: latest, earliest, or by_duration: and an ISO 8601 duration",
+        documentation: "Where a group begins in a partition that it has not read yet: latest, earliest, or by_duration: and an ISO 8601 duration.",
     },
     Config {
         name: "share.delivery.count.limit",
         default: "5",
+        broker_name: Some("group.share.delivery.count.limit"),
         values: Values::Int(2, 10),
-        documentation: "how often a record is delivered before it is given up",
+        documentation: "How often a record is delivered before it is given up.",
     },
     Config {
         name: "share.heartbeat.interval.ms",
         default: "5000",
+        broker_name: Some("group.share.heartbeat.interval.ms"),
         values: Values::Int(5_000, 15_000),
-        documentation: "how often a member of a share group is told to send a heartbeat",
+        documentation: "How often a member of a share group is told to send a heartbeat.",
     },
     Config {
         name: SHARE_ISOLATION_LEVEL,
         default: "read_uncommitted",
+        broker_name: None,
         values: Values::Word(&["read_committed", "read_uncommitted"]),
-        documentation: "whether a share group is given records of transactions that are open or aborted, or only of committed ones",
+        documentation: "Whether a share group is given records of transactions that are open or aborted, or only of committed ones.",
     },
     Config {
         name: "share.partition.max.record.locks",
         default: "2000",
-        values: Values::Int(100, 10_000),
-        documentation: "records of a partition that may be under way at once",
+        broker_name: Some("group.share.partition.max.record.locks"),
+        values: Values::Int(100, 4_000),
+        documentation: "Records of a partition that may be under way at once.",
     },
     Config {
         name: "share.record.lock.duration.ms",
         default: "30000",
+        broker_name: Some("group.share.record.lock.duration.ms"),
         values: Values::Int(15_000, 60_000),
-        documentation: "how long a record is locked for the member it was delivered to",
+        documentation: "How long a record is locked for the member it was delivered to.",
     },
     Config {
         name: SHARE_RENEW,
         default: "true",
+        broker_name: None,
         values: Values::Bool,
-        documentation: "whether a member of a share group may renew the locks of records that it works on",
+        documentation: "Whether a member of a share group may renew the locks of records that it works on.",
     },
     Config {
         name: "share.session.timeout.ms",
         default: "45000",
+        broker_name: Some("group.share.session.timeout.ms"),
         values: Values::Int(45_000, 60_000),
-        documentation: "how long a member of a share group may be silent",
+        documentation: "How long a member of a share group may be silent.",
     },
     Config {
         name: "streams.assignment.interval.ms",
         default: "1000",
+        broker_name: Some("group.streams.assignment.interval.ms"),
         values: Values::Int(0, 15_000),
-        documentation: "the least time between two assignments of tasks in a streams group",
+        documentation: "The least time between two assignments of tasks in a streams group.",
     },
     Config {
         name: "streams.assignor.name",
         default: STREAMS_ASSIGNOR,
+        broker_name: Some("group.streams.assignors"),
         values: Values::Word(&[STREAMS_ASSIGNOR]),
-        documentation: "who assigns the tasks of a streams group",
+        documentation: "Who assigns the tasks of a streams group.",
     },
     Config {
         name: "streams.heartbeat.interval.ms",
         default: "5000",
+        broker_name: Some("group.streams.heartbeat.interval.ms"),
         values: Values::Int(5_000, 15_000),
-        documentation: "how often a member of a streams group is told to send a heartbeat",
+        documentation: "How often a member of a streams group is told to send a heartbeat.",
     },
     Config {
         name: "streams.initial.rebalance.delay.ms",
         default: "3000",
+        broker_name: Some("group.streams.initial.rebalance.delay.ms"),
         values: Values::Int(0, i32::MAX as u32),
-        documentation: "how long the first member of a streams group waits for others before tasks are assigned",
+        documentation: "How long the first member of a streams group waits for others before tasks are assigned.",
     },
     Config {
         name: "streams.num.standby.replicas",
         default: "0",
+        broker_name: Some("group.streams.num.standby.replicas"),
         values: Values::Int(0, 2),
-        documentation: "copies of the stores of each task of a streams group",
+        documentation: "Copies of the stores of each task of a streams group.",
     },
     Config {
         name: "streams.rack.aware.assignment.tags",
         default: "",
+        broker_name: Some("group.streams.rack.aware.assignment.tags"),
         values: Values::List,
-        documentation: "client tags that every member of a streams group is to have; copies are not placed by them",
+        documentation: "Client tags that every member of a streams group is to have; copies are not placed by them.",
     },
     Config {
         name: "streams.session.timeout.ms",
         default: "45000",
+        broker_name: Some("group.streams.session.timeout.ms"),
         values: Values::Int(45_000, 60_000),
-        documentation: "how long a member of a streams group may be silent",
+        documentation: "How long a member of a streams group may be silent.",
     },
 ];
 
@@ -174,6 +226,7 @@ impl Values {
     /// Whether `value` is one of them; if not, which are, in words.
     pub(crate) fn check(self, value: &str) -> Result<(), String> {
         match self {
+            _ if value.len() > VALUE_BYTES_MAX => Err(format!("values of at most {VALUE_BYTES_MAX} bytes")),
             Self::Int(least, most) => match value.trim().parse::<u32>() {
                 Ok(number) if (least..=most).contains(&number) => Ok(()),
                 _ => Err(format!("{least} to {most}")),
@@ -192,6 +245,8 @@ impl Values {
                 let is_good = each.len() == texts.len() && texts.iter().all(|text| !text.is_empty());
                 if is_good { Ok(()) } else { Err("texts separated by commas, none of them empty or twice,".to_owned()) }
             }
+            Self::Topic if value.starts_with("__") => Err("names that do not begin with two underscores".to_owned()),
+            Self::Topic => Ok(()),
             Self::Start => start(value).map(drop).ok_or_else(|| "latest, earliest and by_duration:PnDTnHnMnS".to_owned()),
         }
     }
@@ -262,12 +317,17 @@ pub(crate) struct GroupConfigs {
 struct Kept {
     groups: HashMap<String, Own>,
     next_id: u64,
-    names_bytes: usize,
+    bytes: usize,
 }
 
 struct Own {
     id: u64,
     values: BTreeMap<String, String>,
+}
+
+/// Bytes of a group's name and values.
+fn bytes(group: &str, values: &BTreeMap<String, String>) -> usize {
+    group.len() + values.values().map(String::len).sum::<usize>()
 }
 
 /// `share/config/ID` in the notebook: share groups had configs first.
@@ -287,7 +347,7 @@ impl GroupConfigs {
             let id = key.strip_prefix(CONFIG).and_then(|id| u64::from_str_radix(id, 16).ok());
             let id = id.ok_or_else(|| format!("the ledger's key {key} is not one of a group's configs"))?;
             kept.next_id = kept.next_id.max(id + 1);
-            kept.names_bytes += group.len();
+            kept.bytes += bytes(&group, &values);
             kept.groups.insert(group, Own { id, values });
         }
         Ok(Self { notebook, kept: Arc::new(Mutex::new(kept)), turn: Arc::default() })
@@ -305,9 +365,10 @@ impl GroupConfigs {
         let id = {
             let kept = self.kept.lock();
             match kept.groups.get(group) {
-                Some(own) => own.id,
                 None if values.is_empty() => return Ok(()),
-                None if kept.groups.len() >= GROUPS_MAX || kept.names_bytes >= NAMES_BYTES_MAX => return Err(NotSet::TooMany),
+                None if kept.groups.len() >= GROUPS_MAX => return Err(NotSet::TooMany),
+                _ if !values.is_empty() && kept.bytes >= BYTES_MAX => return Err(NotSet::TooMany),
+                Some(own) => own.id,
                 None => kept.next_id,
             }
         };
@@ -321,11 +382,11 @@ impl GroupConfigs {
         })?;
         let mut kept = self.kept.lock();
         kept.next_id = kept.next_id.max(id + 1);
-        if kept.groups.remove(group).is_some() {
-            kept.names_bytes -= group.len();
+        if let Some(own) = kept.groups.remove(group) {
+            kept.bytes -= bytes(group, &own.values);
         }
         if !values.is_empty() {
-            kept.names_bytes += group.len();
+            kept.bytes += bytes(group, &values);
             kept.groups.insert(group.to_owned(), Own { id, values });
         }
         Ok(())
@@ -337,6 +398,7 @@ impl GroupConfigs {
         Settings {
             session_timeout: millis(&own, "share.session.timeout.ms"),
             heartbeat_interval: millis(&own, "share.heartbeat.interval.ms"),
+            assignment_interval: millis(&own, "share.assignment.interval.ms"),
             lock_duration: millis(&own, "share.record.lock.duration.ms"),
             deliveries_max: i16::try_from(number(&own, "share.delivery.count.limit")).unwrap_or(i16::MAX),
             locks_max: number(&own, "share.partition.max.record.locks") as usize,
@@ -345,11 +407,15 @@ impl GroupConfigs {
         }
     }
 
-    /// How long a member of a consumer group may be silent, and how often it is told to be heard of, if the group has set it.
-    pub(crate) fn of_consumers(&self, group: &str) -> (Option<Duration>, Option<Duration>) {
+    /// The settings of a consumer group that has set some.
+    pub(crate) fn of_consumers(&self, group: &str) -> ConsumerSettings {
         let own = self.own(group);
         let set = |name: &str| own.get(name).and_then(|value| value.trim().parse().ok()).map(Duration::from_millis);
-        (set(CONSUMER_SESSION_TIMEOUT), set(CONSUMER_HEARTBEAT_INTERVAL))
+        ConsumerSettings {
+            session_timeout: set(CONSUMER_SESSION_TIMEOUT),
+            heartbeat_interval: set(CONSUMER_HEARTBEAT_INTERVAL),
+            assignment_interval: set(CONSUMER_ASSIGNMENT_INTERVAL),
+        }
     }
 
     /// The settings of a streams group.
@@ -371,8 +437,13 @@ impl GroupConfigs {
     }
 }
 
+/// A number in force. One that was set when more were accepted counts as the nearest that is now (Kafka: `GroupConfig.evaluate`).
 fn number(own: &BTreeMap<String, String>, name: &str) -> u32 {
-    value(own, name).trim().parse().unwrap_or_default()
+    let number: u32 = value(own, name).trim().parse().unwrap_or_default();
+    match CONFIGS.iter().find(|config| config.name == name).map(|config| config.values) {
+        Some(Values::Int(least, most)) => number.clamp(least, most),
+        _ => number,
+    }
 }
 
 fn millis(own: &BTreeMap<String, String>, name: &str) -> Duration {
@@ -427,5 +498,9 @@ mod tests {
         assert_eq!(check("share.isolation.level", "read_much"), Err("read_committed and read_uncommitted".to_owned()));
         assert_eq!(check("share.renew.acknowledge.enable", "False"), Ok(()));
         assert_eq!(check("share.renew.acknowledge.enable", "no"), Err("true and false".to_owned()));
+        assert_eq!(check("share.partition.max.record.locks", "4001"), Err("100 to 4000".to_owned()));
+        assert_eq!(check("consumer.assignment.interval.ms", "15001"), Err("0 to 15000".to_owned()));
+        assert!(check("errors.deadletterqueue.topic.name", "__dlq").unwrap_err().contains("two underscores"));
+        assert_eq!(check("errors.deadletterqueue.topic.name", "dlq.orders"), Ok(()));
     }
 }

@@ -47,6 +47,19 @@ fn told(response: &ConsumerGroupHeartbeatResponse) -> Option<Vec<i32>> {
     Some(assignment.topic_partitions.iter().flat_map(|topic| topic.partitions.iter().copied()).collect())
 }
 
+/// Sets a config of a group; the error code.
+async fn set(kafka: &mut Kafka, group: &str, key: &str, operation: i8, value: &str) -> i16 {
+    let config = AlterableConfig::default().with_name(text(key)).with_config_operation(operation);
+    let resource = AlterConfigsResource::default().with_resource_type(GROUP).with_resource_name(text(group));
+    let resource = resource.with_configs(vec![config.with_value(Some(text(value)))]);
+    kafka.call(1, IncrementalAlterConfigsRequest::default().with_resources(vec![resource])).await.responses[0].error_code
+}
+
+/// Has a group assigned anew whenever something calls for it.
+async fn assign_at_once(kafka: &mut Kafka, group: &str) {
+    assert_eq!(set(kafka, group, "consumer.assignment.interval.ms", SET, "0").await, 0);
+}
+
 async fn beat(kafka: &mut Kafka, request: ConsumerGroupHeartbeatRequest) -> (i16, i32, Option<Vec<i32>>) {
     let response = kafka.call(1, request).await;
     (response.error_code, response.member_epoch, told(&response))
@@ -57,6 +70,7 @@ async fn two_members_share_a_topic_and_go_on_after_a_restart() {
     let mut gateway = Gateway::start();
     let orders = gateway.stream("orders", 2).await.id().0;
     let mut kafka = gateway.kafka();
+    assign_at_once(&mut kafka, "g").await;
     assert_eq!(beat(&mut kafka, joining("g", "a")).await, (0, 1, Some(vec![0, 1])));
     assert_eq!(beat(&mut kafka, joining("g", "b")).await, (0, 2, Some(vec![])));
     assert_eq!(beat(&mut kafka, staying("g", "a", 1)).await, (0, 1, Some(vec![0])));
@@ -85,14 +99,12 @@ async fn a_group_has_times_of_its_own() {
         ("consumer.session.timeout.ms", APPEND, "1", 40),
         ("consumer.heartbeat.interval.ms", SET, "15001", 40),
         ("consumer.heartbeat.interval.ms", SET, "15000", 0),
+        ("consumer.assignment.interval.ms", SET, "15001", 40),
+        ("consumer.assignment.interval.ms", SET, "15000", 0),
         ("nope", SET, "1", 40),
         ("nope", DELETE, "1", 0),
     ] {
-        let config = AlterableConfig::default().with_name(text(key)).with_config_operation(operation);
-        let group = AlterConfigsResource::default().with_resource_type(GROUP).with_resource_name(text("g"));
-        let group = group.with_configs(vec![config.with_value(Some(text(value)))]);
-        let answer = gateway.kafka().call(1, IncrementalAlterConfigsRequest::default().with_resources(vec![group])).await;
-        assert_eq!(answer.responses[0].error_code, code, "{key} {operation} {value}");
+        assert_eq!(set(&mut gateway.kafka(), "g", key, operation, value).await, code, "{key} {operation} {value}");
     }
     gateway = gateway.restarted();
     let mut kafka = gateway.kafka();
@@ -104,6 +116,27 @@ async fn a_group_has_times_of_its_own() {
     assert_eq!(beat(&mut kafka, staying("h", "a", 1)).await.0, 25);
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert_eq!(beat(&mut kafka, staying("g", "a", 1)).await.0, 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_are_assigned_anew_no_sooner_than_that_is_set() {
+    let gateway = Gateway::start();
+    gateway.stream("orders", 2).await;
+    let mut kafka = gateway.kafka();
+    for (group, millis) in [("default", 1_000), ("slow", 15_000)] {
+        if group == "slow" {
+            assert_eq!(set(&mut kafka, group, "consumer.assignment.interval.ms", SET, "15000").await, 0);
+        }
+        assert_eq!(beat(&mut kafka, joining(group, "a")).await, (0, 1, Some(vec![0, 1])));
+        tokio::time::sleep(Duration::from_millis(millis - 1)).await;
+        assert_eq!(beat(&mut kafka, joining(group, "b")).await, (0, 1, Some(vec![])));
+        let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId(text(group))]);
+        let described = kafka.call(1, request).await.groups.remove(0);
+        assert_eq!((&*described.group_state, described.group_epoch, described.assignment_epoch), ("Assigning", 2, 1));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(beat(&mut kafka, staying(group, "a", 1)).await, (0, 1, Some(vec![0])));
+        assert_eq!(beat(&mut kafka, staying(group, "b", 1)).await, (0, 2, None));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,6 +184,7 @@ async fn heartbeats_that_make_no_sense_are_refused() {
 async fn new_topics_and_partitions_reach_members_by_name_and_by_pattern() {
     let gateway = Gateway::start();
     let mut kafka = gateway.kafka();
+    assign_at_once(&mut kafka, "g").await;
     let by_pattern = joining("g", "a").with_subscribed_topic_names(None).with_subscribed_topic_regex(Some(text("or.*")));
     assert_eq!(beat(&mut kafka, by_pattern).await, (0, 1, Some(vec![])));
     gateway.stream("payments", 3).await;
@@ -217,6 +251,7 @@ async fn a_classic_group_becomes_one_of_the_consumer_protocol_with_its_offsets()
     assert_eq!(beat(&mut kafka, joining("empty", "a")).await, (0, 1, Some(vec![0, 1])));
     assert_eq!(committed(&mut kafka, "empty", "orders", 0).await, 5);
     // One that is at work is called to join again, by the protocol that it speaks.
+    assign_at_once(&mut kafka, "g").await;
     let mut old = Member::new(&gateway, "g").await;
     old.send_join().await;
     assert_eq!(old.joined().await.error_code, 0);

@@ -71,6 +71,7 @@ impl Sharer {
             min_bytes: 1,
             max_bytes: 1 << 20,
             max_records: 500,
+            batch_size: 500,
             topics: if self.session == 0 || !verdicts.is_empty() { vec![topic] } else { Vec::new() },
             ..Default::default()
         }
@@ -141,6 +142,7 @@ async fn filled(values: &[&str]) -> Gateway {
     gateway.stream("orders", 1).await;
     let mut kafka = gateway.kafka();
     assert_eq!(set_config(&mut kafka, "share.auto.offset.reset", "earliest").await, 0);
+    assert_eq!(set_config(&mut kafka, "share.assignment.interval.ms", "0").await, 0);
     for value in values {
         kafka.produce("orders", 0, batch(&[value])).await;
     }
@@ -218,6 +220,51 @@ async fn a_record_is_given_up_after_its_last_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_again_and_again_comes_alone_in_the_end() {
+    let gateway = filled(&[]).await;
+    gateway.kafka().produce("orders", 0, batch(&["a", "b", "poison", "d"])).await;
+    let mut sharer = Sharer::joined(&gateway, "one").await;
+    assert_eq!(sharer.fetch(&[]).await.len(), 4);
+    for delivery in 2..=3 {
+        let got = sharer.fetch(&[(0, 3, RELEASE)]).await;
+        assert!(got.len() == 4 && got.iter().all(|(.., deliveries)| *deliveries == delivery), "{got:?}");
+    }
+    assert_eq!(sharer.fetch(&[(0, 3, RELEASE)]).await, of(&[(0, "a", 4), (1, "b", 4)]));
+    assert_eq!(sharer.fetch(&[(0, 1, RELEASE)]).await, of(&[(0, "a", 5)]));
+    assert_eq!(sharer.fetch(&[(0, 0, ACCEPT)]).await, of(&[(1, "b", 5)]));
+    assert_eq!(sharer.fetch(&[(1, 1, ACCEPT)]).await, of(&[(2, "poison", 4), (3, "d", 4)]));
+    assert_eq!(sharer.fetch(&[(2, 3, RELEASE)]).await, of(&[(2, "poison", 5)]));
+    assert_eq!(sharer.fetch(&[(2, 2, RELEASE)]).await, of(&[(3, "d", 5)]), "the others are not given up with it");
+    assert_eq!(sharer.say(sharer.session, &[(3, 3, ACCEPT)]).await, (0, vec![0]));
+    assert_eq!(offset(&mut gateway.kafka()).await, (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_are_assigned_anew_no_sooner_than_that_is_set() {
+    let gateway = filled(&[]).await;
+    assert_eq!(set_config(&mut gateway.kafka(), "share.assignment.interval.ms", "2000").await, 0);
+    let mut one = Sharer::joined(&gateway, "one").await;
+    let mut other = Sharer { kafka: gateway.kafka(), id: "other", epoch: 0, session: 0, topic: one.topic };
+    let partitions =
+        |response: ShareGroupHeartbeatResponse| response.assignment.map(|assignment| assignment.topic_partitions.len());
+    tokio::time::sleep(Duration::from_millis(1_999)).await;
+    assert_eq!((partitions(other.heartbeat(Some("orders")).await), other.epoch), (Some(0), one.epoch));
+    assert_eq!(partitions(other.heartbeat(None).await), None);
+    let request = ShareGroupDescribeRequest::default().with_group_ids(vec![GroupId(text("g"))]);
+    let described = gateway.kafka().call(1, request).await;
+    assert_eq!((described.groups[0].group_epoch, described.groups[0].assignment_epoch), (one.epoch + 1, one.epoch));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(partitions(other.heartbeat(None).await), Some(1));
+    assert_eq!((partitions(one.heartbeat(None).await), other.epoch), (Some(1), one.epoch));
+    // Whoever is first again need not wait.
+    for sharer in [&mut one, &mut other] {
+        sharer.epoch = -1;
+        assert_eq!(sharer.heartbeat(None).await.error_code, 0);
+    }
+    Sharer::joined(&gateway, "third").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_acknowledged_does_not_come_back_after_a_restart_and_counts_hold() {
     let gateway = filled(&["a", "b", "c"]).await;
     let mut sharer = Sharer::joined(&gateway, "one").await;
@@ -284,7 +331,7 @@ async fn no_more_records_are_given_than_are_wanted_where_that_is_asked_for() {
     assert_eq!(sharer.got(&response), of(&[(0, "a", 2), (1, "b", 2)]), "what was released is bounded likewise");
     let request = ShareFetchRequest { max_records: 2, ..sharer.request(&[], 0) };
     let response = sharer.kafka.call(2, request).await;
-    assert_eq!(sharer.got(&response).len(), 3, "a batch is given whole otherwise");
+    assert_eq!(sharer.got(&response), of(&[(2, "c", 2), (3, "d", 2)]), "what was given together is given together again");
     let request = ShareFetchRequest { share_acquire_mode: 2, ..sharer.request(&[], 0) };
     assert_eq!(sharer.kafka.call(2, request).await.error_code, 42);
 }

@@ -119,7 +119,7 @@ fn may(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refu
 fn beat(cx: &Context, request: ConsumerGroupHeartbeatRequest) -> Beat {
     let text = |text: StrBytes| text.to_string();
     let owned = |OwnedPartitions { topic_id, partitions, .. }| (topic_id, partitions.into_iter().collect::<BTreeSet<_>>());
-    let (session_timeout, interval) = cx.door.group_configs.of_consumers(&request.group_id);
+    let settings = cx.door.group_configs.of_consumers(&request.group_id);
     let timeout = u64::try_from(request.rebalance_timeout_ms).ok().map(Duration::from_millis);
     Beat {
         member: request.member_id.to_string(),
@@ -134,8 +134,7 @@ fn beat(cx: &Context, request: ConsumerGroupHeartbeatRequest) -> Beat {
         pattern: request.subscribed_topic_regex.map(text),
         assignor: request.server_assignor.map(text),
         owned: request.topic_partitions.map(|topics| topics.into_iter().map(owned).collect::<Target>()),
-        session_timeout,
-        interval,
+        settings,
     }
 }
 

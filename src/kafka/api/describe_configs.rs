@@ -1,8 +1,8 @@
 //! **DescribeConfigs** (32): the configs of topics and of the broker, with their sources, synonyms and documentation.
 //!
 //! How we differ from Kafka: a topic also shows the stream behind it (`kinesis.stream.arn` and others, read-only); of the
-//! configs of the broker only the limits and what is stored and shown can be changed; a value that depends on the client's way here (`advertised.listeners`) is the one it sees. Loggers,
-//! client metrics have no configs and are answered with none; of groups those of share groups are shown.
+//! configs of the broker only the limits and what is stored and shown can be changed; a value that depends on the client's way here
+//! (`advertised.listeners`) is the one it sees. Loggers and client metrics have no configs and are answered with none.
 //!
 //! Versions: 1 brought sources and synonyms (KIP-226) · 3 brought types and documentation (KIP-569) · 4 is flexible.
 

@@ -3,7 +3,7 @@
 //! As Kafka does it: a session with epochs, verdicts that come along are answered with the records, batches are whole and beside
 //! them stands which of their records the member has, for how long, and for the which-th time.
 //!
-//! Differs from Kafka: a group that does not exist is GROUP_ID_NOT_FOUND for the whole request. `batch_size` is not needed.
+//! Differs from Kafka: a group that does not exist is GROUP_ID_NOT_FOUND for the whole request.
 //! A shard that is over its read throughput gives nothing until it may, which is waited for like records.
 //!
 //! Where the group reads what is committed (`share.isolation.level`), nothing of a transaction that is open or aborted is given.
@@ -28,7 +28,7 @@ use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::group_configs::Start;
 use crate::kafka::partition::{Topic, lane};
-use crate::kafka::share::{Acquired, Look, Place, Reader};
+use crate::kafka::share::{Acquired, Look, Place, Reader, Wanted};
 use crate::kafka::sharing::{self, FINAL, INITIAL};
 use crate::kafka::wire::{ShareFetchRequest, Unchanged};
 use crate::log::{Error, Isolation, Page, Position, Wait, Want};
@@ -181,11 +181,13 @@ async fn fetch(cx: &Context, reader: &Reader, places: &[Place], request: &ShareF
             wake = Instant::now();
         }
         let pages = read(cx, &turns, bytes_max, wake, bell).await;
-        let mut left = records_max;
+        let (is_strict, batch_size) = (request.share_acquire_mode == RECORD_LIMIT, request.batch_size.into());
+        let mut wanted = Wanted { records_max, is_strict, batch_size };
         for (turn, page) in turns.iter().zip(pages) {
-            match take(cx, reader, turn, page, left, request.share_acquire_mode == RECORD_LIMIT) {
+            match take(cx, reader, turn, page, wanted) {
                 Ok(Some(taken)) => {
-                    left = left.saturating_sub(taken.acquired.iter().map(length).sum());
+                    let count: usize = taken.acquired.iter().map(length).sum();
+                    wanted.records_max = wanted.records_max.saturating_sub(count);
                     fetched.push((turn.place, Ok(taken)));
                 }
                 Ok(None) => {}
@@ -271,8 +273,7 @@ fn take(
     reader: &Reader,
     turn: &Turn,
     page: Result<Page, Error>,
-    records_max: usize,
-    is_strict: bool,
+    wanted: Wanted,
 ) -> Result<Option<Fetched>, ResponseError> {
     let page = match page {
         Ok(page) => page,
@@ -297,10 +298,10 @@ fn take(
         }
         batches.push((first, last));
     }
-    if records_max == 0 || batches.is_empty() {
+    if wanted.records_max == 0 || batches.is_empty() {
         return Ok(None);
     }
-    let acquired = reader.acquire(turn.place, &batches, &aborted, records_max, is_strict);
+    let acquired = reader.acquire(turn.place, &batches, &aborted, wanted);
     let has = |&(first, last): &(i64, i64)| acquired.iter().any(|acquired| acquired.first <= last && first <= acquired.last);
     let wanted = page.batches.iter().zip(&batches).filter(|(_, span)| has(span)).map(|(batch, _)| batch);
     let records = joined(wanted);

@@ -62,7 +62,7 @@ fn describe(cx: &Context, group: &str) -> Result<DescribedGroup, (ResponseError,
         .with_error_message(None)
         .with_group_state(StrBytes::from_static_str(state))
         .with_group_epoch(described.epoch)
-        .with_assignment_epoch(described.epoch)
+        .with_assignment_epoch(described.target_epoch)
         .with_assignor_name(StrBytes::from_static_str("simple"))
         .with_members(members.collect()))
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Members in one group that is no share group. *Ours*.
+pub(crate) const GROUP_SIZE_MAX: usize = 10_000;
+
 /// The settings of all groups of one gateway. The names in brackets are Apache Kafka's broker settings (4.4).
 #[derive(Clone, Debug)]
 pub(crate) struct GroupConfig {
@@ -18,8 +21,10 @@ pub(crate) struct GroupConfig {
     pub(crate) consumer_session_timeout: Duration,
     /// How often it is told to be heard of (`group.consumer.heartbeat.interval.ms`).
     pub(crate) consumer_heartbeat_interval: Duration,
-    /// Members in one group, and ids given out to members that have not come back with them yet (`group.max.size`, `group.consumer.max.size`; Kafka
-    /// sets no bound, this one is *ours*).
+    /// The least time between two assignments of a group of the consumer protocol (`group.consumer.assignment.interval.ms`).
+    pub(crate) consumer_assignment_interval: Duration,
+    /// Members in one group, and ids given out to members that have not come back with them yet (`group.max.size`,
+    /// `group.consumer.max.size`, `group.streams.max.size`; Kafka sets no bound, this one is *ours*).
     pub(crate) group_size_max: usize,
     /// How long offsets are kept without members or commits (`offsets.retention.minutes`).
     pub(crate) offsets_retention: Duration,
@@ -35,7 +40,8 @@ impl Default for GroupConfig {
             initial_rebalance_delay: Duration::ZERO,
             consumer_session_timeout: Duration::from_secs(45),
             consumer_heartbeat_interval: Duration::from_secs(5),
-            group_size_max: 10_000,
+            consumer_assignment_interval: Duration::from_secs(1),
+            group_size_max: GROUP_SIZE_MAX,
             offsets_retention: Duration::from_secs(7 * 24 * 3_600),
             offset_metadata_bytes_max: 4_096,
         }

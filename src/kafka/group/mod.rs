@@ -28,14 +28,14 @@ mod streams;
 mod subscription;
 mod topics;
 
-pub(crate) use config::GroupConfig;
+pub(crate) use config::{GROUP_SIZE_MAX, GroupConfig};
 pub(crate) use consumer::assignor::Assignor;
 pub(crate) use consumer::pattern::{Pattern, check as check_pattern, matching};
 pub(crate) use consumer::state::Target;
 pub(crate) use coordinator::Coordinator;
 pub(crate) use request::{
-    Beat, Beaten, Commit, Described, DescribedConsumer, DescribedConsumers, Join, JoinRefused, Joined, Leaver, Listed,
-    Membership, NewOffset, Partitions, Protocol, Refusal, Sync, TopicOffsets,
+    Beat, Beaten, Commit, ConsumerSettings, Described, DescribedConsumer, DescribedConsumers, Join, JoinRefused, Joined, Leaver,
+    Listed, Membership, NewOffset, Partitions, Protocol, Refusal, Sync, TopicOffsets,
 };
 pub(crate) use state::{Committed, State};
 pub(crate) use streams::assignor::NAME as STREAMS_ASSIGNOR;

@@ -245,10 +245,20 @@ pub(crate) struct Beat {
     pub(crate) assignor: Option<String>,
     /// The partitions it has.
     pub(crate) owned: Option<Target>,
-    /// How long members of the group may be silent, if that is set for it.
+    /// What is set for the group.
+    pub(crate) settings: ConsumerSettings,
+}
+
+/// What is set for one group of the consumer protocol; the rest is as for all. The names in brackets are Apache Kafka's group
+/// configs (4.4).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct ConsumerSettings {
+    /// How long members may be silent (`consumer.session.timeout.ms`).
     pub(crate) session_timeout: Option<Duration>,
-    /// How often they are told to be heard of, if that is set for it.
-    pub(crate) interval: Option<Duration>,
+    /// How often they are told to be heard of (`consumer.heartbeat.interval.ms`).
+    pub(crate) heartbeat_interval: Option<Duration>,
+    /// The least time between two assignments (`consumer.assignment.interval.ms`).
+    pub(crate) assignment_interval: Option<Duration>,
 }
 
 /// The answer to a [`Beat`].

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::decide::{self, JOIN, LEAVE};
 use super::journal::{self, Kept};
-use super::partition::{Acknowledgement, Acquired, Bounds, NotTaken, Partition, Terms, Verdict};
+use super::partition::{Acknowledgement, Acquired, Bounds, NotTaken, Partition, Terms, Verdict, Wanted};
 use super::sessions::{INITIAL, Sessions};
 use super::state::{Beat, Beaten, Described, Group, Lookup, Place, Refusal};
 use crate::kafka::group_configs::{GroupConfigs, Start};
@@ -225,7 +225,8 @@ impl Shares {
     pub(crate) fn describe(&self, group: &str) -> Result<(Described, &'static str), Refusal> {
         let cell = self.shared.cell(group)?;
         let held = cell.held()?;
-        Ok((Described { epoch: held.group.epoch, members: held.group.members.clone() }, held.group.state()))
+        let Group { epoch, target_epoch, ref members, .. } = held.group;
+        Ok((Described { epoch, target_epoch, members: members.clone() }, held.group.state()))
     }
 
     /// The topics that a group has state of, with the number of partitions.
@@ -449,19 +450,13 @@ impl Reader {
     }
 
     /// Delivers records of the batches that were read, given by first and last offset, without those that are `aborted`, given
-    /// likewise: at most `records_max`, or unless `is_strict` so many that the last batch is whole.
-    pub(crate) fn acquire(
-        &self,
-        place: Place,
-        batches: &[(i64, i64)],
-        aborted: &[(i64, i64)],
-        records_max: usize,
-        is_strict: bool,
-    ) -> Vec<Acquired> {
+    /// likewise: as many as are `wanted`.
+    pub(crate) fn acquire(&self, place: Place, batches: &[(i64, i64)], aborted: &[(i64, i64)], wanted: Wanted) -> Vec<Acquired> {
         let shared = &self.shares.shared;
         let settings = shared.configs.of_share(&self.cell.name);
         let until = shared.now().saturating_add(settings.lock_duration);
-        let bounds = Bounds { records_max, is_strict, locks_max: settings.locks_max, until };
+        let (locks_max, deliveries_max) = (settings.locks_max, settings.deliveries_max);
+        let bounds = Bounds { wanted, locks_max, deliveries_max, until };
         let mut held = self.cell.held.lock();
         let Some(tracked) = held.partitions.get_mut(&place) else { return Vec::new() };
         let before = tracked.records.runs();

@@ -1,7 +1,8 @@
 //! What a group does with a heartbeat, and with silence: plain functions that change a [`Group`] and say so.
 //!
-//! As Kafka's `GroupMetadataManager` decides it. A member's epoch is the group's at its last heartbeat; nobody waits for anybody,
-//! because two members may read the same partition.
+//! As Kafka's `GroupMetadataManager` decides it. Whatever calls for another assignment raises the group's epoch; the next heartbeat
+//! computes it, but not sooner after the last one than `share.assignment.interval.ms` (KIP-1263). A member's epoch is that of the
+//! assignment it was told last; nobody waits for anybody, because two members may read the same partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::assignor;
 use super::state::{Beat, Beaten, Group, Lookup, Member, Read, Refusal, Settings};
 
 /// Members in one group (Kafka: `group.share.max.size`, 4.4).
-pub(super) const GROUP_SIZE_MAX: usize = 200;
+pub(crate) const GROUP_SIZE_MAX: usize = 200;
 /// The epoch of a member that joins, and of one that leaves (Kafka: `ShareGroupHeartbeatRequest`).
 pub(super) const JOIN: i32 = 0;
 pub(super) const LEAVE: i32 = -1;
@@ -59,7 +60,8 @@ pub(super) fn beat(
     let mut has_changed =
         (&member.topics, &member.rack, &member.client_id, &member.client_host) != (&before.0, &before.1, &before.2, &before.3);
     has_changed |= renew(group, &found, wants_others);
-    let epoch = group.epoch;
+    has_changed |= assign(group, &found, settings.assignment_interval, now);
+    let epoch = group.target_epoch;
     let member = group.members.entry(beat.member.clone()).or_default();
     if member.epoch != epoch {
         (member.previous_epoch, member.epoch) = (member.epoch, epoch);
@@ -70,13 +72,14 @@ pub(super) fn beat(
     Ok((Beaten { epoch, interval: settings.heartbeat_interval, assignment }, has_changed || is_new))
 }
 
-/// Lets a member go. The topics are those that the group knows: a heartbeat looks for others.
+/// Lets a member go. What it read is given to others at the next heartbeat of anybody.
 pub(super) fn leave(group: &mut Group, member: &str) -> Result<(), Refusal> {
     group.members.remove(member).ok_or(Refusal::UnknownMember)?;
-    let wanted: BTreeSet<String> = group.members.values().flat_map(|member| member.topics.iter().cloned()).collect();
-    let known = group.topics.iter().filter(|(_, read)| wanted.contains(&read.name));
-    let found = known.map(|(topic, read)| (read.name.clone(), (*topic, read.partitions))).collect();
-    renew(group, &found, true);
+    group.epoch = group.epoch.saturating_add(1);
+    if group.members.is_empty() {
+        // Whoever comes next need not wait.
+        (group.target_epoch, group.assigned_at) = (group.epoch, None);
+    }
     Ok(())
 }
 
@@ -113,7 +116,7 @@ fn find<'a>(names: impl Iterator<Item = &'a String>, topics: Lookup<'_>) -> BTre
     names.into_iter().filter_map(|name| topics(name).map(|topic| (name.clone(), topic))).collect()
 }
 
-/// Assigns anew if members have changed, or topics have come, grown or gone, and enters the topics; whether it did.
+/// Raises the epoch if members have changed, or topics have come, grown or gone, and enters the topics; whether it did.
 fn renew(group: &mut Group, found: &BTreeMap<String, (Uuid, u32)>, is_due: bool) -> bool {
     let mut is_due = is_due;
     for (name, &(topic, partitions)) in found {
@@ -123,10 +126,22 @@ fn renew(group: &mut Group, found: &BTreeMap<String, (Uuid, u32)>, is_due: bool)
         }
     }
     let there: BTreeSet<Uuid> = found.values().map(|(topic, _)| *topic).collect();
-    is_due |= group.members.values().any(|member| !member.assigned.keys().all(|topic| there.contains(topic)));
+    let reads_gone = |member: &Member| !member.assigned.keys().all(|topic| there.contains(topic));
+    // Until it is assigned anew they do: once is enough.
+    is_due |= group.epoch == group.target_epoch && group.members.values().any(reads_gone);
     if is_due {
         group.epoch = group.epoch.saturating_add(1);
-        assignor::assign(&mut group.members, found);
     }
     is_due
+}
+
+/// Assigns anew if that is called for and not too early; whether it did.
+fn assign(group: &mut Group, found: &BTreeMap<String, (Uuid, u32)>, interval: Duration, now: Duration) -> bool {
+    let is_early = group.assigned_at.is_some_and(|at| now < at.saturating_add(interval));
+    if group.epoch == group.target_epoch || is_early {
+        return false;
+    }
+    assignor::assign(&mut group.members, found);
+    (group.target_epoch, group.assigned_at) = (group.epoch, Some(now));
+    true
 }

@@ -12,7 +12,7 @@
 //!
 //! How we differ from Kafka: a member reads without a session on a coordinator elsewhere, so nothing of `WriteShareGroupState` and
 //! its like is served; a partition that nobody has read gets its start when it is read first, and keeps it through a restart even if
-//! nothing was acknowledged. `batch_size` of ShareFetch is not needed: what is acquired together is one range anyway.
+//! nothing was acknowledged.
 //!
 //! Knows no message of the wire, no log and no store.
 
@@ -25,5 +25,6 @@ mod sessions;
 mod state;
 
 pub(crate) use coordinator::{Durable, Look, Reader, Shares};
-pub(crate) use partition::{Acknowledgement, Acquired, Verdict};
+pub(crate) use decide::GROUP_SIZE_MAX;
+pub(crate) use partition::{Acknowledgement, Acquired, Verdict, Wanted};
 pub(crate) use state::{Beat, Member, Place, Refusal, Settings};

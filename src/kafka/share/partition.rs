@@ -16,6 +16,9 @@
 //!
 //! A member that renews (KIP-1222) keeps what it has, for as long again. Records of aborted transactions are archived where a group
 //! reads what is committed.
+//!
+//! One record that nobody can work on takes those with it that are delivered together with it. So what has been delivered half as
+//! often as may be is delivered in smaller and smaller pieces, and each record alone the last time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,8 @@ struct Run {
     state: State,
     /// How often they have been delivered; counts the delivery under way.
     deliveries: i16,
+    /// How many records were delivered together when these were delivered first.
+    together: i64,
 }
 
 /// What a consumer says of records that it has (Kafka: `AcknowledgeType`, and 0 for offsets without a record).
@@ -99,17 +104,43 @@ pub(super) enum NotTaken {
     TooManyRuns,
 }
 
+/// What a member wants of a delivery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// How many records.
+    pub(crate) records_max: usize,
+    /// Whether there may not be more (KIP-1206); else the last batch is delivered whole, as a consumer has its bytes anyway.
+    pub(crate) is_strict: bool,
+    /// After how many records a range of new ones ends, at the end of their batch; not if `is_strict`.
+    pub(crate) batch_size: i64,
+}
+
 /// The bounds of a delivery.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Records wanted.
-    pub(super) records_max: usize,
-    /// Whether there may not be more (KIP-1206); else the last batch is delivered whole, as a consumer has its bytes anyway.
-    pub(super) is_strict: bool,
-    /// Records between start and end (`group.share.partition.max.record.locks`).
+    pub(super) wanted: Wanted,
+    /// Records between start and end (`share.partition.max.record.locks`).
     pub(super) locks_max: usize,
+    /// Deliveries of a record (`share.delivery.count.limit`).
+    pub(super) deliveries_max: i16,
     /// When the locks end.
     pub(super) until: Duration,
+}
+
+impl Bounds {
+    /// How many records may be delivered together that have been delivered so often, if that is bounded, of so many that were
+    /// together the first time (Kafka: `SharePartition.throttleRecordsDeliveryLimit`).
+    fn most(&self, deliveries: i16, together: i64) -> Option<i64> {
+        let throttled = (self.deliveries_max.saturating_add(1) / 2).max(2);
+        if deliveries < throttled {
+            None
+        } else if deliveries.saturating_add(1) >= self.deliveries_max {
+            Some(1)
+        } else {
+            let halvings = (deliveries - throttled + 1).min(62);
+            Some((together >> halvings).max(1))
+        }
+    }
 }
 
 /// What acknowledgements lead to.
@@ -200,7 +231,7 @@ impl Partition {
                 ARCHIVED => State::Archived,
                 _ => State::Available,
             };
-            partition.runs.push(Run { first, last, state, deliveries });
+            partition.runs.push(Run { first, last, state, deliveries, together: last - first + 1 });
             partition.end = last + 1;
         }
         partition.tidy();
@@ -246,41 +277,53 @@ impl Partition {
             });
         }
         let state = State::Acquired { by: member.clone(), until: bounds.until };
-        let (mut taken, mut left) = (Vec::new(), bounds.records_max);
-        let mut take = |first: i64, last: i64, deliveries: i16| {
+        let Wanted { records_max, is_strict, batch_size } = bounds.wanted;
+        let (mut taken, mut left) = (Vec::new(), records_max);
+        let mut reach = |first: i64, last: i64| {
             let wanted = first.saturating_add(i64::try_from(left).unwrap_or(i64::MAX)).saturating_sub(1);
-            let last = last.min(if bounds.is_strict { wanted } else { end_of_batch(read, wanted) });
+            let last = last.min(if is_strict { wanted } else { end_of_batch(read, wanted) });
             left = left.saturating_sub(length(first, last.saturating_add(1)));
-            taken.push(Acquired { first, last, deliveries: deliveries.saturating_add(1) });
             (last, left == 0)
         };
         let known = self.runs.iter().filter(|run| run.state == State::Available);
-        let known = known.map(|run| (run.first.max(first), run.last.min(last), run.deliveries));
-        let known: Vec<_> = known.filter(|(first, last, _)| first <= last).collect();
-        let mut is_enough = bounds.records_max == 0;
-        for (first, last, before) in known {
+        let known = known.map(|run| (run.first.max(first), run.last.min(last), run.deliveries, run.together));
+        let known: Vec<_> = known.filter(|(first, last, ..)| first <= last).collect();
+        let mut is_enough = records_max == 0;
+        for (first, last, before, together) in known {
+            let most = bounds.most(before, together);
+            // What is delivered in small pieces is delivered with nothing else.
+            is_enough |= most.is_some() && !taken.is_empty();
             if is_enough {
                 break;
             }
-            let (last, has_all) = take(first, last, before);
-            self.change(first, last, |run| (run.state, run.deliveries) = (state.clone(), before.saturating_add(1)));
-            is_enough = has_all;
+            let (last, has_all) = reach(first, most.map_or(last, |most| last.min(first.saturating_add(most - 1))));
+            let deliveries = before.saturating_add(1);
+            taken.push(Acquired { first, last, deliveries });
+            self.change(first, last, |run| (run.state, run.deliveries) = (state.clone(), deliveries));
+            is_enough = has_all || most.is_some();
         }
         for (first, last, is_aborted) in pieces(self.end, last.min(room), aborted) {
             if first != self.end {
                 break;
             }
-            let (last, state, deliveries) = match is_aborted {
-                true => (last, State::Archived, 0),
-                false if is_enough => break,
-                false => {
-                    let (last, has_all) = take(first, last, 0);
-                    is_enough = has_all;
-                    (last, state.clone(), 1)
-                }
-            };
-            self.runs.push(Run { first, last, state, deliveries });
-            self.end = last + 1;
+            if is_aborted {
+                self.runs.push(Run { first, last, state: State::Archived, deliveries: 0, together: 0 });
+                self.end = last + 1;
+                continue;
+            }
+            if is_enough {
+                break;
+            }
+            let (last, has_all) = reach(first, last);
+            is_enough = has_all;
+            let ranges = if is_strict { vec![(first, last)] } else { parts(read, first, last, batch_size) };
+            for (first, last) in ranges {
+                // The rest of a batch that is not delivered whole is no less suspect.
+                let together = end_of_batch(read, last).max(last) - first + 1;
+                taken.push(Acquired { first, last, deliveries: 1 });
+                self.runs.push(Run { first, last, state: state.clone(), deliveries: 1, together });
+                self.end = last + 1;
+            }
         }
         self.tidy();
         taken
@@ -395,7 +438,8 @@ impl Partition {
     /// Joins neighbours that are alike, and moves the start behind what is finished.
     fn tidy(&mut self) {
         self.runs.dedup_by(|next, run| {
-            let alike = next.state == run.state && (next.deliveries == run.deliveries || next.state.is_final());
+            let alike = next.state == run.state
+                && ((next.deliveries, next.together) == (run.deliveries, run.together) || next.state.is_final());
             if alike {
                 run.last = next.last;
             }
@@ -442,6 +486,19 @@ fn pieces(first: i64, last: i64, aborted: &[(i64, i64)]) -> Vec<(i64, i64, bool)
         pieces.push((next, last, false));
     }
     pieces
+}
+
+/// The offsets from `first` to `last` in pieces that end where a batch does, the first one with `size` offsets or more.
+fn parts(batches: &[(i64, i64)], first: i64, last: i64, size: i64) -> Vec<(i64, i64)> {
+    let (mut parts, mut begin) = (Vec::new(), first);
+    for &(base, _) in batches.iter().filter(|(base, _)| first < *base && *base <= last) {
+        if base - begin >= size {
+            parts.push((begin, base - 1));
+            begin = base;
+        }
+    }
+    parts.push((begin, last));
+    parts
 }
 
 /// Offsets from `first` up to and without `end`.

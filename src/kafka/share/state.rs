@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) session_timeout: Duration,
     /// How often members are told to send a heartbeat (`share.heartbeat.interval.ms`).
     pub(crate) heartbeat_interval: Duration,
+    /// The least time between two assignments (`share.assignment.interval.ms`).
+    pub(crate) assignment_interval: Duration,
     /// How long a record is locked (`share.record.lock.duration.ms`).
     pub(crate) lock_duration: Duration,
     /// How often a record is delivered (`share.delivery.count.limit`).
@@ -149,6 +151,12 @@ pub(super) struct Group {
     pub(super) name: String,
     /// Raised whenever members, topics or who reads what change.
     pub(super) epoch: i32,
+    /// The epoch for which it was computed who reads what.
+    #[serde(default)]
+    pub(super) target_epoch: i32,
+    /// When that was, since the coordinator was opened; `None`: nothing need wait for it.
+    #[serde(skip)]
+    pub(super) assigned_at: Option<Duration>,
     pub(super) members: BTreeMap<String, Member>,
     /// The topics it has state of.
     pub(super) topics: BTreeMap<Uuid, Read>,
@@ -159,6 +167,8 @@ pub(super) struct Group {
 pub(crate) struct Described {
     /// Its epoch.
     pub(crate) epoch: i32,
+    /// The epoch for which it was computed who reads what.
+    pub(crate) target_epoch: i32,
     /// Its members by id.
     pub(crate) members: BTreeMap<String, Member>,
 }

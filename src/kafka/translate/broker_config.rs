@@ -3,18 +3,20 @@
 //! Most are read-only: a gateway is set up when it is started, and what can change later belongs to a topic. The profile of limits
 //! can be changed while the gateway runs, and is as `--limits` says after the next start. How often records are forced to the
 //! disk can be set for good: each is there before it is acknowledged, so whatever is asked for holds. Besides these, each topic
-//! config's default is shown under the broker's name for it (`log.retention.ms` for `retention.ms`).
+//! config's default is shown under the broker's name for it (`log.retention.ms` for `retention.ms`), and so is each group config's
+//! (`group.share.session.timeout.ms` for `share.session.timeout.ms`).
 //!
-//! The `group.*` values and `offset.metadata.max.bytes` repeat the defaults of `kafka::group`, which nobody can change yet.
+//! The other `group.*` values and `offset.metadata.max.bytes` are those of `kafka::group`, which nobody can change yet.
 //!
 //! Left out on purpose: the configs of what does not exist here (replication, cleaner, controller quorum, TLS stores), and
 //! `inter.broker.protocol.version`, which Kafka removed in 4.0.
 
 use super::settings::default_value;
 use super::shown::{Kind, Shown, Source, Synonym};
-use super::{Refusal, quoted, topic_config};
-use crate::kafka::Config;
+use super::{Refusal, group_config, quoted, topic_config};
 use crate::kafka::broker::Values;
+use crate::kafka::group_configs::CONFIGS;
+use crate::kafka::{Config, group, share};
 use crate::model::{Limits, Settings};
 
 /// Name of the limits in force.
@@ -81,6 +83,13 @@ const TABLE: &[BrokerConfig] = &[
         documentation: "Whether topics can be deleted.",
     },
     BrokerConfig {
+        name: "group.consumer.max.size",
+        kind: Kind::Int,
+        option: None,
+        value: |_| group::GROUP_SIZE_MAX.to_string(),
+        documentation: "Members in one group of the consumer protocol.",
+    },
+    BrokerConfig {
         name: "group.initial.rebalance.delay.ms",
         kind: Kind::Int,
         option: None,
@@ -98,8 +107,8 @@ const TABLE: &[BrokerConfig] = &[
         name: "group.max.size",
         kind: Kind::Int,
         option: None,
-        value: |_| "10000".to_owned(),
-        documentation: "Members in one group.",
+        value: |_| group::GROUP_SIZE_MAX.to_string(),
+        documentation: "Members in one group of the classic protocol.",
     },
     BrokerConfig {
         name: "group.min.session.timeout.ms",
@@ -107,6 +116,20 @@ const TABLE: &[BrokerConfig] = &[
         option: None,
         value: |_| "6000".to_owned(),
         documentation: "Shortest session timeout a member of a group may ask for.",
+    },
+    BrokerConfig {
+        name: "group.share.max.size",
+        kind: Kind::Int,
+        option: None,
+        value: |_| share::GROUP_SIZE_MAX.to_string(),
+        documentation: "Members in one share group.",
+    },
+    BrokerConfig {
+        name: "group.streams.max.size",
+        kind: Kind::Int,
+        option: None,
+        value: |_| group::GROUP_SIZE_MAX.to_string(),
+        documentation: "Members in one group of the streams protocol.",
     },
     BrokerConfig {
         name: LIMITS_PROFILE,
@@ -226,7 +249,11 @@ pub(crate) fn show(config: &Config, limits: Limits, set: &Values, (protocol, hos
             None => default,
         })
     });
-    let mut all: Vec<Shown> = own.chain(topics).collect();
+    let groups = CONFIGS.iter().filter_map(|group| {
+        let (value, kind) = (group.default.to_owned(), group_config::kind(group.values));
+        Some(shown(group.broker_name?, value, kind, Source::Default, group.documentation))
+    });
+    let mut all: Vec<Shown> = own.chain(topics).chain(groups).collect();
     all.sort_unstable_by_key(|shown| shown.name);
     all
 }
@@ -285,12 +312,13 @@ pub(super) fn changed(name: &str, change: BrokerChange<'_>) -> Result<Wanted, Re
 
 /// Why the broker config `name` cannot be set by a request, and what sets it instead (INVALID_REQUEST).
 fn refuse(name: &str) -> Refusal {
-    let instead = match TABLE.iter().find(|broker| broker.name == name) {
-        Some(BrokerConfig { option: Some(option), .. }) => format!("start shardgate with {option} instead"),
-        _ => match topic_config::TABLE.iter().find(|topic| topic.broker_name == Some(name)) {
-            Some(topic) => format!("set {} on a topic instead", topic.name),
-            None => "shardgate serve --help lists what can be set at the start".to_owned(),
-        },
+    let topic = topic_config::TABLE.iter().find(|topic| topic.broker_name == Some(name));
+    let group = CONFIGS.iter().find(|group| group.broker_name == Some(name));
+    let instead = match (TABLE.iter().find(|broker| broker.name == name), topic, group) {
+        (Some(BrokerConfig { option: Some(option), .. }), ..) => format!("start shardgate with {option} instead"),
+        (_, Some(topic), _) => format!("set {} on a topic instead", topic.name),
+        (.., Some(group)) => format!("set {} on a group instead", group.name),
+        _ => "shardgate serve --help lists what can be set at the start".to_owned(),
     };
     Refusal::request(format!("the broker config {} cannot be changed by a request; {instead}", quoted(name)))
 }
@@ -310,7 +338,14 @@ mod tests {
             ("compression.type", "producer"),
             ("default.replication.factor", "1"),
             ("delete.topic.enable", "true"),
+            ("group.consumer.assignment.interval.ms", "1000"),
+            ("group.consumer.max.size", "10000"),
             ("group.max.session.timeout.ms", "1800000"),
+            ("group.max.size", "10000"),
+            ("group.share.max.size", "200"),
+            ("group.share.record.lock.duration.ms", "30000"),
+            ("group.streams.assignors", "sticky"),
+            ("group.streams.max.size", "10000"),
             ("group.min.session.timeout.ms", "6000"),
             ("log.cleanup.policy", "delete"),
             ("kinesis.limits.profile", "kinesis"),
@@ -357,6 +392,7 @@ mod tests {
         for (name, words) in [
             ("num.partitions", "--default-partitions"),
             ("log.retention.ms", "set retention.ms on a topic"),
+            ("group.share.session.timeout.ms", "set share.session.timeout.ms on a group"),
             ("log.cleaner.threads", "--help"),
         ] {
             let refusal = changed(name, BrokerChange::Set(Some("1"))).unwrap_err();

@@ -14,16 +14,24 @@ pub(crate) fn show(own: &BTreeMap<String, String>) -> Vec<Shown> {
         let set = own.get(config.name);
         let source = if set.is_some() { Source::Group } else { Source::Default };
         let value = set.map_or(config.default, String::as_str).to_owned();
-        let kind = match config.values {
-            Values::Bool => Kind::Boolean,
-            Values::Int(..) => Kind::Int,
-            Values::List => Kind::List,
-            Values::Word(_) | Values::Start => Kind::String,
-        };
-        let synonyms = vec![Synonym { name: config.name, value: value.clone(), source }];
-        Shown { name: config.name, value, kind, read_only: false, source, synonyms, documentation: config.documentation }
+        let own = set.map(|value| Synonym { name: config.name, value: value.clone(), source: Source::Group });
+        let name = config.broker_name.unwrap_or(config.name);
+        let default = Synonym { name, value: config.default.to_owned(), source: Source::Default };
+        let synonyms = own.into_iter().chain([default]).collect();
+        let (kind, documentation) = (kind(config.values), config.documentation);
+        Shown { name: config.name, value, kind, read_only: false, source, synonyms, documentation }
     });
     shown.collect()
+}
+
+/// The type of a config's values.
+pub(super) fn kind(values: Values) -> Kind {
+    match values {
+        Values::Bool => Kind::Boolean,
+        Values::Int(..) => Kind::Int,
+        Values::List => Kind::List,
+        Values::Word(_) | Values::Start | Values::Topic => Kind::String,
+    }
 }
 
 /// Changes configs of a group, all or none; only tries it if `validate_only`. INVALID_CONFIG for a config or value that is none.
@@ -45,7 +53,7 @@ fn changed(mut own: BTreeMap<String, String>, changes: &[Change<'_>]) -> Result<
             Change::Set(name, value) => (name, Some(value)),
             Change::Delete(name) => (name, None),
             Change::Append(name, _) | Change::Subtract(name, _) => {
-                return Err(Refusal::config(format!("the config {} is no list; set it", quoted(name))));
+                return Err(Refusal::config(format!("the group config {} can be set, not extended", quoted(name))));
             }
         };
         let Some(value) = value else {
@@ -82,12 +90,31 @@ mod tests {
     }
 
     #[test]
+    fn a_config_names_where_its_default_comes_from() {
+        let own = changed(BTreeMap::new(), &[Change::Set("share.session.timeout.ms", "50000")]).unwrap();
+        let shown = show(&own);
+        let of = |name: &str| {
+            let shown = shown.iter().find(|shown| shown.name == name).unwrap();
+            shown.synonyms.iter().map(|synonym| (synonym.name, &*synonym.value, synonym.source)).collect::<Vec<_>>()
+        };
+        let broker = "group.share.session.timeout.ms";
+        assert_eq!(
+            of("share.session.timeout.ms"),
+            [("share.session.timeout.ms", "50000", Source::Group), (broker, "45000", Source::Default)]
+        );
+        assert_eq!(of("consumer.assignment.interval.ms"), [("group.consumer.assignment.interval.ms", "1000", Source::Default)]);
+        assert_eq!(of("share.auto.offset.reset"), [("share.auto.offset.reset", "latest", Source::Default)]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_in_words() {
         for (change, words) in [
             (Change::Set("share.nonsense", "1"), "there is no group config \"share.nonsense\""),
             (Change::Set("share.record.lock.duration.ms", "1"), "15000 to 60000 are accepted"),
             (Change::Set("consumer.session.timeout.ms", "60001"), "45000 to 60000 are accepted"),
-            (Change::Append("share.isolation.level", "x"), "is no list"),
+            (Change::Set("share.partition.max.record.locks", "4001"), "100 to 4000 are accepted"),
+            (Change::Set("errors.deadletterqueue.topic.name", "__dlq"), "two underscores are accepted"),
+            (Change::Append("streams.rack.aware.assignment.tags", "x"), "can be set, not extended"),
         ] {
             let refusal = changed(BTreeMap::new(), &[change]).unwrap_err();
             assert_eq!(refusal.error, kafka_protocol::ResponseError::InvalidConfig);

@@ -68,8 +68,9 @@ impl Desk<'_> {
         if (joins || changed) && self.group.bytes_of_all() >= BYTES_MAX {
             return Err(Refusal::TooManyGroups);
         }
+        self.group.sight.assignment_interval = beat.settings.assignment_interval;
         let after = self.turn(&mut draft, Turn { id: id.clone(), profile, owned: beat.owned.as_ref(), changed });
-        let session_end = self.after(beat.session_timeout.unwrap_or(self.config.consumer_session_timeout));
+        let session_end = self.after(beat.settings.session_timeout.unwrap_or(self.config.consumer_session_timeout));
         self.keep_time(&id, session_end, &before, &after);
         let is_full =
             beat.rebalance_timeout.is_some() && (beat.topics.is_some() || beat.pattern.is_some()) && beat.owned.is_some();
@@ -77,7 +78,7 @@ impl Desk<'_> {
         let beaten = Beaten {
             member: id,
             epoch: after.holding.epoch,
-            interval: beat.interval.unwrap_or(self.config.consumer_heartbeat_interval),
+            interval: beat.settings.heartbeat_interval.unwrap_or(self.config.consumer_heartbeat_interval),
             assignment: tells.then(|| target_of(&after.holding.assigned)),
         };
         self.keep(draft);
@@ -131,7 +132,7 @@ impl Desk<'_> {
             draft.take(Step::Profile(seat.clone(), Arc::new(turn.profile)));
         }
         self.look(draft, turn.changed);
-        if draft.roster.head.epoch > draft.roster.head.target_epoch {
+        if self.may_assign(&draft.roster) {
             self.assign(draft);
         }
         let member = draft.member(&turn.id);
@@ -217,8 +218,21 @@ impl Desk<'_> {
         names.into_iter().filter_map(|name| self.topics.named(name)).map(|topic| (topic.id, topic.partitions)).collect()
     }
 
+    /// Whether the target is to be computed anew, and enough time has passed since that was done (KIP-1263).
+    fn may_assign(&self, roster: &Roster) -> bool {
+        let sight = &self.group.sight;
+        let interval = sight.assignment_interval.unwrap_or(self.config.consumer_assignment_interval);
+        let is_over = |at: Duration| self.now.elapsed >= at.saturating_add(interval);
+        roster.head.epoch > roster.head.target_epoch && sight.assigned_at.is_none_or(is_over)
+    }
+
+    /// The epoch that a member would be given a target of.
+    fn next_epoch(&self, roster: &Roster) -> i32 {
+        if self.may_assign(roster) { roster.head.epoch } else { roster.head.target_epoch }
+    }
+
     /// Computes the target for the group's epoch.
-    fn assign(&self, draft: &mut Draft) {
+    fn assign(&mut self, draft: &mut Draft) {
         let roster = Arc::clone(&draft.roster);
         let topics = self.all_subscribed(&roster);
         let applicants = roster.members.iter().map(|(id, member)| Applicant {
@@ -234,6 +248,7 @@ impl Desk<'_> {
             }
         }
         draft.set_head(|head| head.target_epoch = head.epoch);
+        self.group.sight.assigned_at = Some(self.now.elapsed);
         let (name, epoch, members) = (&*self.group.name, draft.roster.head.epoch, draft.roster.members.len());
         tracing::debug!(group = name, epoch, members, assignor = roster.assignor().name(), "partitions are assigned anew");
     }
@@ -276,6 +291,10 @@ impl Desk<'_> {
         self.resolve(&draft.roster, self.topics.version());
         let topics = self.fingerprint(&draft.roster);
         draft.set_head(|head| (head.epoch, head.topics) = (head.epoch.saturating_add(1), topics));
+        if left == 0 {
+            // Whoever comes next need not wait.
+            self.group.sight.assigned_at = None;
+        }
         self.keep(draft);
     }
 
@@ -509,7 +528,7 @@ impl Desk<'_> {
         if differs(&sync.protocol_type, "consumer") || differs(&sync.protocol, &first.name) {
             return Err(Refusal::InconsistentProtocol);
         }
-        if roster.head.epoch > member.holding.epoch && member.holding.phase != Phase::Unrevoked {
+        if self.next_epoch(roster) > member.holding.epoch && member.holding.phase != Phase::Unrevoked {
             self.call_to_join(member);
             return Err(Refusal::RebalanceInProgress);
         }
@@ -533,7 +552,7 @@ impl Desk<'_> {
         let result = Self::classic(roster, who).and_then(|(member, classic)| {
             self.renew_classic(member, classic);
             let Holding { epoch, phase, .. } = &*member.holding;
-            let called = *epoch < roster.head.epoch
+            let called = *epoch < self.next_epoch(roster)
                 || *phase == Phase::Unrevoked
                 || (*phase == Phase::Unreleased && !is_waiting(roster, member));
             if called {

@@ -2,8 +2,8 @@
 //!
 //! A group has three kinds of epochs. The **group epoch** rises whenever something calls for another assignment: a member comes,
 //! goes or subscribes to something else, a topic comes, goes or grows. The **target epoch** is the group epoch that the target,
-//! the assignment that all members go to, was computed for: at the next heartbeat of anybody. A **member epoch** is the target
-//! that a member has gone to. On its way a member first gives up what is no longer its own, and gets what is new only when
+//! the assignment that all members go to, was computed for: at the next heartbeat of anybody, a second after the last one at the
+//! earliest (KIP-1263). A **member epoch** is the target that a member has gone to. On its way a member first gives up what is no longer its own, and gets what is new only when
 //! nobody holds it any more, so that no partition has two owners at any time.
 //!
 //! [`state`] is what a group keeps and the [`Step`](state::Step)s that change it, [`decide`] the rules, [`reconcile`] one

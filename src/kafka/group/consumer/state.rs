@@ -166,7 +166,7 @@ impl Roster {
     }
 }
 
-/// What was seen of the topics; not durable, since they can be seen again.
+/// What was seen of the topics, and when; not durable, since they can be seen again.
 #[derive(Clone, Default, Debug)]
 pub(in crate::kafka::group) struct Sight {
     /// The version of the topics that this was seen at, if nothing was left to do about them.
@@ -174,6 +174,10 @@ pub(in crate::kafka::group) struct Sight {
     /// The topics of each pattern, and the version of the topics at which they were found.
     pub(super) patterns: BTreeMap<String, BTreeSet<String>>,
     pub(super) patterns_version: u64,
+    /// When the target was computed; `None`: nothing need wait for it, as after a start of the gateway.
+    pub(super) assigned_at: Option<Duration>,
+    /// The least time between that and the next time, if it is set for the group: as the last heartbeat knew it.
+    pub(super) assignment_interval: Option<Duration>,
 }
 
 impl Sight {

@@ -94,7 +94,7 @@ impl Desk<'_> {
             let words = "Assignment delayed due to the configured initial rebalance delay.".to_owned();
             statuses.push((Status::AssignmentDelayed, words));
         } else if draft.roster.head.epoch > draft.roster.head.target_epoch {
-            match self.may_assign(&draft.roster) {
+            match self.may_assign_streams(&draft.roster) {
                 true => self.assign_streams(&mut draft, &configured),
                 false => {
                     let words = "Assignment delayed due to the configured assignment interval.".to_owned();
@@ -187,9 +187,9 @@ impl Desk<'_> {
     }
 
     /// Whether enough time has passed since the last assignment.
-    fn may_assign(&self, roster: &Roster) -> bool {
+    fn may_assign_streams(&self, roster: &Roster) -> bool {
         let interval = self.group.streams_sight.settings.assignment_interval;
-        roster.head.assigned_at.is_none_or(|at| self.now.time.since(at) >= interval)
+        roster.head.assigned_at.is_none_or(|at| at > self.now.time || self.now.time.since(at) >= interval)
     }
 
     /// Computes the target for the group's epoch.

@@ -7,8 +7,16 @@ use super::*;
 const LIMIT: i16 = 3;
 const LOCKS: usize = 12;
 
+/// Of a delivery in one range, as often as may be.
 fn bounds(records_max: usize, until: u64) -> Bounds {
-    Bounds { records_max, is_strict: false, locks_max: LOCKS, until: Duration::from_secs(until) }
+    let wanted = Wanted { records_max, is_strict: false, batch_size: i64::MAX };
+    Bounds { wanted, locks_max: LOCKS, deliveries_max: i16::MAX, until: Duration::from_secs(until) }
+}
+
+/// Of one of no more than are wanted.
+fn strict(records_max: usize) -> Bounds {
+    let bounds = bounds(records_max, 30);
+    Bounds { wanted: Wanted { is_strict: true, ..bounds.wanted }, ..bounds }
 }
 
 fn terms() -> Terms {
@@ -51,7 +59,6 @@ fn batches_are_taken_whole_and_as_one_range() {
 #[test]
 fn no_more_are_taken_than_wanted_where_that_counts() {
     let mut partition = Partition::at(0);
-    let strict = |records_max| Bounds { is_strict: true, ..bounds(records_max, 30) };
     let batches = [(0, 2), (3, 5), (6, 8)];
     assert_eq!(taken_without(&mut partition, "a", &batches, &[], strict(4)), [(0, 3, 1)]);
     assert_eq!(partition.next(LOCKS), Some(4));
@@ -60,6 +67,70 @@ fn no_more_are_taken_than_wanted_where_that_counts() {
     assert_eq!(taken_without(&mut partition, "b", &batches, &[], strict(2)), [(1, 2, 2)]);
     assert_eq!(taken_without(&mut partition, "b", &batches, &[], strict(0)), []);
     assert_eq!(taken_without(&mut partition, "b", &batches, &[], strict(100)), [(3, 3, 2), (5, 8, 1)]);
+}
+
+#[test]
+fn ranges_of_new_records_end_with_the_batch_that_fills_them() {
+    let of = |batch_size, records_max| {
+        let bounds = bounds(records_max, 30);
+        let bounds = Bounds { wanted: Wanted { batch_size, ..bounds.wanted }, ..bounds };
+        let mut partition = Partition::at(1);
+        let taken = taken_without(&mut partition, "a", &[(0, 2), (3, 5), (6, 6), (7, 9)], &[], bounds);
+        assert_eq!(partition.start(), 1);
+        taken
+    };
+    assert_eq!(of(100, 100), [(1, 9, 1)]);
+    assert_eq!(of(3, 100), [(1, 5, 1), (6, 9, 1)]);
+    assert_eq!(of(3, 5), [(1, 5, 1)]);
+    assert_eq!(of(1, 6), [(1, 2, 1), (3, 5, 1), (6, 6, 1)]);
+    assert_eq!(of(0, 100), of(-1, 100));
+}
+
+/// As Apache Kafka 4.4.0 answered: of ten records of one batch that may be delivered five times, half come the fourth time, and
+/// each alone the fifth.
+#[test]
+fn what_is_often_given_back_comes_in_smaller_and_smaller_pieces() {
+    let mut partition = Partition::at(0);
+    let limited = Bounds { deliveries_max: 5, locks_max: 100, ..bounds(500, 30) };
+    let terms = || Terms { deliveries_max: 5, ..terms() };
+    let mut deliver = |batches: &[(i64, i64)]| {
+        let taken = taken_without(&mut partition, "a", batches, &[], limited);
+        for &(first, last, _) in &taken {
+            partition.acknowledge("a", &[said(first, last, Verdict::Release)], terms()).unwrap();
+        }
+        taken
+    };
+    for delivery in 1..=3 {
+        assert_eq!(deliver(&[(0, 9)]), [(0, 9, delivery)]);
+    }
+    assert_eq!(deliver(&[(0, 9), (10, 19)]), [(0, 4, 4)], "and nothing new with them");
+    for offset in 0..5 {
+        assert_eq!(deliver(&[(0, 9), (10, 19)]), [(offset, offset, 5)]);
+    }
+    assert_eq!(deliver(&[(0, 9), (10, 19)]), [(5, 9, 4)]);
+    for offset in 5..10 {
+        assert_eq!(deliver(&[(0, 9), (10, 19)]), [(offset, offset, 5)]);
+    }
+    assert_eq!(deliver(&[(10, 19)]), [(10, 19, 1)]);
+}
+
+#[test]
+fn the_least_limit_of_deliveries_isolates_nothing() {
+    let limited = |deliveries_max| Bounds { deliveries_max, ..bounds(500, 30) };
+    for (limit, deliveries, together, expected) in [
+        (2, 1, 8, None),
+        (3, 1, 8, None),
+        (3, 2, 8, Some(1)),
+        (6, 2, 500, None),
+        (6, 3, 500, Some(250)),
+        (6, 4, 500, Some(125)),
+        (6, 5, 500, Some(1)),
+        (10, 8, 4, Some(1)),
+        (10, 5, 500, Some(250)),
+        (10, 8, 500, Some(31)),
+    ] {
+        assert_eq!(limited(limit).most(deliveries, together), expected, "{limit} {deliveries}");
+    }
 }
 
 #[test]
@@ -75,8 +146,7 @@ fn what_is_aborted_is_passed_over() {
     assert_eq!((partition.start(), partition.runs()), (8, 0));
     // A delivery that ends before the aborted records leaves them where they are.
     let mut partition = Partition::at(0);
-    let strict = Bounds { is_strict: true, ..bounds(1, 30) };
-    assert_eq!(taken_without(&mut partition, "a", &batches, &[(4, 5)], strict), [(0, 0, 1)]);
+    assert_eq!(taken_without(&mut partition, "a", &batches, &[(4, 5)], strict(1)), [(0, 0, 1)]);
     assert_eq!(partition.next(LOCKS), Some(1));
     assert_eq!(taken_without(&mut partition, "b", &batches, &[(4, 5)], bounds(9, 30)), [(1, 3, 1), (6, 7, 1)]);
 }
@@ -247,12 +317,16 @@ proptest! {
                     };
                     let offsets = || read.iter().enumerate().flat_map(|(at, (first, last))| (*first..=*last).map(move |offset| (at, offset)));
                     let is_any = offsets().any(|(at, offset)| is_free(offset) && !is_aborted(at));
-                    let bounds = Bounds { is_strict, ..bounds(records_max, now + 30) };
+                    let bounds = bounds(records_max, now + 30);
+                    let wanted = Wanted { is_strict, ..bounds.wanted };
+                    let bounds = Bounds { wanted, deliveries_max: LIMIT, ..bounds };
                     let taken = partition.acquire(&members[member].into(), &read, &aborted, bounds);
                     prop_assert_eq!(taken.is_empty(), !is_any);
                     let count: i64 = taken.iter().map(|taken| taken.last - taken.first + 1).sum();
                     let above = if is_strict { 1 } else { BATCH };
                     prop_assert!(count < records_max as i64 + above);
+                    let is_last = taken.iter().any(|taken| taken.deliveries >= LIMIT);
+                    prop_assert!(!is_last || count == 1, "the last delivery is of one record alone");
                     let passed = offsets().filter(|(at, offset)| is_aborted(*at) && *offset < partition.end);
                     for (_, offset) in passed {
                         let fate = records.entry(offset).or_insert(Fate::Done);

@@ -46,6 +46,8 @@ describe("a topic twice", (TOPIC, orders, ["retention.bytes"]), (TOPIC, orders, 
 describe("the broker's node.id", (BROKER, "1", ["node.id"]))
 describe("the broker's num.partitions", (BROKER, "1", ["num.partitions"]))
 describe("the broker's auto.create.topics.enable", (BROKER, "1", ["auto.create.topics.enable"]))
+for kind in ("", "consumer.", "share.", "streams."):
+    describe(f"the broker's group.{kind}max.size", (BROKER, "1", [f"group.{kind}max.size"]), versions="4-")
 describe("the broker's config that there is not", (BROKER, "1", ["num.planets"]))
 describe("all brokers' defaults", (BROKER, "", ["num.partitions"]))
 describe("a broker that is not there", (BROKER, "9", None))
@@ -56,6 +58,16 @@ describe("clients' metrics that are not there", (CLIENT_METRICS, nowhere, None))
 describe("clients' metrics without a name", (CLIENT_METRICS, "", None))
 describe("a group's share.auto.offset.reset", (GROUP, "group", ["share.auto.offset.reset"]))
 describe("a group's share.isolation.level", (GROUP, "group", ["share.isolation.level"]))
+for name in (
+    *("consumer.assignment.interval.ms", "consumer.heartbeat.interval.ms", "consumer.session.timeout.ms"),
+    *("errors.deadletterqueue.copy.record.enable", "errors.deadletterqueue.topic.name"),
+    *("share.assignment.interval.ms", "share.auto.offset.reset", "share.delivery.count.limit", "share.heartbeat.interval.ms"),
+    *("share.isolation.level", "share.partition.max.record.locks", "share.record.lock.duration.ms"),
+    *("share.renew.acknowledge.enable", "share.session.timeout.ms", "streams.assignment.interval.ms", "streams.assignor.name"),
+    *("streams.heartbeat.interval.ms", "streams.initial.rebalance.delay.ms", "streams.num.standby.replicas"),
+    *("streams.rack.aware.assignment.tags", "streams.session.timeout.ms"),
+):
+    describe(f"a group's {name} with synonyms", (GROUP, "group", [name]), versions="4-", IncludeSynonyms=True)
 describe("no group", (GROUP, "", ["share.auto.offset.reset"]))
 describe("a kind that is not known", (99, "x", None))
 describe("kind 0", (0, "x", None))
@@ -77,6 +89,25 @@ def _(world):
 def _(world):
     answer = world.ask(Resources=[{"ResourceType": TOPIC, "ResourceName": world.orders.name, "ConfigurationKeys": None}])
     return {"Configs": [{"Name": one["Name"]} for one in answer["Results"][0]["Configs"]]}
+
+
+@case("DescribeConfigs", "which configs a group has")
+def _(world):
+    answer = world.ask(Resources=[{"ResourceType": GROUP, "ResourceName": "group", "ConfigurationKeys": None}])
+    return {"Configs": [{"Name": one["Name"]} for one in answer["Results"][0]["Configs"]]}
+
+
+@case("DescribeConfigs", "a group's configs that were set")
+def _(world):
+    group = world.name("group")
+    configs = {"consumer.session.timeout.ms": "50000", "share.auto.offset.reset": "earliest"}
+    change = [{"Name": name, "ConfigOperation": 0, "Value": value} for name, value in configs.items()]
+    world.call("IncrementalAlterConfigs", 1, Resources=[{"ResourceType": GROUP, "ResourceName": group, "Configs": change}])
+    if world.server.kind == "kafka":
+        # Its broker hears of a change some time later, but of none before it hears of an earlier one.
+        world.topic(stem="later")
+    resource = {"ResourceType": GROUP, "ResourceName": group, "ConfigurationKeys": list(configs)}
+    return world.ask(Resources=[resource], IncludeSynonyms=True)
 
 
 # AlterConfigs.
@@ -173,6 +204,51 @@ change(
     "a group's out of its range", ("share.record.lock.duration.ms", SET, "1"), kind=GROUP, name=lambda world: world.name("group")
 )
 change("no group", ("share.auto.offset.reset", SET, "earliest"), kind=GROUP, name="")
+
+
+def change_group(title, *configs):
+    """Configs of a group that has two tags, and how they are afterwards."""
+
+    @case("IncrementalAlterConfigs", title, "1-")
+    def _(world):
+        group = world.name("group")
+
+        def resource(*configs):
+            wanted = [{"Name": key, "ConfigOperation": operation, "Value": value} for key, operation, value in configs]
+            return {"ResourceType": GROUP, "ResourceName": group, "Configs": wanted}
+
+        world.call("IncrementalAlterConfigs", 1, Resources=[resource(("streams.rack.aware.assignment.tags", SET, "zone,rack"))])
+        answer = world.ask(Resources=[resource(*configs)])
+        if world.server.kind == "kafka":
+            world.topic(stem="later")
+        keys = ["streams.rack.aware.assignment.tags", *(key for key, _, _ in configs)]
+        shown = {"ResourceType": GROUP, "ResourceName": group, "ConfigurationKeys": keys}
+        found = world.call("DescribeConfigs", 4, Resources=[shown])["Results"][0]["Configs"]
+        return [answer, {"After": [{key: one[key] for key in ("Name", "Value", "ConfigSource")} for one in found]}]
+
+
+for name, worst in (
+    ("consumer.assignment.interval.ms", "15001"),
+    ("share.assignment.interval.ms", "15001"),
+    ("streams.assignment.interval.ms", "15001"),
+    ("share.partition.max.record.locks", "4001"),
+    ("errors.deadletterqueue.topic.name", "__letters"),
+    ("errors.deadletterqueue.copy.record.enable", "perhaps"),
+):
+    change_group(f"a group's {name} out of its range", (name, SET, worst))
+for name, best in (
+    ("consumer.assignment.interval.ms", "15000"),
+    ("share.assignment.interval.ms", "0"),
+    ("streams.assignment.interval.ms", "0"),
+    ("share.partition.max.record.locks", "4000"),
+    ("errors.deadletterqueue.topic.name", "letters"),
+    ("errors.deadletterqueue.copy.record.enable", "true"),
+):
+    change_group(f"a group's {name}", (name, SET, best))
+change_group("append to a group's list", ("streams.rack.aware.assignment.tags", APPEND, "row,zone"))
+change_group("subtract from a group's list", ("streams.rack.aware.assignment.tags", SUBTRACT, "row,zone"))
+change_group("append to a group's config that is no list", ("share.session.timeout.ms", APPEND, "1"))
+change_group("a group's config and one that there is not", ("share.session.timeout.ms", SET, "50000"), ("planets", SET, "1"))
 change("a kind that is not known", ("x", SET, "1"), kind=99, name="x")
 ask("IncrementalAlterConfigs", "no resources", Resources=[])
 

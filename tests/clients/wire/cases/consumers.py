@@ -151,6 +151,41 @@ def _(world):
     return world.ask(GroupIds=[group])
 
 
+def interval(world, group, millis, kind="consumer"):
+    """Sets the least time between two assignments of a group."""
+    change = [{"Name": f"{kind}.assignment.interval.ms", "ConfigOperation": 0, "Value": millis}]
+    world.call("IncrementalAlterConfigs", 1, Resources=[{"ResourceType": 32, "ResourceName": group, "Configs": change}])
+    if world.server.kind == "kafka":
+        # Its broker hears of it some time later, but not behind what comes later.
+        world.topic(stem="later")
+
+
+def newcomer(title, millis):
+    """A group of one, and a second member that comes at once."""
+
+    @case("ConsumerGroupDescribe", title)
+    def _(world):
+        group = world.name("group")
+        interval(world, group, millis)
+        world.consumer(group)
+        world.consumer(group, member="m2")
+        return world.ask(GroupIds=[group])
+
+
+newcomer("a second member, and an assignment not so soon", "15000")
+newcomer("a second member, and an assignment at once", "0")
+
+
+@case("ConsumerGroupDescribe", "whoever comes when all have gone, and an assignment not so soon")
+def _(world):
+    group = world.name("group")
+    interval(world, group, "15000")
+    world.consumer(group)
+    world.call("ConsumerGroupHeartbeat", 1, GroupId=group, MemberId="m1", MemberEpoch=-1)
+    world.consumer(group, member="m2")
+    return world.ask(GroupIds=[group])
+
+
 # What others say of such groups.
 
 

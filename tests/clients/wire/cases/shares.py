@@ -1,6 +1,7 @@
 """Share groups (KIP-932)."""
 
 from case import ask, case
+from cases.consumers import interval
 
 MEMBER = "AAAAAAAAAAAAAAAAAAAAAQ"
 OTHER = "AAAAAAAAAAAAAAAAAAAAAg"
@@ -78,6 +79,24 @@ ask(
     "a group and what may be done with it",
     _request=lambda world: dict(GroupIds=[shared(world)], IncludeAuthorizedOperations=True),
 )
+
+
+def newcomer(title, millis):
+    """A group of one that has its partitions, and a second member that comes at once."""
+
+    @case("ShareGroupDescribe", title)
+    def _(world):
+        group = shared(world)
+        interval(world, group, millis, "share")
+        request = dict(GroupId=group, MemberEpoch=0, SubscribedTopicNames=[world.orders.name])
+        # Whatever is there to be assigned, it is assigned now.
+        world.call("ShareGroupHeartbeat", 1, MemberId=MEMBER, **request)
+        world.call("ShareGroupHeartbeat", 1, MemberId=OTHER, **request)
+        return world.ask(GroupIds=[group])
+
+
+newcomer("a second member, and an assignment not so soon", "15000")
+newcomer("a second member, and an assignment at once", "0")
 ask("ShareGroupDescribe", "a classic group", _request=lambda world: dict(GroupIds=[world.member()[0]]))
 ask("ShareGroupDescribe", "a group that is not there", _request=lambda world: dict(GroupIds=[world.name("nowhere")]))
 ask("ShareGroupDescribe", "no name", GroupIds=[""])
@@ -254,6 +273,67 @@ def _(world):
     if any(partition["AcquiredRecords"] for topic in taken["Responses"] for partition in topic["Partitions"]):
         return taken
     return take(world, one.line, one.group, one.epoch + 1, one.topic, MaxWaitMs=500, MinBytes=1)
+
+
+def batched(title, size, records_max=500):
+    """The first fetch of a topic with batches of two, one and three records."""
+
+    @case("ShareFetch", title)
+    def _(world):
+        one = Sharer(world, takes=False, records=2)
+        for count in (1, 3):
+            world.produce(one.topic, world.batch(*[b"v"] * count))
+        return take(
+            world, one.line, one.group, 0, one.topic, MaxWaitMs=500, MinBytes=1, BatchSize=size, MaxRecords=records_max
+        )
+
+
+batched("ranges of a batch at least", 1)
+batched("ranges of two records at least", 2)
+batched("ranges of three records at least", 3)
+batched("ranges as large as can be", 500)
+batched("ranges of no size", 0)
+batched("ranges of a negative size", -1)
+batched("ranges of a batch at least, and few records", 1, records_max=3)
+
+
+def often(title, limit, rounds):
+    """Ten records of one batch that are given back whenever they come: which come each time, and how often they have."""
+
+    @case("ShareFetch", title, "2-")
+    def _(world):
+        one = Sharer(world, takes=False, records=10)
+        change = [{"Name": "share.delivery.count.limit", "ConfigOperation": 0, "Value": limit}]
+        world.call("IncrementalAlterConfigs", 1, Resources=[{"ResourceType": 32, "ResourceName": one.group, "Configs": change}])
+        if world.server.kind == "kafka":
+            world.topic(stem="later")
+        seen = {}
+        for number in range(1, rounds + 1):
+            came, tries = [], 0
+            while not came and tries < 10:
+                answer = take(world, one.line, one.group, one.epoch, one.topic, MaxWaitMs=500, MinBytes=1)
+                one.epoch, tries = one.epoch + 1, tries + 1
+                for topic in answer["Responses"]:
+                    for spans in (partition["AcquiredRecords"] for partition in topic["Partitions"]):
+                        for span in spans:
+                            offsets = range(span["FirstOffset"], span["LastOffset"] + 1)
+                            came += [(offset, span["DeliveryCount"]) for offset in offsets]
+            seen[f"Round{number:02}"] = [f"{offset} for time {count}" for offset, count in came]
+            given = [(came[0][0], came[-1][0], [RELEASE])] if came else []
+            if given:
+                verdicts = [{"FirstOffset": first, "LastOffset": last, "AcknowledgeTypes": types} for first, last, types in given]
+                partition = {"PartitionIndex": 0, "AcknowledgementBatches": verdicts}
+                topics = [{"TopicId": one.topic.id, "Partitions": [partition]}]
+                who = dict(GroupId=one.group, MemberId=MEMBER, ShareSessionEpoch=one.epoch)
+                world.call("ShareAcknowledge", 1, _line=one.line, Topics=topics, **who)
+                one.epoch += 1
+        return seen
+
+
+often("what is given back again and again", "5", 16)
+often("what is given back and may come twice", "2", 2)
+often("what is given back and may come three times", "3", 8)
+often("what is given back and may come eight times", "8", 10)
 
 
 @case("ShareAcknowledge", "twice")

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kafka::group::config::GroupConfig;
 use crate::kafka::group::decide::{self, Decision, Rules};
-use crate::kafka::group::request::{Beaten, Kind, NewOffset, Protocol, Request};
+use crate::kafka::group::request::{Beaten, ConsumerSettings, Kind, NewOffset, Protocol, Request};
 use crate::kafka::group::state::{Now, State};
 use crate::kafka::group::topics::Shelf;
 use crate::model::Timestamp;
@@ -26,7 +26,8 @@ struct Scene {
 
 fn scene() -> Scene {
     let (group, topics) = (Group::new(1, "g".into()), Shelf::default());
-    Scene { group, config: GroupConfig::default(), topics, seconds: 1_000, next_id: 0, disk: Vec::new() }
+    let config = GroupConfig { consumer_assignment_interval: Duration::ZERO, ..GroupConfig::default() };
+    Scene { group, config, topics, seconds: 1_000, next_id: 0, disk: Vec::new() }
 }
 
 impl Scene {
@@ -246,6 +247,55 @@ fn topics_that_come_go_and_grow_are_assigned_at_the_next_heartbeat() {
     // Another subscription takes effect at once.
     let other = Beat { pattern: Some(String::new()), topics: Some(BTreeSet::new()), ..owning("a", 5, &of(anew, &[0])) };
     assert_eq!(told(scene.beat(other)), (5, Some(Target::new())));
+}
+
+#[test]
+fn partitions_are_assigned_anew_no_sooner_than_that_is_set() {
+    let mut scene = scene();
+    scene.config.consumer_assignment_interval = Duration::from_secs(2);
+    let orders = scene.topics.create("orders", 2);
+    let both = of(orders, &[0, 1]);
+    assert_eq!(told(scene.beat(named("a", &["orders"]))), (1, Some(both.clone())), "the first need not wait");
+    scene.wait(1);
+    assert_eq!(told(scene.beat(named("b", &["orders"]))), (1, Some(Target::new())));
+    assert_eq!((scene.state(), told(scene.beat(again("a", 1)))), (State::Assigning, (1, None)));
+    scene.wait(1);
+    assert_eq!(told(scene.beat(again("b", 1))), (2, None));
+    assert_eq!(told(scene.beat(again("a", 1))), (1, Some(of(orders, &[0]))));
+    assert_eq!(told(scene.beat(owning("a", 1, &of(orders, &[0])))), (2, None));
+    assert_eq!(told(scene.beat(again("b", 2))), (2, Some(of(orders, &[1]))));
+    // Who goes leaves it to the next heartbeat behind that time.
+    scene.beat(again("b", -1)).unwrap();
+    assert_eq!(told(scene.beat(again("a", 2))), (2, None));
+    scene.wait(2);
+    assert_eq!(told(scene.beat(again("a", 2))), (3, Some(both.clone())));
+    // A group may set it itself.
+    let settings = ConsumerSettings { assignment_interval: Some(Duration::ZERO), ..ConsumerSettings::default() };
+    assert_eq!(told(scene.beat(Beat { settings, ..named("b", &["orders"]) })), (4, Some(Target::new())));
+    // Whoever is first again need not wait.
+    scene.beat(again("a", -1)).unwrap();
+    scene.beat(again("b", -1)).unwrap();
+    assert_eq!(told(scene.beat(named("c", &["orders"]))), (7, Some(both)));
+}
+
+#[test]
+fn a_classic_member_is_not_called_before_there_is_something_for_it() {
+    let mut scene = scene();
+    scene.config.consumer_assignment_interval = Duration::from_secs(2);
+    classic_group(&mut scene, 3);
+    let beat = |generation| Request::Heartbeat(Membership { member: "m1".to_owned(), instance: None, generation });
+    let called = Some(Answer::Done(Err(Refusal::RebalanceInProgress)));
+    assert_eq!(told(scene.beat(named("a", &["orders"]))).0, 2, "the first need not wait");
+    assert_eq!(scene.ask(beat(1)), called);
+    assert_eq!(scene.join(classic("m1", &["orders"])).unwrap().generation, 2);
+    scene.wait(1);
+    assert_eq!(told(scene.beat(named("b", &["orders"]))).0, 2);
+    assert_eq!(share(scene.ask(sync("m1", 2, vec![]))).len(), 1);
+    assert_eq!((scene.state(), scene.ask(beat(2))), (State::Assigning, Some(Answer::Done(Ok(())))));
+    scene.wait(1);
+    assert_eq!(scene.ask(beat(2)), called, "its join computes it");
+    assert_eq!(scene.join(classic("m1", &["orders"])).unwrap().generation, 3);
+    assert_eq!(told(scene.beat(again("b", 2))).0, 3);
 }
 
 #[test]
@@ -655,8 +705,10 @@ proptest! {
     #[test]
     fn whatever_happens_no_partition_has_two_readers_and_in_the_end_each_has_one(
         events in prop::collection::vec(event(), 1..60),
+        interval in prop_oneof![Just(0), 1..9_u64],
     ) {
         let mut stage = Stage { scene: scene(), actors: Vec::new() };
+        stage.scene.config.consumer_assignment_interval = Duration::from_secs(interval);
         stage.scene.topics.create(NAMES[0], 4);
         // Somebody of the consumer protocol is always there, so that the group is one.
         stage.enter(vec![NAMES[0]], false, false);
