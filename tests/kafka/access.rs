@@ -126,18 +126,20 @@ async fn rules_that_mean_nothing_are_refused() {
         good().with_operation(ANY),
         good().with_permission_type(ANY),
         good().with_principal(text("alice")),
-        good().with_principal(text("Group:alice")),
         good().with_host(text("")),
         good().with_resource_name(text("")),
         good().with_resource_name(text(&"n".repeat(513))),
         rule(CLUSTER, LITERAL, "cluster", ALL, ALLOW),
         good(),
+        // Nobody logs in as a group here; tools carry such rules over from elsewhere.
+        good().with_principal(text("Group:alice")),
     ];
     let invalid = ResponseError::InvalidRequest.code();
     let codes = add(&mut admin, wrong).await;
-    assert!(codes[..11].iter().all(|code| *code == invalid) && codes[11] == 0, "{codes:?}");
+    assert!(codes[..10].iter().all(|code| *code == invalid) && codes[10..] == [0, 0], "{codes:?}");
+    // A filter with numbers that nobody knows matches nothing.
     let answer = admin.call(3, DescribeAclsRequest::default()).await;
-    assert_eq!(answer.error_code, invalid);
+    assert_eq!((answer.error_code, answer.resources.len()), (0, 0));
     // Who may not change them, and where there are none.
     let mut alice = login(&gateway, "alice").await;
     let denied = ResponseError::ClusterAuthorizationFailed.code();

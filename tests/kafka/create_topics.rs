@@ -187,5 +187,6 @@ async fn a_compacted_topic_is_kept_for_a_year_and_refuses_records_without_a_key(
         let said = refused.error_message.unwrap();
         assert!(refused.error_code == 87 && said.contains(words), "{said}");
         assert_eq!(refused.record_errors.iter().map(|record| record.batch_index).collect::<Vec<_>>(), without);
+        assert!(refused.record_errors.iter().all(|record| record.batch_index_error_message.is_some()));
     }
 }

@@ -102,13 +102,21 @@ async fn topics_are_found_by_id() {
     let id = gateway.stream("orders", 1).await.id().0;
     let unknown = Uuid::from_u128(7);
     let mut kafka = gateway.kafka();
-    for version in [10, 12, 13] {
-        let by_id = |id| MetadataRequestTopic::default().with_topic_id(id).with_name((version < 12).then(TopicName::default));
+    for version in [12, 13] {
+        let by_id = |id| MetadataRequestTopic::default().with_topic_id(id).with_name(None);
         let answer =
             topics(&mut kafka, version, MetadataRequest::default().with_topics(Some(vec![by_id(id), by_id(unknown)]))).await;
         assert_eq!((answer[0].error_code, text(&answer[0]), answer[0].topic_id), (0, "orders", id));
         assert_eq!((answer[1].error_code, text(&answer[1]), answer[1].topic_id), (100, "", unknown));
-        assert_eq!(answer[1].name.is_none(), version >= 12);
+        assert!(answer[1].name.is_none());
+    }
+    // Before that the request fails as a whole.
+    for version in [10, 11] {
+        let named = MetadataRequestTopic::default().with_name(Some(TopicName("orders".into())));
+        let asked = vec![named, MetadataRequestTopic::default().with_topic_id(id).with_name(Some(TopicName::default()))];
+        let answer = kafka.call(version, MetadataRequest::default().with_topics(Some(asked))).await;
+        assert_eq!(answer.topics.iter().map(|topic| topic.error_code).collect::<Vec<_>>(), [42, 42]);
+        assert_eq!((answer.brokers.len(), answer.cluster_id), (0, None));
     }
 }
 

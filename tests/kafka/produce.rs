@@ -66,6 +66,7 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
     let control = build(Builder::default().control(), &["a"]);
     let stamp = ProducerStamp { id: 1, epoch: 0, first_sequence: 0 };
     let transactional = build(Builder::default().producer(stamp).transactional(), &["a"]);
+    let nobodys = build(Builder::default().transactional(), &["a"]);
     for (what, records, code, meant) in [
         ("null records", None, 87, "one is needed"),
         ("no records", Some(bytes::Bytes::new()), 87, "one is needed"),
@@ -73,6 +74,7 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
         ("a base offset", Some(based.freeze()), 87, "begins at offset 77"),
         ("a control batch", Some(control), 87, "clients cannot write control batches"),
         ("a transactional batch", Some(transactional), 53, "the request has no transactional id"),
+        ("a transactional batch without a producer", Some(nobodys), 53, "the request has no transactional id"),
         (
             "a batch that is too large",
             Some(batch(&[&large])),
@@ -83,6 +85,9 @@ async fn batches_that_break_a_rule_are_refused_with_words() {
         let response = kafka.call(8, produce("small", 0, records)).await;
         let partition = &response.responses[0].partition_responses[0];
         assert_eq!((partition.error_code, partition.base_offset), (code, -1), "{what}");
+        // Kafka tells where the log begins if the batch has come to it.
+        let has_come = ["a base offset", "a control batch"].contains(&what);
+        assert_eq!(partition.log_start_offset, if has_come { 0 } else { -1 }, "{what}");
         let words = partition.error_message.as_deref().unwrap();
         assert!(words.contains(meant), "{what}: {words}");
     }
@@ -226,6 +231,9 @@ async fn two_batches_or_an_old_format_are_refused() {
     };
     for (what, records, code) in [
         ("two batches", [&one[..], &one[..]].concat().into(), 87),
+        // Kafka looks no further than the last whole batch.
+        ("a byte behind the batch", [&one[..], b"x"].concat().into(), 0),
+        ("half a batch behind the batch", [&one[..], &one[..one.len() - 1]].concat().into(), 0),
         ("not all of a batch", one.slice(..one.len() - 1), 87),
         ("not even a header", one.slice(..60), 87),
         ("a length of less than a header", with_length(48), 2),

@@ -333,11 +333,15 @@ async fn behind_version_0_of_the_handshake_messages_come_bare() {
 async fn messages_out_of_place_are_told_so() {
     let gateway = gateway();
     let mut kafka = gateway.kafka_at(listener());
-    let answer = kafka.call(2, message("\0alice\0secret")).await;
-    assert_eq!(answer.error_code, ResponseError::IllegalSaslState.code());
+    kafka.send(2, &message("\0alice\0secret")).await;
+    assert!(kafka.is_closed().await, "no login was begun");
+    let mut kafka = gateway.kafka_at(listener());
     handshake(&mut kafka, "PLAIN").await;
-    let answer = kafka.call(1, SaslHandshakeRequest::default().with_mechanism("PLAIN".into())).await;
-    assert_eq!(answer.error_code, ResponseError::IllegalSaslState.code());
+    let again = || SaslHandshakeRequest::default().with_mechanism("PLAIN".into());
+    assert_eq!(kafka.call(1, again()).await.error_code, ResponseError::IllegalSaslState.code());
     assert_eq!(kafka.call(2, message("\0alice\0secret")).await.error_code, 0);
+    // A login that holds as long as the connection is not done again.
+    assert_eq!(kafka.call(1, again()).await.error_code, ResponseError::IllegalSaslState.code());
+    assert_eq!(kafka.call(2, message("\0alice\0secret")).await.error_code, ResponseError::IllegalSaslState.code());
     assert!(is_served(&mut kafka).await);
 }

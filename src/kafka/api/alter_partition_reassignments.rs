@@ -27,7 +27,9 @@ impl Api for AlterPartitionReassignments {
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: AlterPartitionReassignmentsRequest) -> Reply<AlterPartitionReassignmentsResponse> {
-        let response = AlterPartitionReassignmentsResponse::default().with_error_message(None);
+        // Kafka has words for those who ask for nothing, and they are empty.
+        let words = request.topics.is_empty().then(StrBytes::default);
+        let response = AlterPartitionReassignmentsResponse::default().with_error_message(words);
         if !cx.allows_cluster(Operation::Alter) {
             let Refusal { error, words } = Refusal::denied(Kind::Cluster);
             let words = StrBytes::from_string(words);

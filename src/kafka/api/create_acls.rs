@@ -1,7 +1,8 @@
 //! **CreateAcls** (30): adds access rules.
 //!
 //! As Kafka does it: each rule has a result of its own, one that is there already is added again without a word, and the cluster
-//! has one name, `kafka-cluster`. Those that are accepted are on disk together when they are answered.
+//! has one name, `kafka-cluster`. A principal is TYPE:NAME; whoever logs in is of the type User, so a rule for another type never
+//! holds. Those that are accepted are on disk together when they are answered.
 //!
 //! *Ours*: a name, a principal and a host have 512 bytes at most, and there are at most 10,000 rules.
 //!
@@ -17,7 +18,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
 use super::describe_acls::check;
-use crate::kafka::auth::{CLUSTER, Kind, Operation, Pattern, Principal, RULES_MAX, Rule, TooMany, Verdict};
+use crate::kafka::auth::{CLUSTER, Kind, Operation, Pattern, RULES_MAX, Rule, TooMany, Verdict};
 use crate::kafka::translate::Refusal;
 
 /// Bytes of each text of a rule.
@@ -48,7 +49,7 @@ impl Api for CreateAcls {
             Err(error) => Some(Refusal::new(ResponseError::KafkaStorageError, error.to_string())),
         };
         let result = |verdict: Result<(), Refusal>| match verdict.err().or_else(|| failed.clone()) {
-            None => AclCreationResult::default().with_error_message(None),
+            None => AclCreationResult::default().with_error_message(Some(StrBytes::default())),
             Some(Refusal { error, words }) => {
                 let words = Some(StrBytes::from_string(words));
                 AclCreationResult::default().with_error_code(error.code()).with_error_message(words)
@@ -73,8 +74,10 @@ fn rule(creation: &AclCreation) -> Result<Rule, Refusal> {
             return Err(Refusal::request(format!("the {what} has {bytes} bytes; 1 to {TEXT_BYTES_MAX} are accepted")));
         }
     }
-    if principal.parse::<Principal>().is_err() {
-        return Err(Refusal::request("the principal is not that of a user; User:NAME and User:* are accepted"));
+    if !principal.contains(':') {
+        return Err(Refusal::request(
+            "the principal has no type; TYPE:NAME is accepted, such as User:alice, and User:* for everybody",
+        ));
     }
     if kind == Kind::Cluster && &**resource_name != CLUSTER {
         return Err(Refusal::request(format!("the only name of the cluster is {CLUSTER}")));

@@ -82,7 +82,8 @@ async fn create(cx: &Context, topic: &CreatableTopic, validate_only: bool) -> Re
     }
     if validate_only {
         cx.door.log.check_stream(plan.settings.mode, plan.lanes)?;
-        return Ok(result);
+        // As in Kafka, an id that no topic will have.
+        return Ok(result.with_topic_id(cx.door.log.env().entropy.uuid()));
     }
     let stream = translate::create(&cx.door, plan.name, plan.lanes, plan.settings).await?;
     Ok(result.with_topic_id(stream.id().0))

@@ -2,7 +2,7 @@
 //!
 //! As Kafka does it: each filter has a result of its own, with the rules that it removed; a filter that matches nothing is no
 //! error. All of it is on disk when it is answered. Differs from Kafka in that a rule is answered with the first filter that
-//! matches it, and with no other.
+//! matches it, and with no other: filters are short, and all of them might match all rules.
 //!
 //! Versions: 1 has patterns of names (KIP-290) · 2 is flexible · 3 has users as resources.
 

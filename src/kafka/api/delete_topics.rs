@@ -99,15 +99,20 @@ async fn delete(cx: &Context, topic: &DeleteTopicState) -> Result<DeletableTopic
         }
         Named::Id(id) => by_id(door, id)?,
     };
-    may(Operation::Delete, stream.name().as_str())?;
+    if let Err(refusal) = may(Operation::Delete, stream.name().as_str()) {
+        // Who may know the topic is told its name.
+        let name = may(Operation::Describe, stream.name().as_str()).is_ok().then(|| name_of(&stream));
+        return Ok(refused(name, topic.topic_id, refusal));
+    }
     cx.mutate(stream.lanes(), cx.version >= STRICT)?;
     door.log.delete_stream(stream.id()).await?;
     door.groups.topic_deleted(stream.name().as_str()).await;
     door.shares.topics_gone(|topic| *topic == stream.id().0).await;
-    Ok(DeletableTopicResult::default()
-        .with_name(Some(TopicName(stream.name().as_str().to_owned().into())))
-        .with_topic_id(stream.id().0)
-        .with_error_message(None))
+    Ok(DeletableTopicResult::default().with_name(Some(name_of(&stream))).with_topic_id(stream.id().0).with_error_message(None))
+}
+
+fn name_of(stream: &Stream) -> TopicName {
+    TopicName(stream.name().as_str().to_owned().into())
 }
 
 /// How a request names a topic.

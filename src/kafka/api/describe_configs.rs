@@ -14,6 +14,7 @@ use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::contract::{Api, Context, Reply};
 use crate::kafka::auth::Operation;
@@ -90,7 +91,7 @@ fn answer(resource: &DescribeConfigsResource, outcome: Result<Vec<Shown>, Refusa
     let result = DescribeConfigsResult::default()
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone())
-        .with_error_message(None);
+        .with_error_message(Some(StrBytes::default()));
     match outcome {
         Ok(shown) => {
             let wanted = shown.into_iter().filter(|shown| is_wanted(resource, shown.name));
@@ -182,7 +183,7 @@ mod tests {
             let mut bytes = BytesMut::new();
             response.encode(&mut bytes, version).unwrap();
             let read = DescribeConfigsResponse::decode(&mut bytes.freeze(), version).unwrap();
-            assert_eq!((read.results[0].error_code, read.results[0].error_message.clone()), (0, None));
+            assert_eq!((read.results[0].error_code, read.results[0].error_message.as_deref()), (0, Some("")));
             assert_eq!(read.results[1].error_code, 3);
             assert_eq!(read.results[1].error_message.as_deref(), Some("there is no topic \"orders\""));
         }

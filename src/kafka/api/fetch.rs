@@ -20,8 +20,8 @@
 //! A shard that is over its read throughput gives nothing until it may, which is waited for like records; nothing is an error. A
 //! `client.id` that is a fan-out consumer of the stream has throughput of its own.
 //!
-//! Left out on purpose: followers and their epochs (`replica_id`, `last_fetched_epoch`: the epoch is constant, so nothing
-//! diverges), reading from the nearest replica.
+//! Left out on purpose: followers (`replica_id`), reading from the nearest replica. The epoch is constant, so a `last_fetched_epoch`
+//! to come is out of range, and nothing diverges (KIP-595): who has read beyond the end is out of range too.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -37,7 +37,7 @@ use super::contract::{Api, Context, Counted, Reply, name};
 use crate::kafka::auth::Operation;
 use crate::kafka::code;
 use crate::kafka::fetched::{Fetched, FetchedPartition, FetchedTopic};
-use crate::kafka::partition::{Topic, check_epoch, isolation, lane};
+use crate::kafka::partition::{LEADER_EPOCH, NO_EPOCH, Topic, check_epoch, isolation, lane};
 use crate::log::{Aborted, Error, Isolation, Page, Reader, Stream, Wait, Want};
 use crate::metrics::{Got, Measure};
 use crate::model::Offset;
@@ -130,7 +130,11 @@ fn ask(cx: &Context, topic: &FetchTopic, isolation: Result<Isolation, ResponseEr
     let want = |partition: &FetchPartition| {
         let isolation = isolation?;
         let lane = lane(stream.as_ref().map_err(|error| *error)?, partition.partition)?;
-        check_epoch(partition.current_leader_epoch)?;
+        // Here every negative epoch is none (Kafka, `FetchRequest.optionalEpoch`).
+        check_epoch(partition.current_leader_epoch.max(NO_EPOCH))?;
+        if partition.last_fetched_epoch > LEADER_EPOCH {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
         Ok(Want { lane, from: Offset(partition.fetch_offset), bytes_max: size(partition.partition_max_bytes), isolation })
     };
     topic.partitions.iter().map(want).collect()

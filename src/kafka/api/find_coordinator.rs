@@ -45,6 +45,8 @@ impl Api for FindCoordinator {
         }
         let found = coordinator(cx, request.key_type, &request.key);
         let Coordinator { error_code, error_message, node_id, host, port, .. } = found;
+        // In these versions Kafka says it in words that nothing is wrong.
+        let error_message = if error_code == 0 { Some(StrBytes::from_static_str("NONE")) } else { error_message };
         Reply::Send(
             FindCoordinatorResponse::default()
                 .with_error_code(error_code)
@@ -81,7 +83,7 @@ fn coordinator(cx: &Context, key_type: i8, key: &str) -> Coordinator {
         GROUP | TRANSACTION | SHARE => {
             let (host, port) = cx.endpoint();
             Coordinator::default()
-                .with_error_message(None)
+                .with_error_message(Some(StrBytes::default()))
                 .with_node_id(BrokerId(cx.door.config.node_id))
                 .with_host(StrBytes::from_string(host))
                 .with_port(i32::from(port))

@@ -41,7 +41,8 @@ impl Api for ListOffsets {
         let repeated = repeated(&request.topics);
         let isolation = isolation(request.isolation_level);
         let mut topics = Vec::with_capacity(request.topics.len());
-        for topic in &request.topics {
+        // Kafka says nothing of a topic without partitions.
+        for topic in request.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             let mut answered = HashSet::new();
             // What is refused for being named more than once is refused once.

@@ -1,7 +1,7 @@
 //! ListTransactions (key 66): the transactional ids there are (KIP-664).
 //!
 //! Served: 0 to 2. Version 1 brought the filter by duration (KIP-994), 2 a regular expression that whole ids have to match
-//! (KIP-1152).
+//! (KIP-1152). As in Kafka, what has not begun is of any age.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -42,11 +42,10 @@ impl Api for ListTransactions {
         let longer_than = u64::try_from(request.duration_filter).ok().map(Duration::from_millis);
         let now = cx.door.log.env().clock.now();
         let is_meant = |found: &Transaction| {
-            let runs = found.started_at.map_or(Duration::ZERO, |at| now.since(at));
             (request.state_filters.is_empty() || states.contains(&found.state))
                 && (request.producer_id_filters.is_empty() || request.producer_id_filters.contains(&ProducerId(found.producer)))
                 && pattern.as_ref().is_none_or(|pattern| pattern.is_match(&found.name))
-                && longer_than.is_none_or(|span| found.started_at.is_some() && runs > span)
+                && longer_than.is_none_or(|span| found.started_at.is_none_or(|at| now.since(at) > span))
         };
         let show = |found: &Transaction| {
             let is_seen = || cx.allows(Operation::Describe, Kind::TransactionalId, &found.name);

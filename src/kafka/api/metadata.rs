@@ -6,7 +6,7 @@
 //!
 //! Differs from Kafka: there is one broker, and its address is the one the client came to unless another is advertised. A
 //! topic that is created by asking is in the answer at once, instead of after a retry. A topic asked for twice is answered
-//! once, as in Kafka. Asking by id works from version 10, where Kafka's clients do it from 12.
+//! once, as in Kafka. An id, or no name, in versions 10 and 11 fails the request: INVALID_REQUEST for each topic and no broker.
 //!
 //! Left out on purpose: internal topics (groups are not kept in one), racks, sealed partitions' special treatment: they
 //! are partitions like others, and writes to them reach the lane that took over.
@@ -37,7 +37,7 @@ const ABSENT_IS_ALL: i16 = 1;
 const CREATION_CHOICE: i16 = 4;
 /// The versions that carry the cluster's authorized operations.
 const CLUSTER_OPERATIONS: RangeInclusive<i16> = 8..=10;
-/// The first version in which an answer may leave a topic's name out.
+/// The first version in which a topic's name may be left out.
 const NAMELESS: i16 = 12;
 /// Topics that one request creates by asking; whoever asks again gets the next ones. *Ours*: each waits for the disk.
 const CREATED_MAX: usize = 100;
@@ -51,6 +51,12 @@ impl Api for Metadata {
     async fn handle(cx: &Context, request: MetadataRequest) -> Reply<MetadataResponse> {
         let operations = request.include_topic_authorized_operations;
         let asked = request.topics.filter(|topics| cx.version >= ABSENT_IS_ALL || !topics.is_empty());
+        let is_named = |topic: &MetadataRequestTopic| topic.name.is_some() && topic.topic_id.is_nil();
+        if let Some(asked) = asked.as_ref().filter(|asked| cx.version < NAMELESS && !asked.iter().all(is_named)) {
+            let refused =
+                asked.iter().cloned().map(|topic| refuse(cx, topic.name, topic.topic_id, ResponseError::InvalidRequest));
+            return Reply::Send(MetadataResponse::default().with_cluster_id(None).with_topics(refused.collect()));
+        }
         let topics = match asked {
             None => {
                 let seen = |stream: &&Arc<Stream>| cx.allows(Operation::Describe, Kind::Topic, stream.name().as_str());

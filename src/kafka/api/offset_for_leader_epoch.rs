@@ -2,8 +2,8 @@
 //!
 //! Served: 2 to 4. Version 3 brought the replica id, 4 tagged fields.
 //!
-//! The epoch is constant and nothing is ever cut, so epoch 0 ends at the tip and there is no other (Kafka,
-//! `LeaderEpochFileCache.endOffsetFor`: an undefined epoch and offset, no error).
+//! The epoch is constant and nothing is ever cut, so epoch 0 ends at the tip, one before it ended where the log begins, and there
+//! is no other (Kafka, `LeaderEpochFileCache.endOffsetFor`: an undefined epoch and offset, no error).
 
 use std::ops::RangeInclusive;
 
@@ -49,8 +49,10 @@ async fn end(cx: &Context, topic: &OffsetForLeaderTopic, asked: &OffsetForLeader
     let stream = cx.topic(Topic::Named(&topic.topic), Operation::Describe)?;
     let lane = lane(&stream, asked.partition)?;
     check_epoch(asked.current_leader_epoch)?;
-    match asked.leader_epoch {
-        LEADER_EPOCH => Ok((LEADER_EPOCH, cx.door.log.reach(lane).await.map_err(|error| code::of(&error))?.tip.0)),
-        _ => Ok((NO_EPOCH, NO_OFFSET)),
-    }
+    let reach = cx.door.log.reach(lane).await.map_err(|error| code::of(&error))?;
+    Ok(match asked.leader_epoch {
+        LEADER_EPOCH => (LEADER_EPOCH, reach.tip.0),
+        before if before < NO_EPOCH => (before, reach.horizon.0),
+        _ => (NO_EPOCH, NO_OFFSET),
+    })
 }

@@ -30,7 +30,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::contract::{Api, Context, Counted, Reply, name};
-use crate::batch::{Batch, Codec, Header, ProducerStamp};
+use crate::batch::{Batch, Codec, Fault, Header, Invalid, ProducerStamp};
 use crate::env::Clock;
 use crate::kafka::auth::{Kind, Operation};
 use crate::kafka::code;
@@ -84,7 +84,9 @@ impl Api for Produce {
         let batches = request.topic_data.iter().map(|topic| topic.partition_data.len()).sum();
         let budget = Budget::of(batches, Instant::now(), &*cx.door.log.env().clock);
         let start = |topic| start(cx, Terms { acks, transaction: &transaction, budget }, topic);
-        let started: Vec<_> = request.topic_data.into_iter().map(start).collect();
+        // Kafka says nothing of a topic without partitions.
+        let named = request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty());
+        let started: Vec<_> = named.map(start).collect();
         // What was begun has its place: the transaction may end.
         drop(transaction);
         let begun = started.iter().flat_map(|(_, batches)| batches).flat_map(|(_, batch)| batch);
@@ -99,10 +101,14 @@ impl Api for Produce {
             let mut partition_responses = Vec::with_capacity(batches.len());
             for (index, batch) in batches {
                 let outcome = finish(cx, batch).await;
-                if let Err(refused) = &outcome {
-                    failed = Some(refused.words.clone());
+                let mut horizon = None;
+                if let Err(Refused { words, log, .. }) = &outcome {
+                    failed = Some(words.clone());
+                    if let Some(lane) = log {
+                        horizon = cx.door.log.reach(*lane).await.ok().map(|reach| reach.horizon);
+                    }
                 }
-                partition_responses.push(answer(cx, index, outcome));
+                partition_responses.push(answer(cx, index, outcome, horizon));
             }
             responses.push(response.with_partition_responses(partition_responses));
         }
@@ -141,11 +147,17 @@ struct Refused {
     words: String,
     /// The records that it was refused for, if it was for some of them.
     records: Vec<i32>,
+    /// The partition whose log it was refused by. Kafka tells then where that begins, and not if nobody has asked the log.
+    log: Option<LaneId>,
 }
 
 impl Refused {
     fn new(error: ResponseError, words: impl Into<String>) -> Self {
-        Self { error, words: words.into(), records: Vec::new() }
+        Self { error, words: words.into(), records: Vec::new(), log: None }
+    }
+
+    fn by_log(self, lane: LaneId) -> Self {
+        Self { log: Some(lane), ..self }
     }
 }
 
@@ -159,8 +171,28 @@ impl From<log::Error> for Refused {
     fn from(error: log::Error) -> Self {
         let (code, words) = (code::of(&error), error.to_string());
         let records = if let log::Error::KeysMissing(records) = error { records } else { Vec::new() };
-        Self { error: code, words, records }
+        Self { error: code, words, records, log: None }
     }
+}
+
+/// A refusal of the log, or of what looks at a batch in its stead (Kafka, `ReplicaManager.appendToLocalLog`, where what is no whole
+/// batch, or too large a one, has not come to the log).
+fn refused_by_log(error: log::Error, lane: LaneId, version: i16) -> Refused {
+    let is_by_log = match &error {
+        log::Error::InvalidBatch(invalid) => match invalid {
+            Invalid::Short(_) | Invalid::Length { .. } | Invalid::Magic(_) | Invalid::Crc { .. } | Invalid::Trailing(_) => false,
+            // Before that Kafka looks for zstd first.
+            Invalid::Codec(_) => version >= ZSTD,
+            _ => true,
+        },
+        log::Error::KeysMissing(_)
+        | log::Error::OutOfOrder { .. }
+        | log::Error::Fenced { .. }
+        | log::Error::InTransaction { .. } => true,
+        _ => false,
+    };
+    let refused = Refused::from(error);
+    if is_by_log { refused.by_log(lane) } else { refused }
 }
 
 /// How a request's batches are begun.
@@ -206,7 +238,7 @@ enum Entered {
 impl Entered {
     /// Whether a batch of `producer` may be written to `lane`.
     fn check(&self, cx: &Context, lane: LaneId, producer: Option<ProducerStamp>) -> Result<(), Refused> {
-        let who = producer.map(incarnation).ok_or(ResponseError::InvalidRecord)?;
+        let who = producer.map(incarnation).ok_or(ResponseError::InvalidRecord);
         match self {
             Self::Not => Err(Refused::new(
                 ResponseError::TransactionalIdAuthorizationFailed,
@@ -214,7 +246,7 @@ impl Entered {
             )),
             Self::Denied => Err(Kind::TransactionalId.denied().into()),
             Self::Refused(refusal) => Err(refused(cx, *refusal)),
-            Self::In(turn) => turn.verify(who, Part { lanes: &[lane], group: None }).map_err(|refusal| refused(cx, refusal)),
+            Self::In(turn) => turn.verify(who?, Part { lanes: &[lane], group: None }).map_err(|refusal| refused(cx, refusal)),
         }
     }
 }
@@ -308,16 +340,17 @@ fn begin(
     }
     let stream = stream.as_ref().map_err(|error| *error)?.clone();
     let lane = lane(&stream, partition.index)?;
-    let batch = check(cx.version, partition.records)?;
+    let batch = check(cx.version, lane, partition.records)?;
     if batch.header().transactional {
         transaction.check(cx, lane, batch.header().producer)?;
     }
     let (records, bytes) = (u64::try_from(batch.header().records).unwrap_or(0), batch.bytes().len() as u64);
-    let appending = cx.door.log.append(lane, &batch, PATIENCE).inspect_err(|error| {
+    let appending = cx.door.log.append(lane, &batch, PATIENCE).map_err(|error| {
         if let log::Error::WriteThroughput { shard, .. } = error {
             let refused = Put { throttled: records, ..Put::default() };
-            stream.meter().put(&[(*shard, refused)], cx.door.log.env().clock.now());
+            stream.meter().put(&[(shard, refused)], cx.door.log.env().clock.now());
         }
+        refused_by_log(error, lane, cx.version)
     })?;
     Ok(Begun { appending, stream, records, bytes })
 }
@@ -335,21 +368,21 @@ async fn finish(cx: &Context, batch: Result<Begun, Refused>) -> Result<Accepted,
 }
 
 /// The one batch of a partition, if a client may write it (Kafka, `ProduceRequest.validateRecords` and `LogValidator`).
-fn check(version: i16, records: Option<Bytes>) -> Result<Batch, Refused> {
+fn check(version: i16, lane: LaneId, records: Option<Bytes>) -> Result<Batch, Refused> {
     let records = records.filter(|records| !records.is_empty());
     let records =
         records.ok_or_else(|| Refused::new(ResponseError::InvalidRecord, "a partition has no record batch; one is needed"))?;
-    let batch = Batch::check(records).map_err(log::Error::from)?;
+    let batch = Batch::check(whole(records)).map_err(|invalid| refused_by_log(invalid.into(), lane, version))?;
     let header = batch.header();
     if header.control {
-        return Err(Refused::new(ResponseError::InvalidRecord, "clients cannot write control batches"));
+        return Err(Refused::new(ResponseError::InvalidRecord, "clients cannot write control batches").by_log(lane));
     }
     if header.base_offset != Offset(0) {
         let words = format!(
             "the batch begins at offset {}; a client's begin at 0, and the log numbers the records",
             header.base_offset.0
         );
-        return Err(Refused::new(ResponseError::InvalidRecord, words));
+        return Err(Refused::new(ResponseError::InvalidRecord, words).by_log(lane));
     }
     if header.codec == Codec::Zstd && version < ZSTD {
         return Err(Refused::new(
@@ -360,20 +393,38 @@ fn check(version: i16, records: Option<Bytes>) -> Result<Batch, Refused> {
     Ok(batch)
 }
 
-fn answer(cx: &Context, index: i32, outcome: Result<Accepted, Refused>) -> PartitionProduceResponse {
+/// The first batch without the beginning of another one behind it, which Kafka does not look at (`MemoryRecords.batches`).
+fn whole(records: Bytes) -> Bytes {
+    let is_begun = |rest: &[u8]| {
+        let begun = Header::parse(rest).err().filter(|invalid| matches!(invalid, Invalid::Short(_) | Invalid::Length { .. }));
+        begun.is_some_and(|invalid| invalid.fault() == Fault::Rule)
+    };
+    match Header::parse(&records) {
+        Ok(Header { bytes, .. }) if records.get(bytes..).is_some_and(|rest| !rest.is_empty() && is_begun(rest)) => {
+            records.slice(..bytes)
+        }
+        _ => records,
+    }
+}
+
+fn answer(cx: &Context, index: i32, outcome: Result<Accepted, Refused>, horizon: Option<Offset>) -> PartitionProduceResponse {
     let response = PartitionProduceResponse::default().with_index(index);
     match outcome {
         Ok(Accepted { appended, stamped }) => response
             .with_base_offset(appended.base.map_or(UNKNOWN_OFFSET, |base| base.0))
             .with_log_append_time_ms(if stamped { appended.arrived_at.0 } else { -1 })
             .with_log_start_offset(appended.horizon.0),
-        Err(Refused { error, words, records }) => {
+        Err(Refused { error, words, records, .. }) => {
             cx.door.meter.error(name::<Produce>(), error.code(), || format!("{error:?}"));
             let response = response.with_error_code(error.code()).with_base_offset(-1);
+            let response = response.with_log_start_offset(horizon.map_or(-1, |horizon| horizon.0));
             if cx.version < MESSAGES {
                 return response;
             }
-            let of_record = |number| BatchIndexAndErrorMessage::default().with_batch_index(number);
+            let of_record = |number| {
+                let words = Some(StrBytes::from_static_str("the record has no key"));
+                BatchIndexAndErrorMessage::default().with_batch_index(number).with_batch_index_error_message(words)
+            };
             response
                 .with_error_message(Some(StrBytes::from_string(words)))
                 .with_record_errors(records.into_iter().map(of_record).collect())

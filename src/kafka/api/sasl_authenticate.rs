@@ -2,8 +2,8 @@
 //!
 //! As Kafka does it: a failed login is answered with SASL_AUTHENTICATION_FAILED, later than a good one, and the connection is
 //! closed. Differs from Kafka in the words, which are the same whatever was wrong, and in the time, which is counted from the
-//! request: a stranger cannot tell a wrong name from a wrong password. Where no login was begun the answer is
-//! ILLEGAL_SASL_STATE.
+//! request: a stranger cannot tell a wrong name from a wrong password. Where there is no login the answer is
+//! ILLEGAL_SASL_STATE; where there is one, and it was not begun, the connection is closed.
 //!
 //! Versions: 1 has the session's lifetime (KIP-368) · 2 is flexible. Behind version 0 of SaslHandshake the messages come bare.
 
@@ -47,6 +47,7 @@ impl Api for SaslAuthenticate {
                 let millis = lifetime.map_or(0, |lifetime| i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX));
                 Reply::Send(answer.with_auth_bytes(message.into()).with_session_lifetime_ms(millis))
             }
+            Step::OutOfPlace if cx.session.is_strange() => Reply::HangUp("SaslAuthenticate came before SaslHandshake".to_owned()),
             Step::OutOfPlace => {
                 let words = "no login was begun; begin with SaslHandshake, or connect with security.protocol=PLAINTEXT";
                 let error = ResponseError::IllegalSaslState.code();

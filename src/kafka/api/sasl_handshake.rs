@@ -2,7 +2,7 @@
 //!
 //! As Kafka does it: a mechanism that the listener does not offer is answered with those it does, and the connection is closed.
 //! Where there is no login, and while one is under way, the answer is ILLEGAL_SASL_STATE and no mechanisms, which every client
-//! takes for final. Who is logged in may do so again (KIP-368).
+//! takes for final. Who has logged in for a while may do so again (KIP-368).
 //!
 //! Versions: 0 goes on with bare messages, which are frames without a request around them · 1 with SaslAuthenticate requests.
 

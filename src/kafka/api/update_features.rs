@@ -43,7 +43,9 @@ impl Api for UpdateFeatures {
         Reply::Send(match checked {
             Ok(()) if cx.version <= RESULTS => {
                 let result = |update: FeatureUpdateKey| UpdatableFeatureResult::default().with_feature(update.feature);
-                let results = request.feature_updates.into_iter().map(|update| result(update).with_error_message(None));
+                // Kafka says it in words that nothing is wrong.
+                let good = || Some(StrBytes::from_static_str("NONE"));
+                let results = request.feature_updates.into_iter().map(|update| result(update).with_error_message(good()));
                 response.with_results(results.collect())
             }
             Ok(()) => response,

@@ -1,7 +1,7 @@
 //! The login of one connection, and what it may ask before and after.
 //!
 //! ```text
-//! Stranger ──handshake──► Logging in ──┬─ done ──► Known ──handshake──► Logging in (again, KIP-368)
+//! Stranger ──handshake──► Logging in ──┬─ done ──► Known ──handshake──► Logging in (again, if it holds for a while: KIP-368)
 //!                             ▲  │     └─ failed ─► Refused (the connection is closed)
 //!                             └──┘ challenge
 //! ```
@@ -74,7 +74,7 @@ pub(crate) enum Handshake {
     Accepted,
     /// This mechanism is not offered here.
     Unsupported,
-    /// There is no login here, or it is under way.
+    /// There is no login here, it is under way, or it lasts as long as the connection.
     OutOfPlace,
 }
 
@@ -161,7 +161,8 @@ impl Session {
         let mut state = self.state.lock();
         let before = match &*state {
             State::Stranger => None,
-            State::Known(known) if known.mechanism.is_some() => Some(known.clone()),
+            // A login that lasts as long as its connection is not done again.
+            State::Known(known) if known.until.is_some() => Some(known.clone()),
             State::Known(_) | State::LoggingIn(_) | State::Refused => return Handshake::OutOfPlace,
         };
         let Some(&mechanism) = self.listener.mechanisms.iter().find(|mechanism| mechanism.name() == name) else {

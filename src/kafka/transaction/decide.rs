@@ -256,7 +256,7 @@ pub(super) fn expire(of: &Transaction, now: Timestamp) -> Option<Transaction> {
 /// All markers of a prepared end are durable.
 pub(super) fn complete(of: &Transaction, now: Timestamp) -> Transaction {
     let state = if of.state == State::PrepareCommit { State::CompleteCommit } else { State::CompleteAbort };
-    let next = Transaction { state, started_at: None, changed_at: now, ..of.clone() };
+    let next = Transaction { state, changed_at: now, ..of.clone() };
     let next = Transaction { lanes: BTreeSet::new(), groups: BTreeSet::new(), producer_next: None, ..next };
     match of.producer_next {
         Some(producer) => Transaction { producer, epoch: 0, producer_before: Some(of.producer), ..next },

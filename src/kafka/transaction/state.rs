@@ -95,7 +95,7 @@ pub(crate) struct Transaction {
     pub(crate) state: State,
     /// Whether the client speaks the second generation of the protocol (KIP-890).
     pub(super) is_second: bool,
-    /// When the transaction began; `None` if there is none.
+    /// When the transaction began, or the last one that has ended; `None` if there was none since the producer began.
     pub(crate) started_at: Option<Timestamp>,
     /// When something changed last.
     pub(super) changed_at: Timestamp,

@@ -313,7 +313,7 @@ pub(super) const TABLE: &[TopicConfig] = &[
     TopicConfig {
         name: "remote.copy.lag.bytes",
         kind: Kind::Long,
-        default: "0",
+        default: "-1",
         accepts: Accepts::Whole(-1, LONG_MAX),
         broker_name: None,
         documentation: "Bytes by which copying to remote storage stays behind. Stored and shown only: there is no remote storage.",

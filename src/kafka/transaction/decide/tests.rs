@@ -174,7 +174,10 @@ fn an_end_brings_a_new_epoch_and_the_last_epoch_a_new_producer() {
         assert_eq!((next.epoch, next.producer), (marked, 7));
         let done = complete(&next, NOW);
         assert_eq!((done.producer, done.epoch), after);
-        assert_eq!((done.state, done.lanes.len(), done.groups.len(), done.started_at), (State::CompleteCommit, 0, 0, None));
+        assert_eq!(
+            (done.state, done.lanes.len(), done.groups.len(), done.started_at),
+            (State::CompleteCommit, 0, 0, Some(Timestamp(900_000)))
+        );
         let again = end(&done, Incarnation { producer: 7, epoch }, Outcome::Committed, is_second, Some(100), NOW);
         assert_eq!(again, Ok(End::Done(Incarnation { producer: after.0, epoch: after.1 })), "it asks again");
     }
