@@ -88,14 +88,14 @@ pub(crate) const CONFIGS: &[Config] = &[
         default: "false",
         broker_name: None,
         values: Values::Bool,
-        documentation: "Whether a dead letter has the key and the value of the record.",
+        documentation: "Whether a dead letter has the key and the value of the record. Stored and shown only: there are no dead letters.",
     },
     Config {
         name: "errors.deadletterqueue.topic.name",
         default: "",
         broker_name: None,
         values: Values::Topic,
-        documentation: "The topic for the dead letters of a share group.",
+        documentation: "The topic for the dead letters of a share group. Stored and shown only: there are no dead letters.",
     },
     Config {
         name: "share.assignment.interval.ms",
