@@ -7,7 +7,9 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::producer::FutureRecord;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
-use super::{LOOK, assigned, beginning, consumer_config, eventually, gateway, patience, take, values, write};
+use super::{
+    LOOK, assigned, beginning, consumer_config, eventually, gateway, gateway_without_limits, patience, take, values, write,
+};
 
 /// Lets all consumers do their work until `done`.
 fn poll_until<C: ConsumerContext>(what: &str, consumers: &[&BaseConsumer<C>], mut done: impl FnMut() -> bool) {
@@ -105,6 +107,45 @@ async fn a_consumer_seeks_to_a_time() {
     consumer.seek("orders", 0, Offset::Offset(5), patience()).unwrap();
     assert_eq!(values(&take(&consumer, 5)), ["6", "7", "8", "9", "10"]);
     assert_eq!(consumer.fetch_watermarks("orders", 0, patience()).unwrap(), (0, 10));
+}
+
+/// What a consumer that waits for 5 MiB is set up with, for so long.
+fn five_mebibytes(millis: &str) -> Vec<(&str, &str)> {
+    let most = "67108864";
+    let bytes = [("fetch.min.bytes", "5242880"), ("fetch.message.max.bytes", most), ("fetch.max.bytes", most)];
+    let times = [("fetch.wait.max.ms", millis), ("socket.timeout.ms", "300000"), ("receive.message.max.bytes", "134217728")];
+    [bytes, times].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_waits_for_more_than_an_answer_holds_is_answered_when_one_is_full() {
+    let gateway = gateway_without_limits().await;
+    gateway.topic("orders", 1).await;
+    // Far longer than the test takes.
+    let consumer = gateway.consumer("g", &five_mebibytes("290000"));
+    consumer.assign(&beginning("orders")).unwrap();
+    let (producer, half) = (gateway.producer(&[]), "x".repeat(512 << 10));
+    // One answer holds 4 MiB at most: from there on it is not waited for what would not fit.
+    for written in 1..8 {
+        write(&producer, "orders", 0, [half.clone()]).await;
+        assert!(consumer.poll(LOOK).is_none(), "answered when there were {written} half mebibytes");
+    }
+    write(&producer, "orders", 0, vec![half; 3]).await;
+    assert_eq!(take(&consumer, 7).last().unwrap().offset(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_waits_for_five_mebibytes_is_answered_with_less_when_its_time_is_up() {
+    let gateway = gateway_without_limits().await;
+    gateway.topic("orders", 1).await;
+    let consumer = gateway.consumer("g", &five_mebibytes("700"));
+    consumer.assign(&beginning("orders")).unwrap();
+    let producer = gateway.producer(&[]);
+    for number in 0..3 {
+        let value = number.to_string();
+        write(&producer, "orders", 0, [value.clone()]).await;
+        assert_eq!(values(&take(&consumer, 1)), [value.as_str()]);
+    }
 }
 
 /// Counts the shares that a consumer is given.

@@ -37,6 +37,12 @@ async fn gateway() -> Gateway {
     open(None, ANYWHERE).await
 }
 
+/// A gateway in memory whose shards carry as much as comes (`--limits off`).
+async fn gateway_without_limits() -> Gateway {
+    let builder = shardgate::Gateway::builder().kafka_listener(ANYWHERE).limits(shardgate::Limits::off());
+    Gateway(builder.start().await.unwrap())
+}
+
 /// A gateway, in memory or in a directory.
 async fn open(directory: Option<&Path>, listener: SocketAddr) -> Gateway {
     let builder = shardgate::Gateway::builder().kafka_listener(listener);
