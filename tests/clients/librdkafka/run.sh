@@ -61,6 +61,8 @@ install_tests() {
         ./configure
         make -j"$(nproc)" libs
         make -j"$(nproc)" -C tests build
+        # The tests make these too, but where a test that is already there does not look for them.
+        make -C tests/java KAFKA_JARS="$kafka_tools" KAFKA_PATH=
     ) >"$target/build.log" 2>&1 || {
         tail -n 30 "$target/build.log" >&2
         exit 1
@@ -152,8 +154,9 @@ for (number, scenario), names in runs.items():
 PYTHON
 }
 
-install_tests
 "$clients/java/run.sh" --install kafka-tools
+kafka_tools=$repo/target/clients/java/kafka-tools/lib
+install_tests
 installed
 SOURCE=$target/source
 SUBJECT_SCRIPT=$clients/subject
@@ -166,7 +169,7 @@ export SOURCE SUBJECT_SCRIPT WORK KAFKA_PATH LD_LIBRARY_PATH KEEP RUNNER_FLAGS
 if [[ $protocol != classic ]]; then export TEST_CONSUMER_GROUP_PROTOCOL=$protocol; fi
 mkdir -p "$KAFKA_PATH/bin"
 for tool in kafka-topics kafka-acls kafka-run-class; do ln -s "$here/kafka-tool" "$KAFKA_PATH/bin/$tool.sh"; done
-ln -s "$repo/target/clients/java/kafka-tools/lib" "$KAFKA_PATH/libs"
+ln -s "$kafka_tools" "$KAFKA_PATH/libs"
 
 if [[ $short ]]; then mapfile -t numbers < <(grep -v '^#' "$here/short.txt"); fi
 table_of_tests >"$WORK/tests"
