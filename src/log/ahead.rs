@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::model::{LaneId, Offset};
-use crate::store::Block;
+use crate::store::{Block, Portion};
 
 use super::tail::LaneCell;
-use super::{Error, Log};
+use super::{Error, Log, Want};
 
 /// Bytes that all pieces may take. *Ours*: what one Fetch of librdkafka's takes of 8 partitions.
 const BYTES_MAX: usize = 8 << 20;
@@ -62,26 +62,24 @@ impl Ahead {
         }
     }
 
-    /// The blocks from `from` on that were read ahead: at least one, then as many as fit in `bytes_max`. `None` if there are none.
-    pub(super) async fn take(&self, lane: LaneId, from: Offset, bytes_max: usize) -> Option<Vec<Block>> {
+    /// The blocks from `from` on that were read ahead, as many as belong to `portion`: the others stay. `None` if there are none.
+    pub(super) async fn take(&self, lane: LaneId, from: Offset, portion: Portion) -> Option<Vec<Block>> {
         let piece = self.0.lock().remove(lane, from)?;
         // What is only due is read sooner by whoever wants it.
         let State::Coming(ready) = piece.state else { return None };
         let mut blocks = ready.await.ok().filter(|blocks| !blocks.is_empty())?;
-        let fitting = fitting(&blocks, bytes_max).max(1);
-        if fitting < blocks.len() {
-            let rest = blocks.split_off(fitting);
+        let taken = portion.count(&blocks);
+        if taken < blocks.len() {
+            let rest = blocks.split_off(taken);
             // They share the memory of the rest, which is not the reader's to hold.
             for block in &mut blocks {
                 block.batch = block.batch.placed_at(block.batch.header().base_offset);
             }
-            if let Some(first) = rest.first() {
-                let (ready, state) = oneshot::channel();
-                let from = first.batch.header().base_offset;
-                // The receiver is here.
-                let _ = ready.send(rest);
-                self.0.lock().add(Piece { from, state: State::Coming(state), ..piece });
-            }
+            let (ready, state) = oneshot::channel();
+            let from = blocks.last().map_or(from, |block| block.batch.header().next_offset());
+            // The receiver is here.
+            let _ = ready.send(rest);
+            self.0.lock().add(Piece { from, state: State::Coming(state), ..piece });
         }
         Some(blocks)
     }
@@ -129,34 +127,22 @@ impl Pieces {
     }
 }
 
-/// How many of the first blocks have no more than `bytes_max` bytes together.
-fn fitting(blocks: &[Block], bytes_max: usize) -> usize {
-    let mut bytes = 0_usize;
-    let fits = |block: &&Block| {
-        bytes = bytes.saturating_add(block.batch.bytes().len());
-        bytes <= bytes_max
-    };
-    blocks.iter().take_while(fits).count()
-}
-
 impl Log {
     /// Blocks from the disk, for a reader that goes on behind them: so what follows is read ahead, if that is where they come from.
-    pub(super) async fn read_on(&self, cell: &LaneCell, from: Offset, bytes_max: usize) -> Result<Vec<Block>, Error> {
-        let (lane, ahead) = (cell.id, &self.inner.ahead);
-        if !self.inner.journal.waits() {
-            return self.on_disk(move |journal| journal.read(lane, from, bytes_max)).await;
-        }
-        let taken = ahead.take(lane, from, bytes_max).await;
+    pub(super) async fn read_on(&self, cell: &LaneCell, want: &Want, portion: Portion) -> Result<Vec<Block>, Error> {
+        let Want { lane, from, bytes_max, .. } = *want;
+        let ahead = &self.inner.ahead;
+        let taken = ahead.take(lane, from, portion).await;
         let was_ahead = taken.is_some();
         let blocks = match taken {
             Some(blocks) => blocks,
-            None => self.on_disk(move |journal| journal.read(lane, from, bytes_max)).await?,
+            None => self.on_disk(move |journal| journal.read(lane, from, portion)).await?,
         };
-        if let Some(last) = blocks.last() {
+        if let Some(last) = blocks.last().filter(|_| self.inner.journal.waits()) {
             let next = last.batch.header().next_offset();
             let mut state = cell.state.lock();
             let goes_on = std::mem::replace(&mut state.read_to, next) == from || was_ahead;
-            if goes_on && next < state.tip && state.newest_from(next, 0).is_none() {
+            if goes_on && next < state.tip && state.newest_from(next, Portion::Fitting(0)).is_none() {
                 drop(state);
                 ahead.plan(lane, next, bytes_max);
             }
@@ -175,12 +161,9 @@ impl Log {
             let reading = log.on_disk(move |journal| {
                 while let Some(due) = inner.ahead.next() {
                     // An error is for the one who asks, who reads again.
-                    let blocks = journal.read(due.lane, due.from, due.bytes_max).unwrap_or_default();
-                    // A batch that is larger than a piece would take more memory than it is counted for.
-                    if fitting(&blocks, due.bytes_max) == blocks.len() {
-                        // Who does not want it any more has left the receiver to its fate.
-                        let _ = due.ready.send(blocks);
-                    }
+                    let blocks = journal.read(due.lane, due.from, Portion::Fitting(due.bytes_max)).unwrap_or_default();
+                    // Who does not want it any more has left the receiver to its fate.
+                    let _ = due.ready.send(blocks);
                 }
                 Ok(())
             });
@@ -229,13 +212,19 @@ mod tests {
         assert!(due.ready.send(blocks(4..8)).is_ok() && ahead.next().is_none());
         assert!(!ahead.wants_a_thread(), "nothing is due");
 
-        assert!(ahead.take(LANE, Offset(5), 100_000).await.is_none(), "nobody is given what he did not ask for");
-        let piece = ahead.take(LANE, Offset(4), 50_000).await.unwrap();
+        assert!(
+            ahead.take(LANE, Offset(5), Portion::AtLeastOne(100_000)).await.is_none(),
+            "nobody is given what he did not ask for"
+        );
+        let piece = ahead.take(LANE, Offset(4), Portion::AtLeastOne(50_000)).await.unwrap();
         assert_eq!(bases(&piece), [4, 5]);
-        let rest = ahead.take(LANE, Offset(6), 1).await.unwrap();
+        for _ in 0..2 {
+            assert!(ahead.take(LANE, Offset(6), Portion::Fitting(1)).await.unwrap().is_empty(), "there is no room");
+        }
+        let rest = ahead.take(LANE, Offset(6), Portion::AtLeastOne(1)).await.unwrap();
         assert_eq!(bases(&rest), [6], "a reader always gets on");
-        assert_eq!(bases(&ahead.take(LANE, Offset(7), 100_000).await.unwrap()), [7]);
-        assert!(ahead.take(LANE, Offset(7), 100_000).await.is_none());
+        assert_eq!(bases(&ahead.take(LANE, Offset(7), Portion::AtLeastOne(100_000)).await.unwrap()), [7]);
+        assert!(ahead.take(LANE, Offset(7), Portion::AtLeastOne(100_000)).await.is_none());
         assert_eq!(ahead.0.lock().bytes, 0);
     }
 
@@ -243,14 +232,14 @@ mod tests {
     async fn what_is_only_due_or_could_not_be_read_is_left_to_the_reader() {
         let ahead = Ahead::default();
         ahead.plan(LANE, Offset(0), 100_000);
-        assert!(ahead.take(LANE, Offset(0), 100_000).await.is_none());
+        assert!(ahead.take(LANE, Offset(0), Portion::AtLeastOne(100_000)).await.is_none());
         assert!(!ahead.wants_a_thread(), "it was given up");
         ahead.plan(LANE, Offset(0), 100_000);
         drop(ahead.next());
-        assert!(ahead.take(LANE, Offset(0), 100_000).await.is_none());
+        assert!(ahead.take(LANE, Offset(0), Portion::AtLeastOne(100_000)).await.is_none());
         ahead.plan(LANE, Offset(0), 100_000);
         let due = ahead.next().unwrap();
-        let mut reader = pin!(ahead.take(LANE, Offset(0), 100_000));
+        let mut reader = pin!(ahead.take(LANE, Offset(0), Portion::AtLeastOne(100_000)));
         assert!(reader.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it is on its way");
         assert!(due.ready.send(blocks(0..2)).is_ok());
         assert_eq!(bases(&reader.await.unwrap()), [0, 1]);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::model::{LaneId, Offset, Timestamp};
+use crate::store::Portion;
 
 use super::{Error, Log};
 
@@ -23,14 +24,14 @@ impl Log {
         if let Some(arrived_at) = self.arrived_lately(lane, offset) {
             return Ok(arrived_at);
         }
-        let blocks = self.on_disk(move |journal| journal.read(lane, offset, 0)).await?;
+        let blocks = self.on_disk(move |journal| journal.read(lane, offset, Portion::AtLeastOne(0))).await?;
         blocks.first().map(|block| block.arrived_at).ok_or(out_of_range)
     }
 
     /// The same if its batch is in memory.
     fn arrived_lately(&self, lane: LaneId, offset: Offset) -> Option<Timestamp> {
         let (_, cell) = self.lane(lane).ok()?;
-        let newest = cell.state.lock().newest_from(offset, 0)?;
+        let newest = cell.state.lock().newest_from(offset, Portion::AtLeastOne(0))?;
         newest.first().map(|block| block.arrived_at)
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::model::{LaneId, Offset, ShardId, Throughput, Timestamp};
-use crate::store::{Aborted, Block};
+use crate::store::{Aborted, Block, Portion};
 
 use super::catalog::Stream;
 use super::tail::LaneCell;
@@ -226,7 +226,7 @@ impl Log {
                 (wait, Reader::Refused) => return Err(toll.refusal(&stream, wait)),
                 (wait, Reader::Patient(_)) => {
                     let nothing = Want { bytes_max: 0, ..want };
-                    let (reach, _) = self.blocks(&stream, &cell, nothing, 0, false, false).await?;
+                    let (reach, _) = self.blocks(&stream, &cell, nothing, Portion::Fitting(0), false).await?;
                     let is_over = want.from < reach.end(want.isolation);
                     if is_over {
                         look.free_from(self.turn(turns, at, &cell, wait));
@@ -240,7 +240,8 @@ impl Log {
             }
         }
         // Where throughput is limited, that is what is waited for.
-        let (reach, blocks) = self.blocks(&stream, &cell, want, left, look.bytes == 0, rates.is_none()).await?;
+        let portion = if look.bytes == 0 { Portion::AtLeastOne(left) } else { Portion::Fitting(left) };
+        let (reach, blocks) = self.blocks(&stream, &cell, want, portion, rates.is_none()).await?;
         look.is_cut |=
             is_cut && blocks.last().is_some_and(|block| block.batch.header().next_offset() < reach.end(want.isolation));
         let bytes = blocks.iter().map(|block| block.batch.bytes().len()).sum::<usize>();
@@ -289,17 +290,16 @@ impl Log {
         }
     }
 
-    /// What there is of one lane. Without `first` there may be nothing, if the first block does not fit; a reader that goes `on` behind
-    /// what it gets may be given less than fits.
+    /// What there is of one lane. A reader that goes `on` behind what it gets may be given less than there is room for.
     pub(super) async fn blocks(
         &self,
         stream: &Stream,
         cell: &Arc<LaneCell>,
-        Want { lane, from, isolation, .. }: Want,
-        bytes_max: usize,
-        first: bool,
+        want: Want,
+        portion: Portion,
         on: bool,
     ) -> Result<(Reach, Vec<Block>), Error> {
+        let Want { lane, from, isolation, .. } = want;
         let horizon = self.horizon(stream, cell).await?;
         let (reach, newest) = {
             let state = cell.state.lock();
@@ -307,19 +307,16 @@ impl Log {
             if from < reach.horizon || from > reach.tip {
                 return Err(Error::OutOfRange { asked: from, horizon, tip: reach.tip });
             }
-            if from >= reach.end(isolation) || (bytes_max == 0 && !first) {
+            if from >= reach.end(isolation) || portion == Portion::Fitting(0) {
                 return Ok((reach, Vec::new()));
             }
-            (reach, state.newest_from(from, bytes_max))
+            (reach, state.newest_from(from, portion))
         };
         let mut blocks = match newest {
             Some(blocks) => blocks,
-            None if on => self.read_on(cell, from, bytes_max).await?,
-            None => self.on_disk(move |journal| journal.read(lane, from, bytes_max)).await?,
+            None if on => self.read_on(cell, &want, portion).await?,
+            None => self.on_disk(move |journal| journal.read(lane, from, portion)).await?,
         };
-        if !first && blocks.first().is_some_and(|block| block.batch.bytes().len() > bytes_max) {
-            blocks.clear();
-        }
         let end = reach.end(isolation);
         if isolation == Isolation::Committed && end < reach.tip {
             let kept = blocks.partition_point(|block| block.batch.header().base_offset < end);

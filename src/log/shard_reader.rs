@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::batch::Batch;
 use crate::model::{Offset, Shard, ShardId, StreamId, Timestamp};
-use crate::store::Search;
+use crate::store::{Portion, Search};
 
 use super::catalog::Stream;
 use super::read::{Isolation, Reader, Toll, Want};
@@ -113,7 +113,7 @@ impl ShardReader<'_> {
             return Ok(nothing);
         }
         let want = Want { lane: self.cell.id, from, bytes_max, isolation: Isolation::Committed };
-        let blocks = match self.log.blocks(&self.stream, &self.cell, want, bytes_max, true, false).await {
+        let blocks = match self.log.blocks(&self.stream, &self.cell, want, Portion::AtLeastOne(bytes_max), false).await {
             Ok((_, blocks)) => blocks,
             // What was there has expired meanwhile; the next read jumps.
             Err(Error::OutOfRange { .. }) => return Ok(nothing),
@@ -185,12 +185,12 @@ impl ShardReader<'_> {
             return Ok(None);
         }
         let last = Offset(end.0 - 1);
-        let newest = self.cell.state.lock().newest_from(last, 0);
+        let newest = self.cell.state.lock().newest_from(last, Portion::AtLeastOne(0));
         if let Some(block) = newest.as_ref().and_then(|blocks| blocks.first()) {
             return Ok(Some(block.arrived_at));
         }
         let lane = self.cell.id;
-        let blocks = self.log.on_disk(move |journal| journal.read(lane, last, 0)).await?;
+        let blocks = self.log.on_disk(move |journal| journal.read(lane, last, Portion::AtLeastOne(0))).await?;
         Ok(blocks.first().map(|block| block.arrived_at))
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::batch::{ProducerStamp, ProducerWindow};
 use crate::model::{Lane, LaneId, Offset, ShardId, Timestamp};
-use crate::store::{self, Block, Journal};
+use crate::store::{self, Block, Journal, Portion};
 
 use super::append::Parked;
 use super::read::Reach;
@@ -257,18 +257,14 @@ impl LaneState {
         alive.map_or(self.tip, |block| block.batch.header().base_offset)
     }
 
-    /// The blocks from the one that holds `from` on, if they are all in memory: at least one, then what fits in `bytes_max`.
-    pub(super) fn newest_from(&self, from: Offset, bytes_max: usize) -> Option<Vec<Block>> {
+    /// The blocks from the one that holds `from` on, if they are all in memory, as many as belong to `portion`.
+    pub(super) fn newest_from(&self, from: Offset, portion: Portion) -> Option<Vec<Block>> {
         if self.newest.front().is_none_or(|block| block.batch.header().base_offset > from) {
             return None;
         }
         let start = self.newest.partition_point(|block| block.batch.header().next_offset() <= from);
-        let mut bytes = 0;
-        let fits = |block: &&Block| {
-            bytes += block.batch.bytes().len();
-            bytes <= bytes_max || bytes == block.batch.bytes().len()
-        };
-        Some(self.newest.range(start..).take_while(fits).cloned().collect())
+        let blocks = self.newest.range(start..);
+        Some(blocks.clone().take(portion.count(blocks)).cloned().collect())
     }
 }
 

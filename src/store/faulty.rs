@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Block, Done, Error, Extent, Journal, LaneHead, Ledger, Search, Volume, Write};
+use super::{Block, Done, Error, Extent, Journal, LaneHead, Ledger, Portion, Search, Volume, Write};
 use crate::batch::ProducerWindow;
 use crate::model::{LaneId, Offset};
 
@@ -203,8 +203,8 @@ impl Journal for FaultyStore {
         });
     }
 
-    fn read(&self, lane: LaneId, from: Offset, bytes_max: usize) -> Result<Vec<Block>, Error> {
-        self.faults.read(Call::Read, || self.journal.read(lane, from, bytes_max))
+    fn read(&self, lane: LaneId, from: Offset, portion: Portion) -> Result<Vec<Block>, Error> {
+        self.faults.read(Call::Read, || self.journal.read(lane, from, portion))
     }
 
     fn find(&self, lane: LaneId, search: Search) -> Result<Option<Block>, Error> {

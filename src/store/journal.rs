@@ -37,6 +37,45 @@ impl Block {
     }
 }
 
+/// How much is read at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Portion {
+    /// The first block, however large it is, and behind it what fits in this many bytes with it.
+    AtLeastOne(usize),
+    /// What fits in this many bytes: nothing if the first block does not.
+    Fitting(usize),
+}
+
+impl Portion {
+    /// Whether a block of `bytes` belongs to it, behind blocks of `taken` bytes; zero if it is the first.
+    pub fn takes(self, taken: usize, bytes: usize) -> bool {
+        match self {
+            Self::AtLeastOne(_) if taken == 0 => true,
+            Self::AtLeastOne(bytes_max) | Self::Fitting(bytes_max) => taken.saturating_add(bytes) <= bytes_max,
+        }
+    }
+
+    /// How many of these blocks, which lie behind each other, belong to it.
+    pub fn count<'a>(self, blocks: impl IntoIterator<Item = &'a Block>) -> usize {
+        let mut taken = 0;
+        let belongs = |block: &&Block| {
+            let bytes = block.batch.bytes().len();
+            let belongs = self.takes(taken, bytes);
+            taken += bytes;
+            belongs
+        };
+        blocks.into_iter().take_while(belongs).count()
+    }
+
+    /// What is left of it behind blocks of `taken` bytes.
+    pub fn behind(self, taken: usize) -> Self {
+        match self {
+            Self::AtLeastOne(_) if taken == 0 => self,
+            Self::AtLeastOne(bytes_max) | Self::Fitting(bytes_max) => Self::Fitting(bytes_max.saturating_sub(taken)),
+        }
+    }
+}
+
 /// What to look for in a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Search {
@@ -70,9 +109,9 @@ pub trait Journal: Send + Sync {
     /// durable. After a failure every later append under way on that lane is `Fenced` too.
     fn append(&self, lane: LaneId, block: Block, done: Done);
 
-    /// The blocks from the one that holds `from` (or the first behind it) on: at least one if there is one, then as many as
-    /// fit in `bytes_max`. Empty at the end of the lane.
-    fn read(&self, lane: LaneId, from: Offset, bytes_max: usize) -> Result<Vec<Block>, Error>;
+    /// The blocks from the one that holds `from` (or the first behind it) on, as many as belong to `portion`. Empty at the end of the
+    /// lane too. What does not belong to it is not read from the disk.
+    fn read(&self, lane: LaneId, from: Offset, portion: Portion) -> Result<Vec<Block>, Error>;
 
     /// The block that `search` asks for, at or after the horizon.
     fn find(&self, lane: LaneId, search: Search) -> Result<Option<Block>, Error>;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::lane::LaneHead;
-use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
+use super::{Block, Done, Error, Extent, Journal, Ledger, Portion, Search, Volume, Write};
 use crate::batch::ProducerWindow;
 use crate::model::{LaneId, Offset, Timestamp};
 
@@ -79,16 +79,10 @@ impl LaneState {
         }
     }
 
-    fn read(&self, from: Offset, bytes_max: usize) -> Vec<Block> {
+    fn read(&self, from: Offset, portion: Portion) -> Vec<Block> {
         let start = self.kept.partition_point(|kept| kept.next() <= from);
-        let mut left = bytes_max;
-        let fitting = self.kept.range(start..).enumerate().map_while(|(index, kept)| {
-            let bytes = kept.block.batch.bytes().len();
-            let fits = index == 0 || bytes <= left;
-            left = left.saturating_sub(bytes);
-            fits.then(|| kept.block.clone())
-        });
-        fitting.collect()
+        let blocks = self.kept.range(start..).map(|kept| &kept.block);
+        blocks.clone().take(portion.count(blocks)).cloned().collect()
     }
 
     fn find(&self, search: Search) -> Option<Block> {
@@ -151,8 +145,8 @@ impl Journal for MemoryStore {
         lane.appended.call();
     }
 
-    fn read(&self, lane: LaneId, from: Offset, bytes_max: usize) -> Result<Vec<Block>, Error> {
-        Ok(self.lane(lane).map(|lane| locked(&lane.state).read(from, bytes_max)).unwrap_or_default())
+    fn read(&self, lane: LaneId, from: Offset, portion: Portion) -> Result<Vec<Block>, Error> {
+        Ok(self.lane(lane).map(|lane| locked(&lane.state).read(from, portion)).unwrap_or_default())
     }
 
     fn find(&self, lane: LaneId, search: Search) -> Result<Option<Block>, Error> {

@@ -11,7 +11,7 @@ mod segments;
 mod transactions;
 
 pub use faulty::{Call, Fault, Faults, FaultyStore};
-pub use journal::{Block, Extent, Journal, Search, Volume};
+pub use journal::{Block, Extent, Journal, Portion, Search, Volume};
 pub use lane::LaneHead;
 pub use ledger::{Ledger, Write};
 pub use memory::MemoryStore;

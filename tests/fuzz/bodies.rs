@@ -18,7 +18,7 @@ use shardgate::batch::{Batch, HEADER_BYTES, Marker, ProducerWindow};
 use shardgate::config;
 use shardgate::kafka::{Jwks, Listener, Mechanism, OauthSettings};
 use shardgate::model::{Offset, Settings, Timestamp};
-use shardgate::store::{Error, Extent, Journal, LaneHead, Options, SegmentStore};
+use shardgate::store::{Error, Extent, Journal, LaneHead, Options, Portion, SegmentStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 
@@ -429,7 +429,7 @@ fn extents(directory: &Path, repair: bool) -> Result<Vec<(String, Extent)>, Erro
     for lane in store.lanes() {
         let extent = store.extent(lane);
         // What is found may be wrong only where somebody made wrong checksums right.
-        let _ = store.read(lane, extent.horizon, 1 << 20);
+        let _ = store.read(lane, extent.horizon, Portion::AtLeastOne(1 << 20));
         let _ = store.bytes(lane);
         extents.push((format!("{lane:?}"), extent));
     }

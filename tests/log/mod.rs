@@ -4,6 +4,7 @@
 //! something of the log is awaited, unless a case is about time passing.
 
 mod ages;
+mod ahead;
 mod appends;
 mod model;
 mod on_demand;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use shardgate::model::Offset;
-use shardgate::store::{Error, Journal, Search, SegmentStore};
+use shardgate::store::{Error, Journal, Portion, Search, SegmentStore};
 
 use super::chance::chance;
 use super::directory::{
@@ -99,7 +99,7 @@ fn damage_while_the_store_runs_is_an_error_of_the_reader_and_never_wrong_data() 
     }
     let mut damaged = 0;
     for block in &before {
-        match store.read(lane(1, 0), block.batch.header().base_offset, 1) {
+        match store.read(lane(1, 0), block.batch.header().base_offset, Portion::AtLeastOne(1)) {
             Ok(read) => assert_eq!(&read[0], block),
             Err(Error::Damaged(why)) => {
                 assert!(why.contains(".log") && why.contains("at byte"), "{why}");

@@ -14,7 +14,7 @@ use shardgate::model::{LaneId, Offset};
 use shardgate::store::{Block, Error, Journal, Ledger, Options, SegmentStore, Write};
 use tempfile::TempDir;
 
-use super::{Make, done, lane};
+use super::{ALL, Make, done, lane};
 
 const SEGMENT_BYTES: u64 = 8 << 10;
 
@@ -90,7 +90,7 @@ pub(super) fn put(store: &SegmentStore, key: &str, value: &str) {
 }
 
 pub(super) fn blocks(store: &SegmentStore, lane: LaneId) -> Vec<Block> {
-    store.read(lane, Offset(0), usize::MAX).unwrap()
+    store.read(lane, Offset(0), ALL).unwrap()
 }
 
 pub(super) fn ledger(store: &SegmentStore) -> BTreeMap<Vec<u8>, Vec<u8>> {

@@ -12,7 +12,7 @@ use shardgate::store::{Block, Disk, Error, Journal, Ledger, Options, SegmentStor
 use tempfile::TempDir;
 
 use super::directory::{Volume, contents, eventually, image, segments};
-use super::{Make, done, lane};
+use super::{ALL, Make, done, lane};
 use crate::support::{Kind, Sick};
 
 fn open_with(directory: &Path, segment_bytes: u64) -> (Arc<Sick>, SegmentStore) {
@@ -52,7 +52,7 @@ fn lasting(directory: TempDir, store: SegmentStore, check: impl Fn(&SegmentStore
 }
 
 fn holds(store: &SegmentStore, blocks: &[Block], keys: &[&str]) {
-    assert_eq!(store.read(here(), Offset(0), usize::MAX).unwrap(), blocks);
+    assert_eq!(store.read(here(), Offset(0), ALL).unwrap(), blocks);
     let mut found = Vec::new();
     store.scan(b"", &mut |key, _| found.push(String::from_utf8(key.to_vec()).unwrap())).unwrap();
     assert_eq!(found, keys);
@@ -184,7 +184,7 @@ fn a_read_that_fails_is_an_error_and_the_next_one_is_right() {
     let kept: Vec<_> = (0..9).map(|_| append(&store, 500).unwrap()).collect();
     for _ in 0..3 {
         sick.fail(Kind::Read, 1, ErrorKind::Other);
-        let refused = store.read(here(), Offset(0), usize::MAX).unwrap_err();
+        let refused = store.read(here(), Offset(0), ALL).unwrap_err();
         assert!(matches!(&refused, Error::Failed(why) if why.starts_with("cannot read ")), "{refused:?}");
         holds(&store, &kept, &[]);
     }
@@ -241,7 +241,7 @@ fn when_sled_cannot_write_its_trees_are_renewed_and_commits_go_on() {
     let horizon = store.extent(here()).horizon;
     kept.retain(|block| block.batch.header().base_offset >= horizon);
     let check = |store: &SegmentStore| {
-        assert_eq!(store.read(here(), Offset(0), usize::MAX).unwrap(), kept);
+        assert_eq!(store.read(here(), Offset(0), ALL).unwrap(), kept);
         assert_eq!(store.bytes(here()).unwrap(), kept.iter().map(|block| block.batch.bytes().len() as u64).sum::<u64>());
         for key in &keys {
             assert!(store.get(key.as_bytes()).unwrap().is_some(), "{key} was acknowledged");

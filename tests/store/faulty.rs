@@ -7,7 +7,7 @@ use std::time::Duration;
 use shardgate::model::Offset;
 use shardgate::store::{Call, Error, Fault, Faults, FaultyStore, MemoryStore, Write};
 
-use super::{Engine, Make, append, done, lane};
+use super::{ALL, Engine, Make, append, done, lane};
 
 fn faulty() -> (Engine, Faults) {
     let store = Arc::new(MemoryStore::default());
@@ -70,8 +70,8 @@ fn reads_fail_or_wait_for_their_release() {
     let (engine, faults) = faulty();
     faults.pick(Call::Read, 1, Fault::Fail);
     faults.pick(Call::Get, 1, Fault::Stall);
-    assert!(engine.journal.read(lane(1, 0), Offset(0), 1).is_err());
-    assert!(engine.journal.read(lane(1, 0), Offset(0), 1).is_ok());
+    assert!(engine.journal.read(lane(1, 0), Offset(0), ALL).is_err());
+    assert!(engine.journal.read(lane(1, 0), Offset(0), ALL).is_ok());
     thread::scope(|scope| {
         let reader = scope.spawn(|| engine.ledger.get(b"a"));
         while !reader.is_finished() {
@@ -110,7 +110,7 @@ fn a_store_that_is_cut_off_writes_no_more_and_answers_nobody() {
     engine.journal.append(lane(1, 0), block(1), note());
     engine.ledger.commit(vec![Write::Put { key: "a".into(), value: "b".into() }], note());
     engine.journal.remove(&[lane(1, 0)], note());
-    assert!(engine.journal.read(lane(1, 0), Offset(0), 1).is_err() && engine.ledger.get(b"a").is_err());
+    assert!(engine.journal.read(lane(1, 0), Offset(0), ALL).is_err() && engine.ledger.get(b"a").is_err());
     drop(answer);
     assert!(answered.recv().is_err());
     assert_eq!((engine.journal.extent(lane(1, 0)).next, faults.held()), (Offset(1), 0));

@@ -19,8 +19,10 @@ use std::sync::{Arc, mpsc};
 
 use shardgate::batch::{Batch, Builder, Draft, ProducerStamp};
 use shardgate::model::{Lane, LaneId, Offset, StreamId, Timestamp};
-use shardgate::store::{Block, Done, Error, Journal, Ledger, MemoryStore, Options, SegmentStore};
+use shardgate::store::{Block, Done, Error, Journal, Ledger, MemoryStore, Options, Portion, SegmentStore};
 use tempfile::TempDir;
+
+pub(crate) const ALL: Portion = Portion::AtLeastOne(usize::MAX);
 
 /// An engine under test.
 pub(crate) struct Engine {

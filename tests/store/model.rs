@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use shardgate::batch::{ProducerStamp, ProducerWindow};
 use shardgate::model::{LaneId, Offset, Timestamp};
-use shardgate::store::{Block, Error, Extent, Search, Write};
+use shardgate::store::{Block, Error, Extent, Portion, Search, Write};
 
-use super::{Engine, Make, append, done, lane};
+use super::{ALL, Engine, Make, append, done, lane};
 
 const LANES: u32 = 3;
 const KEYS: u8 = 6;
@@ -37,7 +37,7 @@ enum Step {
     Read {
         lane: u32,
         from: i64,
-        bytes_max: usize,
+        portion: Portion,
     },
     Commit(Vec<(u8, Option<u16>)>),
     Reopen,
@@ -61,12 +61,16 @@ fn step() -> impl Strategy<Value = Step> {
         },
     );
     let off = prop_oneof![-3..0_i64, 1..4_i64];
+    let portion = (0..2_000_usize, any::<bool>()).prop_map(|(bytes_max, fits)| match fits {
+        true => Portion::Fitting(bytes_max),
+        false => Portion::AtLeastOne(bytes_max),
+    });
     prop_oneof![
         12 => (0..LANES, make, 0..3_i64).prop_map(|(lane, make, later)| Step::Append { lane, make, later }),
         1 => (0..LANES, off).prop_map(|(lane, off)| Step::Stray { lane, off }),
         3 => (0..LANES, 0..=100_i64).prop_map(|(lane, percent)| Step::Trim { lane, percent }),
         1 => (0..LANES).prop_map(|lane| Step::Remove { lane }),
-        6 => (0..LANES, 0..60_i64, 0..2_000_usize).prop_map(|(lane, from, bytes_max)| Step::Read { lane, from, bytes_max }),
+        6 => (0..LANES, 0..60_i64, portion).prop_map(|(lane, from, portion)| Step::Read { lane, from, portion }),
         5 => prop::collection::vec((0..KEYS, prop::option::of(any::<u16>())), 0..5).prop_map(Step::Commit),
         1 => Just(Step::Reopen),
     ]
@@ -106,13 +110,13 @@ impl Plain {
         self.blocks.iter().filter(|block| block.batch.header().next_offset() > self.extent.horizon)
     }
 
-    fn read(&self, from: i64, bytes_max: usize) -> Vec<&Block> {
-        let mut left = bytes_max;
+    fn read(&self, from: i64, portion: Portion) -> Vec<&Block> {
+        let (Portion::AtLeastOne(mut left) | Portion::Fitting(mut left)) = portion;
         let behind = self.live().filter(|block| block.batch.header().next_offset() > Offset(from)).enumerate();
         let fitting = behind.take_while(|(index, block)| {
             let (bytes, before) = (block.batch.bytes().len(), left);
             left = left.saturating_sub(bytes);
-            *index == 0 || bytes <= before
+            bytes <= before || (*index == 0 && matches!(portion, Portion::AtLeastOne(_)))
         });
         fitting.map(|(_, block)| block).collect()
     }
@@ -170,10 +174,10 @@ impl Model {
                 self.lanes.remove(&lane);
                 *self.incarnations.entry(number).or_default() += 1;
             }
-            Step::Read { lane: number, from, bytes_max } => {
-                let page = engine.journal.read(self.lane(number), Offset(from), bytes_max).unwrap();
-                let expected = self.lanes.get(&self.lane(number)).map(|plain| plain.read(from, bytes_max)).unwrap_or_default();
-                assert!(page.iter().eq(expected), "{number} {from} {bytes_max}");
+            Step::Read { lane: number, from, portion } => {
+                let page = engine.journal.read(self.lane(number), Offset(from), portion).unwrap();
+                let expected = self.lanes.get(&self.lane(number)).map(|plain| plain.read(from, portion)).unwrap_or_default();
+                assert!(page.iter().eq(expected), "{number} {from} {portion:?}");
             }
             Step::Commit(changes) => self.commit(&engine, &changes),
             Step::Reopen => return self.reopened(engine),
@@ -233,7 +237,7 @@ impl Model {
         assert!(lanes.iter().eq(self.lanes.keys()));
         for (lane, plain) in &self.lanes {
             assert_eq!(engine.journal.extent(*lane), plain.extent);
-            assert!(engine.journal.read(*lane, Offset(0), usize::MAX).unwrap().iter().eq(plain.live()));
+            assert!(engine.journal.read(*lane, Offset(0), ALL).unwrap().iter().eq(plain.live()));
             assert_eq!(
                 engine.journal.bytes(*lane).unwrap(),
                 plain.live().map(|block| block.batch.bytes().len() as u64).sum::<u64>()

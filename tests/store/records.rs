@@ -6,9 +6,9 @@ use std::thread;
 use shardgate::batch::{Batch, Builder, Draft, Marker, Outcome, ProducerStamp, Verdict};
 use shardgate::env::{Entropy, SeededEntropy};
 use shardgate::model::{Offset, Timestamp};
-use shardgate::store::{Block, Error, Extent, LaneHead, Search};
+use shardgate::store::{Block, Error, Extent, LaneHead, Portion, Search};
 
-use super::{Engine, Make, append, done, filled, lane};
+use super::{ALL, Engine, Make, append, done, filled, lane};
 
 type Open = fn() -> Engine;
 
@@ -17,7 +17,7 @@ fn extent(horizon: i64, next: i64) -> Extent {
 }
 
 fn read(engine: &Engine, from: i64, bytes_max: usize) -> Vec<Block> {
-    engine.journal.read(lane(1, 0), Offset(from), bytes_max).unwrap()
+    engine.journal.read(lane(1, 0), Offset(from), Portion::AtLeastOne(bytes_max)).unwrap()
 }
 
 pub(crate) fn blocks_are_read_in_the_order_of_their_appends(open: Open) {
@@ -75,7 +75,7 @@ pub(crate) fn of_two_writers_of_one_offset_one_is_fenced(open: Open) {
             [one.join().unwrap(), other.join().unwrap()]
         });
         assert_ne!(won[0], won[1], "{base}");
-        let kept = journal.read(lane(1, 0), Offset(base), 1).unwrap();
+        let kept = journal.read(lane(1, 0), Offset(base), ALL).unwrap();
         assert_eq!(kept[0].arrived_at, Timestamp(if won[0] { 1 } else { 2 }), "what is kept is the winner's");
     }
 }
@@ -106,6 +106,10 @@ pub(crate) fn a_reading_budget_ends_a_page_but_not_before_its_first_block(open: 
             let from = usize::try_from(from).unwrap();
             let page = read(engine, i64::try_from(from).unwrap(), bytes_max);
             assert_eq!(page, blocks[from..from + count], "{from} {bytes_max}");
+            let fitting =
+                engine.journal.read(lane(1, 0), page[0].batch.header().base_offset, Portion::Fitting(bytes_max)).unwrap();
+            let all_fit = bytes_max >= blocks[from].batch.bytes().len();
+            assert_eq!(fitting, if all_fit { page } else { vec![] }, "{from} {bytes_max}");
         }
     });
 }
@@ -165,7 +169,7 @@ pub(crate) fn lanes_are_apart(open: Open) {
     filled(&engine, lane(1, 1), [Make { value_bytes: 1, ..Make::default() }]);
     engine.lasting(|engine| {
         for (index, (lane, count)) in lanes.iter().zip([5, 2, 5]).enumerate() {
-            let blocks = engine.journal.read(*lane, Offset(0), usize::MAX).unwrap();
+            let blocks = engine.journal.read(*lane, Offset(0), ALL).unwrap();
             assert_eq!(blocks.len(), count);
             for block in blocks {
                 assert_eq!(block.batch.records(0).unwrap().next().unwrap().unwrap().value.unwrap().len(), index);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use shardgate::model::Offset;
-use shardgate::store::{Journal, Ledger, Options, SegmentStore, Write};
+use shardgate::store::{Journal, Ledger, Options, Portion, SegmentStore, Write};
 
 use super::chance::chance;
 use super::directory::{Volume, append, blocks, contents, eventually, image, ledger, newest, open, put, segments, several};
@@ -89,7 +89,7 @@ fn under_steady_retention_the_disk_holds_little_more_than_the_live_blocks() {
                     let number = chance.below(keep.len());
                     let lane = lane(1, number as u32);
                     let from = Offset(horizons[number].load(Ordering::SeqCst) + chance.below(keep[number]) as i64);
-                    let read = store.read(lane, from, 20_000).unwrap();
+                    let read = store.read(lane, from, Portion::AtLeastOne(20_000)).unwrap();
                     let mut next = None;
                     for block in read {
                         let header = block.batch.header();

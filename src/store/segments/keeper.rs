@@ -17,7 +17,7 @@ use super::format::Entry;
 use super::run::{Run, Written};
 use super::segment::{Scanner, Segment, sync_directory};
 use super::tree::IndexChange;
-use super::{Shared, recovery};
+use super::{ALL, Shared, recovery};
 
 /// What the committer has put on disk, in its order.
 pub(super) enum Note {
@@ -343,7 +343,7 @@ impl Keeper {
         {
             let horizon = self.shared.existing(lane).map_or(Offset(i64::MAX), |cell| cell.lock().trimmed);
             if run.next > horizon {
-                match self.shared.read_run(lane, &run, horizon, usize::MAX) {
+                match self.shared.read_run(lane, &run, horizon, ALL) {
                     Ok(live) => blocks.extend(live.into_iter().flatten().map(|block| (lane, block))),
                     Err(error) => {
                         give_up(&moving.from, &error);

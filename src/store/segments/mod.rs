@@ -35,7 +35,7 @@ use crate::batch::{Batch, ProducerWindow};
 use crate::model::{LaneId, Offset, Timestamp};
 
 use super::lane::LaneHead;
-use super::{Block, Done, Error, Extent, Journal, Ledger, Search, Volume, Write};
+use super::{Block, Done, Error, Extent, Journal, Ledger, Portion, Search, Volume, Write};
 use committer::{Command, Committer};
 pub use disk::{Disk, Step, Verdict, Watch};
 use format::Entry;
@@ -44,6 +44,8 @@ use recovery::Lock;
 use run::{Place, Run, Written};
 use segment::Segment;
 use tree::Tree;
+
+const ALL: Portion = Portion::AtLeastOne(usize::MAX);
 
 /// How a commit log is opened.
 #[derive(Clone, Copy, Debug)]
@@ -179,22 +181,22 @@ impl Shared {
         self.tree()?.run_from(lane, offset)
     }
 
-    /// Reads blocks of `run` from the one that holds `from` on, until `bytes` are there; at least one.
+    /// Reads blocks of `run` from the one that holds `from` on.
     /// `None` if the run's segment was collected meanwhile: the index knows better by now.
-    fn read_run(&self, lane: LaneId, run: &Run, from: Offset, bytes: usize) -> Result<Option<Vec<Block>>, Error> {
+    fn read_run(&self, lane: LaneId, run: &Run, from: Offset, portion: Portion) -> Result<Option<Vec<Block>>, Error> {
         if run.places.is_empty() {
             return Ok(Some(Vec::new())); // A hole.
         }
         let Some(segment) = self.segment(run.segment) else { return Ok(None) };
         let wanted = run.blocks().filter(|(_, end)| *end > from).map(|(place, _)| place);
         let mut blocks = Vec::new();
-        let mut total = 0;
+        let mut taken = 0;
         let mut stretch: Vec<Place> = Vec::new();
         for place in wanted {
-            if total > 0 && total + place.batch_bytes() > bytes {
+            if !portion.takes(taken, place.batch_bytes()) {
                 break;
             }
-            total += place.batch_bytes();
+            taken += place.batch_bytes();
             // Neighbours in the file are read together.
             if stretch.last().is_some_and(|last| last.position + last.entry_bytes != place.position) {
                 read_stretch(&segment, lane, &stretch, &mut blocks)?;
@@ -293,11 +295,11 @@ impl SegmentStore {
         Ok(found)
     }
 
-    /// The run from `from` on and its blocks from there: at least one, then as many as fit in `bytes`; none for a hole.
-    fn run_and_blocks(&self, lane: LaneId, from: Offset, bytes: usize) -> Result<Option<(Run, Vec<Block>)>, Error> {
+    /// The run from `from` on and its blocks from there; none for a hole.
+    fn run_and_blocks(&self, lane: LaneId, from: Offset, portion: Portion) -> Result<Option<(Run, Vec<Block>)>, Error> {
         let mut missing = None;
         while let Some(run) = self.shared.run_from(lane, from)? {
-            if let Some(blocks) = self.shared.read_run(lane, &run, from, bytes)? {
+            if let Some(blocks) = self.shared.read_run(lane, &run, from, portion)? {
                 return Ok(Some((run, blocks)));
             }
             // Collected between the look-up and the read: the index has the new place. Twice the same is not that.
@@ -318,7 +320,7 @@ impl SegmentStore {
     ) -> Result<Option<Block>, Error> {
         while let Some(run) = self.shared.run_from(lane, from)? {
             if worth(&run)
-                && let Some((_, blocks)) = self.run_and_blocks(lane, from, usize::MAX)?
+                && let Some((_, blocks)) = self.run_and_blocks(lane, from, ALL)?
                 && let Some(block) = blocks.into_iter().find(&wanted)
             {
                 return Ok(Some(block));
@@ -331,8 +333,7 @@ impl SegmentStore {
     /// The first of the blocks from `horizon` on with the latest creation time.
     fn latest_created(&self, lane: LaneId, horizon: Offset) -> Result<Option<Block>, Error> {
         let latest_of = |run: &Run| {
-            let blocks =
-                self.run_and_blocks(lane, run.base.max(horizon), usize::MAX)?.map(|(_, blocks)| blocks).unwrap_or_default();
+            let blocks = self.run_and_blocks(lane, run.base.max(horizon), ALL)?.map(|(_, blocks)| blocks).unwrap_or_default();
             // Backwards, since `max_by_key` takes the last of equals.
             Ok::<_, Error>(blocks.into_iter().rev().max_by_key(|block| block.batch.header().latest_timestamp()))
         };
@@ -395,29 +396,24 @@ impl Journal for SegmentStore {
         }
     }
 
-    fn read(&self, lane: LaneId, from: Offset, bytes_max: usize) -> Result<Vec<Block>, Error> {
+    fn read(&self, lane: LaneId, from: Offset, portion: Portion) -> Result<Vec<Block>, Error> {
         let extent = self.extent(lane);
         let mut from = from.max(extent.horizon);
-        let (mut blocks, mut bytes) = (Vec::new(), 0);
+        let (mut blocks, mut taken) = (Vec::new(), 0);
         while from < extent.next {
-            let Some((run, more)) = self.run_and_blocks(lane, from, bytes_max.saturating_sub(bytes))? else { break };
+            let Some((run, more)) = self.run_and_blocks(lane, from, portion.behind(taken))? else { break };
             if run.base > from && !blocks.is_empty() {
                 break; // What lay between was trimmed meanwhile: one answer has no gap.
             }
-            // A hole's run has no blocks; what lies behind it is read on.
-            from = more.last().map_or(run.next, |block| block.batch.header().next_offset());
-            let full = from < run.next;
-            for block in more {
-                let size = block.batch.bytes().len();
-                if !blocks.is_empty() && bytes + size > bytes_max {
-                    return Ok(blocks);
-                }
-                bytes += size;
-                blocks.push(block);
-            }
-            if full || bytes >= bytes_max {
+            // What lies behind a hole is read on.
+            let read_to = more.last().map(|block| block.batch.header().next_offset());
+            let is_whole = run.places.is_empty() || read_to == Some(run.next);
+            taken += more.iter().map(|block| block.batch.bytes().len()).sum::<usize>();
+            blocks.extend(more);
+            if !is_whole {
                 break;
             }
+            from = run.next;
         }
         Ok(blocks)
     }

@@ -7,10 +7,10 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use shardgate::batch::{Batch, Builder, Draft, Marker, Outcome, ProducerStamp};
 use shardgate::model::{Lane, LaneId, Offset, Timestamp};
-use shardgate::store::{Block, Done, Error, Extent, Journal, LaneHead, Ledger, Search, SegmentStore, Write};
+use shardgate::store::{Block, Done, Error, Extent, Journal, LaneHead, Ledger, Portion, Search, SegmentStore, Write};
 
 use super::super::chance::Chance;
-use super::super::lane;
+use super::super::{ALL, lane};
 use super::device::Recorder;
 
 /// A call that changes a store.
@@ -117,14 +117,14 @@ impl Plain {
         let horizon = extent.horizon;
         self.blocks.retain(|block| block.batch.header().next_offset() > horizon);
         let alive = &self.blocks;
-        let read = |from, bytes| store.read(lane, from, bytes).map_err(|error| format!("cannot be read: {error}"));
-        let found = read(Offset(0), usize::MAX)?;
+        let read = |from, portion| store.read(lane, from, portion).map_err(|error| format!("cannot be read: {error}"));
+        let found = read(Offset(0), ALL)?;
         if found != *alive {
             let bases = |blocks: &[Block]| blocks.iter().map(|block| block.batch.header().base_offset.0).collect::<Vec<_>>();
             return Err(format!("has blocks {:?} and not {:?}, or others than were written", bases(&found), bases(alive)));
         }
         for block in alive.iter().step_by(7) {
-            if read(block.batch.header().base_offset, 1)? != std::slice::from_ref(block) {
+            if read(block.batch.header().base_offset, Portion::AtLeastOne(1))? != std::slice::from_ref(block) {
                 return Err(format!("does not give the block at {}", block.batch.header().base_offset));
             }
         }
