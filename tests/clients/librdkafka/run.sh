@@ -108,7 +108,8 @@ run_test() {
         if [[ " $WITH_AUTHORIZER " == *" $number "* ]]; then
             flags+=" --authorizer true --super-user User:ANONYMOUS"
         fi
-        SHARDGATE_FLAGS=$flags "$SUBJECT_SCRIPT" start "$dir/server" >"$dir/bootstrap"
+        SHARDGATE_FLAGS=$flags KAFKA_PROPERTIES=num.partitions=4$'\n'auto.create.topics.enable=$auto \
+            "$SUBJECT_SCRIPT" start "$dir/server" >"$dir/bootstrap"
     fi
     # The tests find their plugins and the sources of their Java programs beside them, and leave files there.
     cp -rs "$SOURCE" "$dir/source"
