@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::http::{Connection, request};
+use super::support::http::{Connection, request};
 use super::support::{Outcome, Plan, Sample, Subject, measure_whole};
 
 const RECORD_BYTES: usize = 1 << 10;

@@ -6,7 +6,6 @@
 //! to read it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells its figures")]
 
-mod http;
 mod load;
 mod nothing;
 mod subject;

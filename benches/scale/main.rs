@@ -4,7 +4,6 @@
 //! `cargo bench --bench scale`; with `-- --smoke` in a few seconds. README.md beside this folder says how to read it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells its figures")]
 
-mod gateway;
 mod growth;
 mod load;
 #[path = "../support/mod.rs"]
@@ -15,10 +14,9 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
-use gateway::Gateway;
 use growth::Growth;
 use support::wire::{Connection, create_topic};
-use support::{Outcome, Plan, measure, memory_bytes, remove_on_interrupt, settle_disk, stop_servers_on_interrupt};
+use support::{Gateway, Outcome, Plan, measure, memory_bytes, remove_on_interrupt, settle_disk, stop_servers_on_interrupt};
 
 /// Partitions, where their number does not grow.
 const PARTITIONS: usize = 10;

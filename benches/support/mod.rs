@@ -3,6 +3,8 @@
 
 mod batches;
 mod child;
+mod gateway;
+pub(crate) mod http;
 mod plan;
 mod plot;
 mod process;
@@ -14,6 +16,7 @@ pub(crate) mod wire;
 
 pub(crate) use batches::{batch, records};
 pub(crate) use child::{Child, free_port};
+pub(crate) use gateway::Gateway;
 pub(crate) use plan::Plan;
 pub(crate) use plot::{Plot, Scale};
 pub(crate) use process::memory_bytes;

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::support::Outcome;
+use super::Outcome;
 
 /// Longer than any of the servers takes for the largest of these requests.
 const TIMEOUT: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! The program, started by this process itself: the time until it serves is a figure here.
+//! The program, started by this process itself: where the time until it serves is a figure, or something runs it.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::support::{Outcome, binary};
+use super::{Outcome, binary};
 
 /// It ends when it is dropped.
 pub(crate) struct Gateway {
     child: Child,
     /// `host:port`, for Kafka.
     pub(crate) address: String,
+    /// `host:port`, for Kinesis.
+    pub(crate) kinesis: String,
     /// Its process number.
     pub(crate) process: String,
     /// From its start to its `Ready.`.
@@ -27,8 +29,12 @@ impl Gateway {
     /// Starts it with the data below `directory` and waits until it serves. What the machine does is measured, not what a shard may
     /// carry: there are no limits. All else is as by default.
     pub(crate) fn start(directory: &Path) -> Outcome<Self> {
+        Self::start_by(Command::new(binary()), directory)
+    }
+
+    /// The same by a command that runs the program with the arguments that are added to it.
+    pub(crate) fn start_by(mut command: Command, directory: &Path) -> Outcome<Self> {
         let (ports, log) = (directory.join("ports.json"), directory.join("log"));
-        let mut command = Command::new(binary());
         command.args(["serve", "--limits", "off"]);
         for listener in ["--kafka-listener", "--kinesis-listener", "--http-listener"] {
             command.args([listener, "127.0.0.1:0"]);
@@ -46,8 +52,10 @@ impl Gateway {
         }
         let start = begun.elapsed();
         let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(ports)?)?;
-        let address = ports["kafka"].as_str().ok_or("the gateway does not say where it serves Kafka")?.to_owned();
-        Ok(Self { process: child.id().to_string(), child, address, start, _output: output })
+        let door =
+            |name: &str| Outcome::Ok(ports[name].as_str().ok_or(format!("the gateway does not say where {name} is"))?.to_owned());
+        let (address, kinesis) = (door("kafka")?, door("kinesis")?);
+        Ok(Self { process: child.id().to_string(), child, address, kinesis, start, _output: output })
     }
 
     /// Ends it with SIGTERM.
