@@ -3,6 +3,7 @@
 //! Knows no service: what it serves is handed in as a [`Service`]. Imports `model`, `env`, `sigv4` and `strangers`; never the log
 //! or a door.
 
+mod base64;
 mod body;
 pub mod codec;
 mod crowd;

@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::aws::base64::BASE64;
 use crate::aws::value::{Structure, Text, Value};
 use crate::model::Timestamp;
 
@@ -202,7 +202,7 @@ fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);
     // There is exactly as much room as it takes.
-    let written = out.get_mut(start..).and_then(|room| STANDARD.encode_slice(bytes, room).ok()).unwrap_or(0);
+    let written = out.get_mut(start..).and_then(|room| BASE64.encode_slice(bytes, room).ok()).unwrap_or(0);
     out.truncate(start + written);
     out.push(b'"');
 }

@@ -1,10 +1,10 @@
 //! From what a codec read to the kinds that the rules say.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, DecodeSliceError};
 use bytes::Bytes;
 
+use crate::aws::base64::BASE64;
 use crate::aws::refusal::Refusal;
 use crate::aws::value::{Structure, Text, Value};
 use crate::model::Timestamp;
@@ -101,7 +101,7 @@ fn blob(text: &Text) -> Result<Bytes, Refusal> {
         return Err(refused(format!("Base64 encoded length is expected a multiple of 4 bytes but found: {length}")));
     }
     let mut decoded = vec![0; encoded.len() / 4 * 3];
-    let length = STANDARD.decode_slice(encoded, &mut decoded).map_err(|error| match error {
+    let length = BASE64.decode_slice(encoded, &mut decoded).map_err(|error| match error {
         DecodeSliceError::DecodeError(DecodeError::InvalidByte(_, byte)) => {
             refused(format!("Invalid Base64 character: '{}'", char::from(byte)))
         }
