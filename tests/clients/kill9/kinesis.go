@@ -140,7 +140,7 @@ func (l *load) put(ctx context.Context, s *stream, producer uint64) {
 			}
 			n := shardNumber(*result.ShardId)
 			s.shard(n)
-			s.acked(l.faults, int32(n), offsetOf(*result.SequenceNumber), ids[i])
+			s.acked(l.faults, int32(n), offsetOf(*result.SequenceNumber), ids[i], l.now())
 			l.puts.Add(1)
 		}
 		return nil
@@ -195,18 +195,45 @@ func list(ctx context.Context, client *kinesis.Client, name string) (shards []ty
 	}
 }
 
+// acknowledged are the ends of the shards of which anything was.
+func (s *stream) acknowledged() map[int]int64 {
+	s.Lock()
+	defer s.Unlock()
+	ends := map[int]int64{}
+	for n, p := range s.parts {
+		p.Lock()
+		if p.end > 0 {
+			ends[n] = p.end
+		}
+		p.Unlock()
+	}
+	return ends
+}
+
 // checkStream reads what the Kinesis door has got since the last check, or with all set, everything.
 func (l *load) checkStream(ctx context.Context, s *stream, all bool) error {
 	client, err := l.aws(0)
 	if err != nil {
 		return err
 	}
+	must := s.acknowledged()
 	shards, err := list(ctx, client, s.name)
+	var none *types.ResourceNotFoundException
+	if errors.As(err, &none) {
+		l.faults.add(gone, "%s, for Kinesis", s.name)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if all {
 		s.last, s.over = map[int]string{}, map[int]bool{}
+	}
+	for _, shard := range shards {
+		delete(must, shardNumber(*shard.ShardId))
+	}
+	for n, end := range must {
+		l.faults.add(lost, "%s shard %d, of which %d was acknowledged, is not there", s.name, n, end-1)
 	}
 	for _, shard := range shards {
 		ctx, cancel := context.WithTimeout(ctx, patience)
@@ -331,7 +358,12 @@ func (l *load) churnStreams(ctx context.Context, rng *rand.Rand) {
 		}
 		l.churning.Lock()
 		defer l.churning.Unlock()
-		l.deleted[name] = int(l.cycle.Load())
+		l.deleted[name] = l.now()
+		if l.timed {
+			t := newTopic(name, 0, 0, never)
+			t.begun, t.ended = 0, l.deleted[name]
+			l.past = append(l.past, t)
+		}
 		l.streamsDeleted.Add(1)
 		return nil
 	})

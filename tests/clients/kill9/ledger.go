@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"sync"
 )
@@ -32,10 +33,11 @@ const (
 	uncommits = "committed offsets behind an acknowledged commit, or never committed"
 	dirty     = "records of aborted transactions"
 	inPart    = "transactions seen in part"
+	invented  = "records that nobody wrote"
 	stuck     = "parts of the load stuck for ever"
 )
 
-var kinds = []string{lost, reused, behind, damaged, twice, back, gone, foreign, uncommits, dirty, inPart, stuck}
+var kinds = []string{lost, reused, behind, damaged, twice, back, gone, foreign, uncommits, dirty, inPart, invented, stuck}
 
 type faults struct {
 	sync.Mutex
@@ -54,6 +56,15 @@ func (f *faults) add(kind, format string, args ...any) {
 	}
 }
 
+// join takes over what others have counted.
+func (f *faults) join(others *faults) {
+	f.Lock()
+	defer f.Unlock()
+	for kind, n := range others.counts() {
+		f.count[kind] += n
+	}
+}
+
 func (f *faults) counts() map[string]int {
 	f.Lock()
 	defer f.Unlock()
@@ -64,6 +75,7 @@ func (f *faults) counts() map[string]int {
 type part struct {
 	sync.Mutex
 	ids  []uint64          // by offset: 0 where nothing is known, ackedBit for an acknowledged one
+	when []int64           // by offset: when it was acknowledged
 	end  int64             // one more than the highest acknowledged offset
 	read int64             // the checks have read up to here
 	got  int64             // and at the Kinesis door
@@ -74,12 +86,19 @@ type part struct {
 type topic struct {
 	name  string
 	owner uint64 // the only producer that writes to it, 0 for any
-	born  int    // the cycle of its creation
 	parts []*part
+
+	// When its creation was asked for and acknowledged, and its deletion.
+	begun, born, ending, ended int64
+
+	complete bool // the ledger knows every record that may be there
 }
 
-func newTopic(name string, partitions int, owner uint64, born int) *topic {
-	t := &topic{name: name, owner: owner, born: born}
+// never is when what did not happen happened.
+const never = math.MaxInt64
+
+func newTopic(name string, partitions int, owner uint64, born int64) *topic {
+	t := &topic{name: name, owner: owner, begun: born, born: born, ending: never, ended: never}
 	for range partitions {
 		t.parts = append(t.parts, &part{last: map[uint64]uint64{}})
 	}
@@ -89,11 +108,12 @@ func newTopic(name string, partitions int, owner uint64, born int) *topic {
 func (p *part) at(offset int64) *uint64 {
 	for int64(len(p.ids)) <= offset {
 		p.ids = append(p.ids, 0)
+		p.when = append(p.when, never)
 	}
 	return &p.ids[offset]
 }
 
-func (t *topic) acked(f *faults, partition int32, offset int64, id uint64) {
+func (t *topic) acked(f *faults, partition int32, offset int64, id uint64, now int64) {
 	p := t.parts[partition]
 	p.Lock()
 	defer p.Unlock()
@@ -112,6 +132,7 @@ func (t *topic) acked(f *faults, partition int32, offset int64, id uint64) {
 		f.add(lost, "%s/%d at %d: %x acknowledged, nothing was read there", t.name, partition, offset, id)
 	}
 	*known = id | ackedBit
+	p.when[offset] = min(p.when[offset], now)
 	p.end = max(p.end, offset+1)
 }
 
@@ -136,6 +157,9 @@ func (t *topic) seenLocked(f *faults, partition int32, offset int64, value []byt
 	switch {
 	case *known == 0:
 		*known = id
+		if t.complete {
+			f.add(invented, "%s/%d at %d: %x", t.name, partition, offset, id)
+		}
 	case *known&^ackedBit == id:
 	case *known&ackedBit != 0:
 		f.add(lost, "%s/%d at %d: %x is there instead of %x", t.name, partition, offset, id, *known&^ackedBit)

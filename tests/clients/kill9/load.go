@@ -65,6 +65,16 @@ type group struct {
 	sync.Mutex
 	name         string
 	tried, acked map[place]int64
+	shown        map[place]int64 // what the last check got
+	history      []attempt       // if the load is timed
+}
+
+// attempt is a commit that was tried, or acknowledged.
+type attempt struct {
+	place
+	offset int64
+	acked  bool
+	when   int64
 }
 
 type load struct {
@@ -74,6 +84,10 @@ type load struct {
 	faults    *faults
 	cycle     atomic.Int64 // the number of kills so far
 
+	// The clock of the ledger: the number of kills, or if the load is timed, of writes that have reached the disk.
+	now   func() int64
+	timed bool
+
 	topics []*topic // the lasting ones
 	groups []*group
 
@@ -82,7 +96,8 @@ type load struct {
 
 	churning sync.Mutex // held during each creation, deletion and write of a short-lived topic
 	short    []*topic
-	deleted  map[string]int // name of a deleted topic → the cycle of its deletion
+	deleted  map[string]int64 // name of a deleted topic → when it was
+	past     []*topic         // of a timed load: those that are deleted, or may be
 
 	acked                                 []atomic.Int64 // by producer
 	commits, created, deletes, successors atomic.Int64
@@ -133,7 +148,7 @@ func (l *load) rng(worker uint64) *rand.Rand { return rand.New(rand.NewPCG(l.see
 
 func (l *load) start(ctx context.Context) error {
 	l.acked = make([]atomic.Int64, len(specs))
-	l.deleted = map[string]int{}
+	l.deleted = map[string]int64{}
 	l.errors.count = map[string]int{}
 	client := l.client()
 	admin := kadm.NewClient(client)
@@ -214,7 +229,7 @@ func (l *load) produce(ctx context.Context, index int) {
 			if err != nil {
 				l.errors.add("produce", err)
 			} else {
-				t.acked(l.faults, rec.Partition, rec.Offset, id)
+				t.acked(l.faults, rec.Partition, rec.Offset, id, l.now())
 				l.acked[index].Add(1)
 			}
 			<-window
@@ -243,6 +258,9 @@ func (l *load) commit(ctx context.Context, index int) {
 			for p := range t.parts {
 				if at := (place{t.name, int32(p)}); rng.IntN(2) == 0 {
 					g.tried[at] += 1 + rng.Int64N(1000)
+					if l.timed {
+						g.history = append(g.history, attempt{at, g.tried[at], false, l.now()})
+					}
 					offsets.Add(kadm.Offset{Topic: t.name, Partition: int32(p), At: g.tried[at], LeaderEpoch: -1, Metadata: note(g.tried[at])})
 				}
 			}
@@ -261,7 +279,11 @@ func (l *load) commit(ctx context.Context, index int) {
 				l.errors.add("commit", o.Err)
 				return
 			}
-			g.acked[place{o.Topic, o.Partition}] = o.At
+			at := place{o.Topic, o.Partition}
+			g.acked[at] = o.At
+			if l.timed {
+				g.history = append(g.history, attempt{at, o.At, true, l.now()})
+			}
 			l.commits.Add(1)
 		})
 		g.Unlock()
@@ -311,13 +333,17 @@ func (l *load) churn(ctx context.Context) {
 				delete(l.deleted, name)
 				l.successors.Add(1)
 			}
-			partitions := 1 + rng.IntN(4)
+			t := newTopic(name, 1+rng.IntN(4), producer, never)
+			t.begun = l.now()
 			if certain("create", kerr.TopicAlreadyExists, func() error {
-				_, err := admin.CreateTopic(ctx, int32(partitions), 1, nil, name)
+				_, err := admin.CreateTopic(ctx, int32(len(t.parts)), 1, nil, name)
 				return err
 			}) {
-				l.short = append(l.short, newTopic(name, partitions, producer, int(l.cycle.Load())))
+				t.born = l.now()
+				l.short = append(l.short, t)
 				l.created.Add(1)
+			} else if l.timed {
+				l.past = append(l.past, t)
 			}
 		case choice < 4:
 			i := rng.IntN(len(l.short))
@@ -325,11 +351,16 @@ func (l *load) churn(ctx context.Context) {
 			// Gone from the ledger whatever happens: a deletion without an answer may have been made or not.
 			l.short = slices.Delete(l.short, i, i+1)
 			client.PurgeTopicsFromProducing(t.name)
+			t.ending = l.now()
+			if l.timed {
+				l.past = append(l.past, t)
+			}
 			if certain("delete", kerr.UnknownTopicOrPartition, func() error {
 				_, err := admin.DeleteTopic(ctx, t.name)
 				return err
 			}) {
-				l.deleted[t.name] = int(l.cycle.Load())
+				t.ended = l.now()
+				l.deleted[t.name] = t.ended
 				l.deletes.Add(1)
 			}
 		default:
@@ -352,7 +383,7 @@ func (l *load) churn(ctx context.Context) {
 					continue
 				}
 				id, _ := open(result.Record.Value)
-				t.acked(l.faults, result.Record.Partition, result.Record.Offset, id)
+				t.acked(l.faults, result.Record.Partition, result.Record.Offset, id, l.now())
 				l.ackedShort.Add(1)
 			}
 		}
@@ -373,6 +404,10 @@ func (l *load) observe(ctx context.Context, names []string) {
 	for ctx.Err() == nil {
 		client.PollFetches(ctx).EachRecord(func(rec *kgo.Record) {
 			byName[rec.Topic].seen(l.faults, rec.Partition, rec.Offset, rec.Value)
+			if id, ok := open(rec.Value); ok && l.timed {
+				// A reader is given only what is on disk.
+				byName[rec.Topic].acked(l.faults, rec.Partition, rec.Offset, id, l.now())
+			}
 			l.observed.Add(1)
 		})
 	}

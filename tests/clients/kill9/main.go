@@ -20,13 +20,18 @@ import (
 	"time"
 )
 
-type control struct{ subject, server string }
+type control struct {
+	subject, server string
+	env             []string
+}
 
 func (c control) call(what string) error {
 	command := exec.Command(c.subject, what, c.server)
-	command.Stderr = os.Stderr
+	command.Env = c.env
+	var said bytes.Buffer
+	command.Stderr = &said
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("subject %s: %w", what, err)
+		return fmt.Errorf("subject %s: %w: %s", what, err, said.Bytes())
 	}
 	return nil
 }
@@ -108,12 +113,24 @@ func main() {
 	flag.StringVar(&c.server, "server", "", "folder of the running server")
 	cycles := flag.Int("cycles", 200, "how often to kill")
 	seed := flag.Uint64("seed", 0, "of an earlier run; 0 takes a new one")
+	cuts := flag.Int("power", 0, "how often to cut the power instead")
+	var p power
+	flag.StringVar(&p.filesystem, "filesystem", "ext4", "of the disk without power")
+	flag.StringVar(&p.shim, "shim", "", "a library that has a server forget to sync")
+	flag.StringVar(&p.keep, "keep", ".", "where an image with a fault goes")
 	flag.Parse()
 	if *cycles < 1 {
 		log.Fatal("the number of cycles must be positive")
 	}
 	if *seed == 0 {
 		*seed = rand.Uint64()
+	}
+	if *cuts > 0 {
+		p.control, p.seed = c, *seed
+		if !p.run(*cuts) {
+			os.Exit(1)
+		}
+		return
 	}
 	fmt.Printf("%d cycles with KILL9_SEED=%d\n", *cycles, *seed)
 	bootstrap, err := os.ReadFile(filepath.Join(c.server, "bootstrap"))
@@ -124,6 +141,7 @@ func main() {
 	start := time.Now()
 	ctx := context.Background()
 	l := &load{bootstrap: string(bytes.TrimSpace(bootstrap)), server: c.server, seed: *seed, faults: newFaults(false)}
+	l.now = l.cycle.Load
 	resumes, err := l.cycles(ctx, c, *cycles)
 
 	passed, failed := 0, 0

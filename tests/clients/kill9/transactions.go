@@ -84,7 +84,7 @@ func (l *load) transaction(client *kgo.Client, number uint64, recs []*kgo.Record
 	l.transactions.outcome[number] = committed
 	for _, rec := range recs {
 		id, _ := open(rec.Value)
-		l.transactions.acked(l.faults, rec.Partition, rec.Offset, id)
+		l.transactions.acked(l.faults, rec.Partition, rec.Offset, id, l.now())
 	}
 	l.transacted.Add(1)
 	return nil
