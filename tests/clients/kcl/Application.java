@@ -1,8 +1,5 @@
-import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 import software.amazon.awssdk.services.dynamodb.model.ResourceNotFoundException;
@@ -30,7 +27,9 @@ final class Application {
 
     private final Services services;
     private final String stream;
-    private final Map<String, Scheduler> workers = new HashMap<>();
+    private final Map<String, Worker> workers = new HashMap<>();
+
+    private record Worker(Scheduler scheduler, Thread thread) {}
 
     Application(String name, Retrieval retrieval, Services services, String stream) {
         this.name = name;
@@ -59,19 +58,28 @@ final class Application {
         }
     }
 
-    /** Each gives its shards back, so that another may go on with them, and ends. */
-    void stop(List<String> leaving) throws Exception {
-        List<CompletableFuture<Boolean>> ends =
-                leaving.stream().map(workers::remove).map(Scheduler::startGracefulShutdown).toList();
-        for (CompletableFuture<Boolean> end : ends) {
-            if (!end.get(60, TimeUnit.SECONDS)) {
-                throw new AssertionError("a worker did not shut down in order");
-            }
+    /** The worker gives its shards back, so that others may go on with them, and ends. */
+    void leave(String worker) throws Exception {
+        if (!workers.remove(worker).scheduler().startGracefulShutdown().get(60, TimeUnit.SECONDS)) {
+            throw new AssertionError("a worker did not shut down in order");
         }
     }
 
-    List<String> workers() {
-        return new ArrayList<>(workers.keySet());
+    /**
+     * The workers drop what they have, and end. Not in order: KCL then waits for ever for a shard that is closed if a worker was
+     * done with it only a moment before, and it hands such shards around, to balance its workers, at any time.
+     */
+    void end() throws InterruptedException {
+        workers.values().forEach(worker -> worker.scheduler().shutdown());
+        for (Worker worker : workers.values()) {
+            worker.thread().join(60_000);
+            if (worker.thread().isAlive()) {
+                throw new AssertionError(worker.thread().getName() + " does not end");
+            }
+        }
+        if (!history.isOver()) {
+            throw new AssertionError("workers ended without a word to their record processors: " + history);
+        }
     }
 
     /** By shard, as they are in the lease table. */
@@ -110,9 +118,9 @@ final class Application {
                 configs.metricsConfig(),
                 configs.processorConfig(),
                 configs.retrievalConfig().retrievalSpecificConfig(specific));
-        workers.put(worker, scheduler);
         Thread thread = new Thread(scheduler, worker);
         thread.setDaemon(true);
+        workers.put(worker, new Worker(scheduler, thread));
         thread.start();
     }
 

@@ -1,8 +1,10 @@
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import software.amazon.kinesis.exceptions.InvalidStateException;
@@ -23,6 +25,7 @@ final class History {
     private final Map<String, Integer> counts = new HashMap<>();
     private final List<String> steps = new ArrayList<>();
     private final List<String> faults = new ArrayList<>();
+    private final Set<Processor> reading = new HashSet<>();
     private int records;
 
     ShardRecordProcessor processor(String worker) {
@@ -57,6 +60,11 @@ final class History {
         return List.copyOf(steps);
     }
 
+    /** Whether each processor that began has heard that its shard ended or that its lease is lost. */
+    synchronized boolean isOver() {
+        return reading.isEmpty();
+    }
+
     synchronized int records() {
         return records;
     }
@@ -72,9 +80,10 @@ final class History {
         return records + " records, read by " + owners + ", " + steps;
     }
 
-    private synchronized void start(String worker, String shard) {
-        owners.put(shard, worker);
-        steps.add("start " + shard);
+    private synchronized void start(Processor processor) {
+        owners.put(processor.shard, processor.worker);
+        steps.add("start " + processor.shard);
+        reading.add(processor);
         notifyAll();
     }
 
@@ -92,8 +101,14 @@ final class History {
         notifyAll();
     }
 
-    private synchronized void end(String shard) {
-        steps.add("end " + shard);
+    private synchronized void end(Processor processor) {
+        steps.add("end " + processor.shard);
+        reading.remove(processor);
+        notifyAll();
+    }
+
+    private synchronized void lose(Processor processor) {
+        reading.remove(processor);
         notifyAll();
     }
 
@@ -114,7 +129,7 @@ final class History {
         @Override
         public void initialize(InitializationInput input) {
             shard = input.shardId();
-            start(worker, shard);
+            start(this);
         }
 
         @Override
@@ -124,11 +139,13 @@ final class History {
         }
 
         @Override
-        public void leaseLost(LeaseLostInput input) {}
+        public void leaseLost(LeaseLostInput input) {
+            lose(this);
+        }
 
         @Override
         public void shardEnded(ShardEndedInput input) {
-            end(shard);
+            end(this);
             checkpoint(input.checkpointer());
         }
 
