@@ -27,6 +27,9 @@ struct Options {
     /// Write the table instead of comparing with it.
     #[arg(long)]
     write: bool,
+    /// Count each kind once, and compare nothing: does it work?
+    #[arg(long)]
+    smoke: bool,
     /// What cargo says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,27 +63,32 @@ fn run(options: &Options) -> Outcome<()> {
     let scratch = Plan::scratch()?;
     remove_on_interrupt(scratch.path());
     let mut table = Table::new()?;
-    println!("{}: instructions of a request, median (least .. greatest) of {ROUNDS} counts", table.compiler());
+    let rounds = if options.smoke { 1 } else { ROUNDS };
+    println!("{}: instructions of a request, median (least .. greatest) of {rounds} counts", table.compiler());
     // A gateway that was just started has in memory nothing of what the first one wrote.
     for kinds in [[kafka::KINDS, kinesis::KINDS].concat(), kafka::KINDS_ON_DISK.to_vec()] {
         let mut counted = Counted::start(scratch.path())?;
         for kind in kinds {
-            table.add(kind.name, count(&mut counted, &kind)?);
+            table.add(kind.name, count(&mut counted, &kind, rounds)?);
         }
         counted.stop()?;
     }
-    if options.write { table.write() } else { table.compare() }
+    match options {
+        Options { smoke: true, .. } => Ok(()),
+        Options { write: true, .. } => table.write(),
+        _ => table.compare(),
+    }
 }
 
 /// The instructions of one request.
-fn count(counted: &mut Counted, kind: &Kind) -> Outcome<u64> {
+fn count(counted: &mut Counted, kind: &Kind, rounds: usize) -> Outcome<u64> {
     let mut ask = (kind.prepare)(counted.gateway())?;
     // The first requests make what the others find.
     for _ in 0..kind.requests.div_ceil(2) {
         ask()?;
     }
     let mut figures = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let instructions = counted.count(kind.name, || (0..kind.requests).try_for_each(|_| ask()))?;
         figures.push(instructions as f64 / kind.requests as f64);
     }
