@@ -184,7 +184,11 @@ fn produce_in(window: &Arc<Window>, server: &Subject, topic: &str, bytes: usize,
 
 /// A consumer of all partitions, from their start.
 fn consumer(server: &Subject, topic: &str) -> Outcome<BaseConsumer> {
-    let consumer: BaseConsumer = config(server).set("group.id", "benchmark").set("enable.auto.commit", "false").create()?;
+    let mut config = config(server);
+    config.set("group.id", "benchmark").set("enable.auto.commit", "false");
+    // By default the client asks for nothing more for a second when it has been sent more than it has handed over: whoever sends faster
+    // is measured as slower.
+    let consumer: BaseConsumer = config.set("fetch.queue.backoff.ms", "1").create()?;
     let mut partitions = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
