@@ -144,38 +144,42 @@ func main() {
 	l.now = l.cycle.Load
 	resumes, err := l.cycles(ctx, c, *cycles)
 
-	passed, failed := 0, 0
-	check := func(ok bool, what string) {
-		verdict := "ok  "
-		if ok {
-			passed++
-		} else {
-			failed++
-			verdict = "FAIL"
-		}
-		fmt.Println(verdict, what)
-	}
+	var tally tally
 	if err != nil {
-		check(false, err.Error())
+		tally.check(false, err.Error())
 	} else {
-		check(true, fmt.Sprintf("%d cycles", *cycles))
+		tally.check(true, fmt.Sprintf("%d cycles", *cycles))
 	}
 	counts := l.faults.counts()
 	for _, kind := range kinds {
-		check(counts[kind] == 0, fmt.Sprintf("%d %s", counts[kind], kind))
+		tally.check(counts[kind] == 0, fmt.Sprintf("%d %s", counts[kind], kind))
 	}
 	if idle := l.idle(); err == nil {
-		check(len(idle) == 0, fmt.Sprintf("parts of the load that never came through: %q", idle))
+		tally.check(len(idle) == 0, fmt.Sprintf("parts of the load that never came through: %q", idle))
 	}
-	if failed == 0 {
+	if tally.failed == 0 {
 		missed, err := l.selfCheck(ctx)
-		check(err == nil && len(missed) == 0, fmt.Sprintf("self-check: planted faults that were not found: %q%s", missed, why(err)))
+		tally.check(err == nil && len(missed) == 0, fmt.Sprintf("self-check: planted faults that were not found: %q%s", missed, why(err)))
 	}
 	l.summary(resumes, time.Since(start))
-	fmt.Printf("%d passed, %d failed, 0 skipped\n", passed, failed)
-	if failed > 0 {
+	fmt.Printf("%d passed, %d failed, 0 skipped\n", tally.passed, tally.failed)
+	if tally.failed > 0 {
 		os.Exit(1)
 	}
+}
+
+// tally counts what was checked and prints it.
+type tally struct{ passed, failed int }
+
+func (t *tally) check(ok bool, what string) {
+	verdict := "ok  "
+	if ok {
+		t.passed++
+	} else {
+		t.failed++
+		verdict = "FAIL"
+	}
+	fmt.Println(verdict, what)
 }
 
 // idle names the parts of the load that would have proved nothing.

@@ -67,23 +67,13 @@ func (p *power) run(n int) (ok bool) {
 	}
 	defer unmount(disks)
 
-	passed, failed := 0, 0
-	check := func(ok bool, what string) {
-		verdict := "ok  "
-		if ok {
-			passed++
-		} else {
-			failed++
-			verdict = "FAIL"
-		}
-		fmt.Println(verdict, what)
-	}
+	var tally tally
 	ctx := context.Background()
 	start := time.Now()
 	forgetful := *p
 	forgetful.faults, forgetful.enough = newFaults(true), 20<<20
 	err = forgetful.round(ctx, forgetfulCuts)
-	check(err == nil && len(forgetful.faults.counts()) > 0, fmt.Sprintf("self-check: with fifteen of sixteen syncs forgotten, %d of %d images have faults: %v%s",
+	tally.check(err == nil && len(forgetful.faults.counts()) > 0, fmt.Sprintf("self-check: with fifteen of sixteen syncs forgotten, %d of %d images have faults: %v%s",
 		forgetful.faulty, forgetful.images, forgetful.faults.counts(), why(err)))
 
 	p.shim, p.faults = "", newFaults(false)
@@ -93,11 +83,11 @@ func (p *power) run(n int) (ok bool) {
 		err = p.round(ctx, min(left, roundCuts))
 		fmt.Printf("%d images, %.0f s\n", p.images, time.Since(start).Seconds())
 	}
-	check(err == nil, fmt.Sprintf("%d images: %d of a first cut, %d of them with up to %d unflushed writes, and %d of a second%s",
+	tally.check(err == nil, fmt.Sprintf("%d images: %d of a first cut, %d of them with up to %d unflushed writes, and %d of a second%s",
 		p.images, p.images-p.second, p.unflushed, p.most, p.second, why(err)))
 	counts := p.faults.counts()
 	for _, kind := range kinds {
-		check(counts[kind] == 0, fmt.Sprintf("%d %s", counts[kind], kind))
+		tally.check(counts[kind] == 0, fmt.Sprintf("%d %s", counts[kind], kind))
 	}
 	fmt.Printf("%d loads: %d writes (%d MiB) and %d flushes reached the disk; %d records, %d commits and %d transactions acknowledged\n",
 		p.rounds, p.writes, p.written>>20, p.flushes, p.records, p.commits, p.transactions)
@@ -106,8 +96,8 @@ func (p *power) run(n int) (ok bool) {
 		fmt.Printf("started on an image in %v (median), %v (longest)\n",
 			p.starts[n/2].Round(time.Millisecond), p.starts[n-1].Round(time.Millisecond))
 	}
-	fmt.Printf("%.1f s in all\n%d passed, %d failed, 0 skipped\n", time.Since(start).Seconds(), passed, failed)
-	return failed == 0
+	fmt.Printf("%.1f s in all\n%d passed, %d failed, 0 skipped\n", time.Since(start).Seconds(), tally.passed, tally.failed)
+	return tally.failed == 0
 }
 
 // round makes n cuts in one load.
