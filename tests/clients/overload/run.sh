@@ -4,6 +4,7 @@
 # SHARDGATE_BIN names the program; without it, target/release/shardgate if that is there, else Cargo's own build.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../suite"
+installed
 
 cd "$repo"
 # Without it, Cargo's own build is attacked.

@@ -3,6 +3,7 @@
 # tests/attack/soak.rs says how. Built with optimizations, as the program; some gigabytes of disk are needed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../suite"
+installed
 
 cd "$repo"
 SHARDGATE_SOAK_MINUTES=${1:-120} exec cargo test --locked --release --quiet --test attack
