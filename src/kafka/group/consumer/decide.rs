@@ -128,10 +128,14 @@ impl Desk<'_> {
     fn turn(&mut self, draft: &mut Draft, turn: Turn<'_>) -> Member {
         let number = draft.roster.members.get(&turn.id).map_or_else(|| draft.roster.free_number(), |member| member.number);
         let seat = Seat { number, id: turn.id.clone() };
+        let has = |member: &Member| member.profile.pattern == turn.profile.pattern;
+        let news = turn.profile.pattern.clone().filter(|_| !draft.roster.members.values().any(has));
+        let names = draft.roster.members.get(&turn.id).map(|member| &member.profile.topics);
+        let only_news = news.is_some() && names.map_or(turn.profile.topics.is_empty(), |names| *names == turn.profile.topics);
         if draft.roster.members.get(&turn.id).is_none_or(|member| *member.profile != turn.profile) {
             draft.take(Step::Profile(seat.clone(), Arc::new(turn.profile)));
         }
-        self.look(draft, turn.changed);
+        self.look(draft, turn.changed && !only_news, news.as_deref());
         if self.may_assign(&draft.roster) {
             self.assign(draft);
         }
@@ -157,25 +161,29 @@ impl Desk<'_> {
     }
 
     /// Raises the group's epoch if `must`, if it is the first, or if the topics that members subscribe to have changed.
-    fn look(&mut self, draft: &mut Draft, must: bool) {
+    ///
+    /// The topics of a pattern that is `news` to the group are found when the next heartbeat comes. Apache Kafka finds them behind
+    /// the heartbeat that brings the pattern, so there too a member first has the topics that it names and then those of its pattern.
+    fn look(&mut self, draft: &mut Draft, must: bool, news: Option<&str>) {
         let (version, head) = (self.topics.version(), *draft.roster.head);
         let must = must || head.epoch == 0;
-        if !must && self.group.sight.version == Some(version) {
+        if !must && news.is_none() && self.group.sight.version == Some(version) {
             return;
         }
-        self.resolve(&draft.roster, version);
+        self.resolve(&draft.roster, version, news);
         let topics = self.fingerprint(&draft.roster);
         if must || topics != head.topics {
             self.group.sight.version = None;
             draft.set_head(|head| (head.epoch, head.topics) = (head.epoch.saturating_add(1), topics));
         } else {
-            self.group.sight.version = Some(version);
+            self.group.sight.version = news.is_none().then_some(version);
         }
     }
 
-    /// Finds the topics of all patterns, where that has not been done for the topics as they are.
-    pub(super) fn resolve(&mut self, roster: &Roster, version: u64) {
-        let wanted = roster.members.values().filter_map(|member| member.profile.pattern.as_deref()).collect::<BTreeSet<_>>();
+    /// Finds the topics of all patterns but `except`, where that has not been done for the topics as they are.
+    pub(super) fn resolve(&mut self, roster: &Roster, version: u64, except: Option<&str>) {
+        let patterns = roster.members.values().filter_map(|member| member.profile.pattern.as_deref());
+        let wanted = patterns.filter(|pattern| Some(*pattern) != except).collect::<BTreeSet<_>>();
         let sight = &mut self.group.sight;
         if sight.patterns_version != version {
             sight.patterns.clear();
@@ -202,11 +210,13 @@ impl Desk<'_> {
         names.filter_map(|name| self.topics.named(name)).map(|topic| (topic.id, topic.partitions)).collect()
     }
 
-    /// A number that differs when the topics that members subscribe to do. Where it differs for no reason, as between builds,
-    /// that costs one assignment.
+    /// A number that differs when the topics that members subscribe to do, or when a pattern has found its first. Where it differs
+    /// for no reason, as between builds, that costs one assignment.
     fn fingerprint(&self, roster: &Roster) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.all_subscribed(roster).hash(&mut hasher);
+        let patterns = self.group.sight.patterns.iter();
+        patterns.filter(|(_, found)| !found.is_empty()).for_each(|(pattern, _)| pattern.hash(&mut hasher));
         hasher.finish()
     }
 
@@ -288,7 +298,7 @@ impl Desk<'_> {
         if consumers_go && left > 0 && draft.roster.classic_members() == left {
             return self.downgrade(&draft.roster, true);
         }
-        self.resolve(&draft.roster, self.topics.version());
+        self.resolve(&draft.roster, self.topics.version(), None);
         let topics = self.fingerprint(&draft.roster);
         draft.set_head(|head| (head.epoch, head.topics) = (head.epoch.saturating_add(1), topics));
         if left == 0 {

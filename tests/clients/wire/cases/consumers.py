@@ -1,6 +1,9 @@
 """Groups of the consumer protocol (KIP-848)."""
 
+import time
+
 from case import case
+from world import SETTLED
 
 # ConsumerGroupHeartbeat.
 
@@ -87,6 +90,94 @@ stay(
 stay("a member joins again", epoch=0)
 stay("a member turns to other topics", SubscribedTopicNames=["nowhere"])
 stay("a member wants another assignor", ServerAssignor="range")
+
+
+# Patterns. A member's next words follow when it has something of what it asked for with those before.
+
+
+def turn(title, *beats):
+    """What the last heartbeat of a member hears, and what it hears when it stays until it has something."""
+
+    def member(world):
+        group, answer = world.name("group"), None
+        for beat in beats:
+            if answer:
+                answer = settled(world, group, answer)
+            answer = heartbeat(world, group, epoch=answer["MemberEpoch"] if answer else 0, **beat(world))
+        return group, answer
+
+    @case("ConsumerGroupHeartbeat", title, "1-")
+    def _(world):
+        return member(world)[1]
+
+    @case("ConsumerGroupHeartbeat", f"{title}, and stays", "1-")
+    def _(world):
+        return settled(world, *member(world))
+
+
+def settled(world, group, answer, member="m1", meanwhile=lambda: None):
+    """The answer that gives a member something: at once, or when it says what it has."""
+    deadline = time.monotonic() + SETTLED
+    owned = None
+    while not (answer["Assignment"] and answer["Assignment"]["TopicPartitions"]):
+        if time.monotonic() > deadline or answer["ErrorCode"]:
+            raise TimeoutError(f"nothing assigned: {answer}")
+        time.sleep(0.02)
+        meanwhile()
+        if answer["Assignment"]:
+            owned = answer["Assignment"]["TopicPartitions"]
+        answer = heartbeat(world, group, member, answer["MemberEpoch"], TopicPartitions=owned)
+    return answer
+
+
+def wants(topics=lambda world: [], pattern=lambda world: ""):
+    return lambda world: dict(SubscribedTopicNames=topics(world), SubscribedTopicRegex=pattern(world))
+
+
+def orders(world):
+    return world.orders.name
+
+
+def another(world):
+    return world.topic(2, "another").name
+
+
+turn("a pattern", wants(pattern=orders))
+join("a topic and a pattern that matches another", "1-", SubscribedTopicRegex=another)
+turn("a member turns to a pattern", wants(lambda world: [orders(world)]), wants(pattern=another))
+turn("a member turns to another pattern", wants(pattern=orders), wants(pattern=another))
+turn("a member turns from a pattern to a topic", wants(pattern=orders), wants(lambda world: [another(world)]))
+turn("a member adds a pattern", wants(lambda world: [orders(world)]), wants(lambda world: [orders(world)], another))
+turn("a member adds a topic to its pattern", wants(pattern=orders), wants(lambda world: [another(world)], orders))
+
+
+@case("ConsumerGroupHeartbeat", "a member gives its pattern up", "1-")
+def _(world):
+    group, pattern = world.name("group"), orders(world)
+    answer = settled(world, group, heartbeat(world, group, SubscribedTopicNames=[], SubscribedTopicRegex=pattern))
+    return heartbeat(world, group, epoch=answer["MemberEpoch"], SubscribedTopicRegex="")
+
+
+@case("ConsumerGroupHeartbeat", "a second member with a pattern that is known", "1-")
+def _(world):
+    group, pattern = world.name("group"), orders(world)
+    settled(world, group, heartbeat(world, group, SubscribedTopicNames=[], SubscribedTopicRegex=pattern))
+    return heartbeat(world, group, "m2", SubscribedTopicNames=[], SubscribedTopicRegex=pattern)
+
+
+@case("ConsumerGroupHeartbeat", "a second member with a pattern of what the first has by name", "1-")
+def _(world):
+    group = world.name("group")
+    first = heartbeat(world, group)
+    owned = first["Assignment"]["TopicPartitions"]
+
+    def first_stays():
+        nonlocal first, owned
+        first = heartbeat(world, group, epoch=first["MemberEpoch"], TopicPartitions=owned)
+        owned = first["Assignment"]["TopicPartitions"] if first["Assignment"] else owned
+
+    second = heartbeat(world, group, "m2", SubscribedTopicNames=[], SubscribedTopicRegex=orders(world))
+    return settled(world, group, second, "m2", first_stays)
 
 
 @case("ConsumerGroupHeartbeat", "a static member comes back")

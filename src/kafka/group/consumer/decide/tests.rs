@@ -250,6 +250,35 @@ fn topics_that_come_go_and_grow_are_assigned_at_the_next_heartbeat() {
 }
 
 #[test]
+fn topics_of_a_new_pattern_come_with_the_next_heartbeat() {
+    let mut scene = scene();
+    let (orders, events) = (scene.topics.create("orders", 2), scene.topics.create("events", 1));
+    let both = [of(orders, &[0, 1]), of(events, &[0])].into_iter().flatten().collect::<Target>();
+    let pattern = |text: &str, beat| Beat { pattern: Some(text.to_owned()), ..beat };
+    assert_eq!(told(scene.beat(pattern("ev.*", named("a", &["orders"])))), (1, Some(of(orders, &[0, 1]))));
+    assert_eq!(told(scene.beat(again("a", 1))), (2, Some(both.clone())));
+    assert_eq!(told(scene.beat(again("a", 2))), (2, None));
+    // What the group has found already is no news to it.
+    let second = named("b", &["payments"]);
+    assert_eq!(told(scene.beat(pattern("ev.*", second))), (3, Some(Target::new())));
+    assert_eq!(scene.beat(again("b", -1)).unwrap().epoch, -1);
+    assert_eq!(told(scene.beat(again("a", 2))), (4, None));
+    // What only the pattern before has found goes at once.
+    assert_eq!(told(scene.beat(pattern("e.*", again("a", 4)))), (4, Some(of(orders, &[0, 1]))));
+    assert_eq!(told(scene.beat(owning("a", 4, &of(orders, &[0, 1])))), (6, Some(both.clone())));
+    // The next heartbeat may be another member's, or come after a start of the gateway.
+    assert_eq!(told(scene.beat(pattern(".*s", again("a", 6)))), (6, Some(of(orders, &[0, 1]))));
+    scene.restart();
+    assert_eq!(told(scene.beat(owning("a", 6, &of(orders, &[0, 1])))), (8, Some(both)));
+    // It may find only what others have by name.
+    assert_eq!(told(scene.beat(pattern("ord.*", named("c", &[])))), (8, Some(Target::new())));
+    let less = [of(orders, &[0]), of(events, &[0])].into_iter().flatten().collect::<Target>();
+    assert_eq!(told(scene.beat(again("a", 8))), (8, Some(less.clone())));
+    assert_eq!(told(scene.beat(owning("a", 8, &less))), (9, None));
+    assert_eq!(told(scene.beat(again("c", 8))), (9, Some(of(orders, &[1]))));
+}
+
+#[test]
 fn partitions_are_assigned_anew_no_sooner_than_that_is_set() {
     let mut scene = scene();
     scene.config.consumer_assignment_interval = Duration::from_secs(2);
