@@ -70,6 +70,8 @@ pub struct Config {
     pub auto_create_topics: bool,
     /// What streams may carry when the gateway starts.
     pub limits: Limits,
+    /// How long an empty group of the classic protocol waits for more members before its first generation.
+    pub initial_rebalance_delay: Duration,
     /// How long a consumer group without members keeps its offsets.
     pub offsets_retention: Duration,
     /// How long a stream is CREATING, UPDATING or DELETING after such a change.
@@ -120,6 +122,7 @@ impl Default for Config {
             default_partitions: 1,
             auto_create_topics: true,
             limits: Limits::kinesis(),
+            initial_rebalance_delay: Duration::ZERO,
             offsets_retention: Duration::from_secs(10_080 * 60),
             state_change_delay: Duration::ZERO,
             shard_quota: limits::SHARD_QUOTA,
@@ -420,6 +423,18 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Text,
         set: |config, text| text.parse().map(|limits| config.limits = limits),
         show: |config| vec![config.limits.to_string()],
+    },
+    Setting {
+        key: "initial-rebalance-delay",
+        env: "SHARDGATE_INITIAL_REBALANCE_DELAY",
+        value_name: "MILLISECONDS",
+        help: "How long an empty group of the classic protocol waits for more members before it hands out partitions; Apache Kafka's default is 3000",
+        kind: Kind::Number,
+        set: |config, text| {
+            number(text, 0, i32::MAX.unsigned_abs())
+                .map(|millis| config.initial_rebalance_delay = Duration::from_millis(millis.into()))
+        },
+        show: |config| vec![config.initial_rebalance_delay.as_millis().to_string()],
     },
     Setting {
         key: "offsets-retention-minutes",

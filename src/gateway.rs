@@ -408,6 +408,7 @@ fn door_config(config: &Config, cluster_id: String, secret: [u8; 32]) -> kafka::
         frames_in_flight_bytes_max: config.frames_in_flight_bytes_max,
         connections_max: config.connections_max,
         log_dir: if config.ephemeral { "memory".to_owned() } else { shown(&config.data_dir) },
+        initial_rebalance_delay: config.initial_rebalance_delay,
         offsets_retention: config.offsets_retention,
         security: kafka::Security {
             users: config.users.iter().cloned().map(|user| (user.name, user.password)).collect(),

@@ -48,6 +48,20 @@ async fn a_second_member_begins_a_generation_for_both() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn members_that_come_soon_are_in_the_first_generation_where_it_waits_for_them() {
+    let gateway = Gateway::with(|config| config.initial_rebalance_delay = Duration::from_secs(3));
+    let (mut first, mut second) = (Member::new(&gateway, "g").await, Member::new(&gateway, "g").await);
+    let begun = Instant::now();
+    first.send_join().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    second.send_join().await;
+    let (of_first, of_second) = (first.joined().await, second.joined().await);
+    assert_eq!((of_first.generation_id, of_first.members.len(), of_second.generation_id), (1, 2, 1));
+    // Again by as much, since somebody came.
+    assert_eq!(begun.elapsed().as_secs(), 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_does_not_join_again_in_time_is_left_behind() {
     let gateway = Gateway::start();
     let mut first = Member::alone(&gateway, "g").await;

@@ -204,6 +204,7 @@ fn config() -> Config {
         frames_in_flight_bytes_max: 200 << 20,
         connections_max: 100,
         log_dir: "memory".to_owned(),
+        initial_rebalance_delay: Duration::ZERO,
         offsets_retention: Duration::from_secs(7 * 24 * 3_600),
         security: Security::default(),
     }

@@ -269,7 +269,11 @@ impl Door {
     /// The door to `log`, with nobody in it. Groups, transactions, quotas and users are kept in
     /// `notebook`; `meter` counts.
     pub fn open(log: Log, notebook: Notebook, meter: Meter, config: Config) -> Result<Self, Unreadable> {
-        let groups = GroupConfig { offsets_retention: config.offsets_retention, ..GroupConfig::default() };
+        let groups = GroupConfig {
+            initial_rebalance_delay: config.initial_rebalance_delay,
+            offsets_retention: config.offsets_retention,
+            ..GroupConfig::default()
+        };
         let group_configs = GroupConfigs::open(notebook.clone());
         let group_configs =
             group_configs.map_err(|error| Unreadable(format!("the configs of groups cannot be read: {error}")))?;
@@ -335,6 +339,9 @@ pub struct Config {
     pub connections_max: usize,
     /// What DescribeLogDirs and DescribeConfigs call the place of the data.
     pub log_dir: String,
+    /// How long an empty group of the classic protocol waits for more members before its first generation (Kafka:
+    /// `group.initial.rebalance.delay.ms`).
+    pub initial_rebalance_delay: Duration,
     /// How long a group without members keeps its offsets (Kafka: `offsets.retention.minutes`).
     pub offsets_retention: Duration,
     /// Whom it believes.

@@ -14,8 +14,9 @@ pub(crate) struct GroupConfig {
     pub(crate) session_timeout_max: Duration,
     /// How long an empty group waits for more members before its first generation (`group.initial.rebalance.delay.ms`).
     ///
-    /// Kafka waits 3 s. We do not wait: a test with one consumer, the commonest use of this gateway, then gets its partitions
-    /// at once. The price: members of one group that start together rebalance once more, which every client must be able to do.
+    /// Kafka waits 3 s. We do not unless told to: a test with one consumer, the commonest use of this gateway, then gets its
+    /// partitions at once. The price: members of one group that start together rebalance once more, which every client must be
+    /// able to do.
     pub(crate) initial_rebalance_delay: Duration,
     /// How long a member of the consumer protocol may stay silent (`group.consumer.session.timeout.ms`).
     pub(crate) consumer_session_timeout: Duration,

@@ -92,9 +92,9 @@ const TABLE: &[BrokerConfig] = &[
     BrokerConfig {
         name: "group.initial.rebalance.delay.ms",
         kind: Kind::Int,
-        option: None,
-        value: |_| "0".to_owned(),
-        documentation: "How long an empty group waits for more members before its first generation. It does not wait.",
+        option: Some("--initial-rebalance-delay"),
+        value: |seen| seen.config.initial_rebalance_delay.as_millis().to_string(),
+        documentation: "How long an empty group waits for more members before its first generation.",
     },
     BrokerConfig {
         name: "group.max.session.timeout.ms",
@@ -340,6 +340,7 @@ mod tests {
             ("delete.topic.enable", "true"),
             ("group.consumer.assignment.interval.ms", "1000"),
             ("group.consumer.max.size", "10000"),
+            ("group.initial.rebalance.delay.ms", "2000"),
             ("group.max.session.timeout.ms", "1800000"),
             ("group.max.size", "10000"),
             ("group.share.max.size", "200"),

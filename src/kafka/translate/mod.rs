@@ -211,6 +211,7 @@ pub(crate) mod tests {
             frame_bytes_max: 1_000,
             frames_in_flight_bytes_max: 2_000,
             connections_max: 5,
+            initial_rebalance_delay: std::time::Duration::from_secs(2),
             offsets_retention: std::time::Duration::from_secs(7 * 86_400),
             security: crate::kafka::Security::default(),
         }

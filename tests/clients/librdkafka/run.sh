@@ -101,14 +101,15 @@ run_test() {
     local number=$1 scenario=$2 entries=$3 dir=$WORK/$1-$2 started=$SECONDS name auto=true flags outcome
     mkdir -p "$dir"
     if [[ $scenario == noautocreate ]]; then auto=false; fi
-    flags="--limits off --default-partitions 4 --auto-create-topics $auto"
+    # 3 s is what Apache Kafka waits by default, and some of the tests count on it.
+    flags="--limits off --default-partitions 4 --initial-rebalance-delay 3000 --auto-create-topics $auto"
     if [[ " $WITH_ACCESS_RULES " == *" $number "* ]]; then
         start_with_access_rules "$dir" "$flags"
     else
         if [[ " $WITH_AUTHORIZER " == *" $number "* ]]; then
             flags+=" --authorizer true --super-user User:ANONYMOUS"
         fi
-        SHARDGATE_FLAGS=$flags KAFKA_PROPERTIES=num.partitions=4$'\n'auto.create.topics.enable=$auto \
+        SHARDGATE_FLAGS=$flags KAFKA_PROPERTIES=num.partitions=4$'\n'group.initial.rebalance.delay.ms=3000$'\n'auto.create.topics.enable=$auto \
             "$SUBJECT_SCRIPT" start "$dir/server" >"$dir/bootstrap"
     fi
     # The tests find their plugins and the sources of their Java programs beside them, and leave files there.
