@@ -106,7 +106,8 @@ impl Segment {
             path,
             file,
             mark: header.mark,
-            snapshot_end: header.snapshot_end,
+            // A file that was cut may end before.
+            snapshot_end: header.snapshot_end.min(end),
             end: AtomicU64::new(end),
             live: AtomicI64::new(0),
             stuck: AtomicBool::new(false),
