@@ -129,6 +129,7 @@ impl Desk<'_> {
         let number = draft.roster.members.get(&turn.id).map_or_else(|| draft.roster.free_number(), |member| member.number);
         let seat = Seat { number, id: turn.id.clone() };
         let has = |member: &Member| member.profile.pattern == turn.profile.pattern;
+        // It calls for no assignment as long as its topics are not known.
         let news = turn.profile.pattern.clone().filter(|_| !draft.roster.members.values().any(has));
         let names = draft.roster.members.get(&turn.id).map(|member| &member.profile.topics);
         let only_news = news.is_some() && names.map_or(turn.profile.topics.is_empty(), |names| *names == turn.profile.topics);
