@@ -95,7 +95,7 @@ pub(crate) fn run(minutes: u64) -> Checks {
     let (data, errors) = (home.path().join("data"), home.path().join("stderr"));
     let mut server = Command::new(std::env::current_exe().unwrap())
         .env("SHARDGATE_SOAK_SERVER", &data)
-        .env("MIMALLOC_PURGE_DELAY", "0")
+        .env("MIMALLOC_PURGE_DELAY", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(fs::File::create(&errors).unwrap())
