@@ -32,8 +32,9 @@ fi
 fuzz() {
     local target=$1 log=$work/$1.log verdict=ok executions cover
     mkdir -p "$work/corpus/$target"
-    # Half a minute for one input is a fault: all of them wait on a clock that does not wait.
-    "$programs/$target" "$work/corpus/$target" "tests/fuzz/corpus/$target" -max_total_time="$seconds" -timeout=30 \
+    # Half a minute for one input is a fault: all of them wait on a clock that does not wait. The seed is always the same, so that a
+    # run from the start, as in CI, can be had again; what is new comes from what was kept.
+    "$programs/$target" "$work/corpus/$target" "tests/fuzz/corpus/$target" -max_total_time="$seconds" -seed=1 -timeout=30 \
         -rss_limit_mb=1024 -max_len=8192 -artifact_prefix="$work/found/$target-" -print_final_stats=1 >"$log" 2>&1 || verdict=FAILED
     executions=$(grep -aoP 'number_of_executed_units: \K\d+' "$log" || echo '?')
     # There is no line of it if the program was built without coverage.
