@@ -32,8 +32,8 @@ const RETENTION: Duration = Duration::from_secs(20);
 const SWEEP: Duration = Duration::from_secs(2);
 /// Between two samples.
 const SAMPLE: Duration = Duration::from_secs(60);
-/// Samples that do not count.
-const WARM_UP: usize = 2;
+/// Samples that do not count. Memory is level after six minutes or so, hence a run of a quarter of an hour is the shortest to tell.
+const WARM_UP: usize = 10;
 const KAFKA: Shape = Shape { records: 16, bytes: 1 << 10, depth: 8 };
 const AWS: Shape = Shape { records: 500, bytes: 1 << 10, depth: 1 };
 const SENDERS: usize = 4;
