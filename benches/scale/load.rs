@@ -1,9 +1,8 @@
-//! What is put into a gateway, and how it is kept busy: batches of 16 KiB go to one partition after the other and are read in
-//! pieces of 64 KiB.
+//! What is put into a gateway, and how it is kept busy: batches go to one partition after the other and are read in pieces of
+//! 64 KiB.
 
-use std::thread::{Builder, scope};
+use std::thread::{self, scope};
 
-use bytes::Bytes;
 use kafka_protocol::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -12,15 +11,17 @@ use kafka_protocol::messages::{
     ApiVersionsRequest, FetchRequest, FetchResponse, GroupId, MetadataRequest, OffsetCommitRequest, ProduceResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
+use shardgate::batch::{Batch, Builder, Draft};
 
 use super::support::wire::{Connection, PRODUCE_VERSION, check_produced, encode, produce_request};
-use super::support::{Outcome, Window, batch, records};
+use super::support::{Outcome, Window};
 
+/// Of the batches that are written, but for [`hollow_batch`].
 pub(crate) const BATCH_BYTES: usize = 16 << 10;
 /// What one Fetch asks for.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
-/// Batches of which one Fetch gives all.
-pub(crate) const PIECE_BATCHES: usize = PIECE_BYTES / BATCH_BYTES;
+/// What a batch of one large record has beside its value, and some bytes more.
+const OVERHEAD_BYTES: usize = 128;
 /// The last versions with topic names instead of ids.
 const FETCH_VERSION: i16 = 12;
 const OFFSET_COMMIT_VERSION: i16 = 9;
@@ -31,6 +32,17 @@ const HEARTBEAT_VERSION: i16 = 1;
 const STACK_BYTES: usize = 256 << 10;
 /// A partition that no topic has, to find its place in a request.
 const PLACEHOLDER: usize = 0x5A5A_5A5A;
+
+/// One that is nothing but zeros, as nearly as possible, and a piece for itself: at least fourteen of its sixteen blocks can be holes.
+pub(crate) fn hollow_batch() -> Outcome<Batch> {
+    let value = vec![0; PIECE_BYTES - OVERHEAD_BYTES];
+    Ok(Builder::default().record(Draft { value: Some(&value), ..Draft::default() }).build()?)
+}
+
+/// Batches of which one Fetch gives all.
+pub(crate) fn piece_batches(batch: &Batch) -> usize {
+    PIECE_BYTES / batch.bytes().len()
+}
 
 /// A connection that has asked what a client asks first.
 pub(crate) fn connect(address: &str, topic: &TopicName) -> Outcome<Connection> {
@@ -84,8 +96,8 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(topic: &TopicName, records: &Bytes) -> Outcome<Self> {
-        let bytes = encode(&produce_request(topic, PLACEHOLDER, records)?, PRODUCE_VERSION)?.to_vec();
+    fn new(topic: &TopicName, batch: &Batch) -> Outcome<Self> {
+        let bytes = encode(&produce_request(topic, PLACEHOLDER, batch.bytes())?, PRODUCE_VERSION)?.to_vec();
         let placeholder = u32::try_from(PLACEHOLDER)?.to_be_bytes();
         let partition_at = bytes.windows(4).position(|window| window == placeholder).ok_or("a request names no partition")?;
         Ok(Self { bytes, partition_at })
@@ -102,7 +114,7 @@ fn on_each(connections: &mut [Connection], work: impl Fn(usize, &mut Connection)
     scope(|threads| {
         let work = &work;
         let started = connections.iter_mut().enumerate().map(|(number, connection)| {
-            Builder::new().stack_size(STACK_BYTES).spawn_scoped(threads, move || work(number, connection))
+            thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(threads, move || work(number, connection))
         });
         let started = started.collect::<Result<Vec<_>, _>>()?;
         started.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a connection panicked")?)
@@ -139,9 +151,10 @@ pub(crate) fn fill(
     pipeline: usize,
     topic: &TopicName,
     partitions: usize,
+    batch: &Batch,
     batches: usize,
 ) -> Outcome<()> {
-    let (frame, step) = (Frame::new(topic, batch(BATCH_BYTES)?.bytes())?, connections.len());
+    let (frame, step) = (Frame::new(topic, batch)?, connections.len());
     on_each(connections, |number, connection| {
         let mine = (0..batches).flat_map(|_| (number..partitions).step_by(step));
         produce_to(connection, pipeline, frame.clone(), mine, || ())
@@ -155,12 +168,12 @@ pub(crate) fn produce(
     pipeline: usize,
     topic: &TopicName,
     partitions: usize,
+    batch: &Batch,
 ) -> Outcome<()> {
-    let records = batch(BATCH_BYTES)?.bytes().clone();
-    let (frame, all) = (Frame::new(topic, &records)?, connections.len());
+    let (frame, all) = (Frame::new(topic, batch)?, connections.len());
     on_each(connections, |number, connection| {
         let order = (number * partitions / all..).map(|at| at % partitions).take_while(|_| !window.is_over());
-        produce_to(connection, pipeline, frame.clone(), order, || window.count(records.len()))
+        produce_to(connection, pipeline, frame.clone(), order, || window.count(batch.bytes().len()))
     })
 }
 
@@ -170,12 +183,14 @@ pub(crate) fn fetch(
     connections: &mut [Connection],
     topic: &TopicName,
     partitions: usize,
+    batch: &Batch,
     batches: usize,
 ) -> Outcome<()> {
-    let (pieces, all) = (batches / PIECE_BATCHES * partitions, connections.len());
+    let (pieces, all) = (batches / piece_batches(batch) * partitions, connections.len());
+    let piece_records = piece_batches(batch) * usize::try_from(batch.header().records)?;
     on_each(connections, |number, connection| {
         for piece in (number * pieces / all..).map(|at| at % pieces).take_while(|_| !window.is_over()) {
-            let offset = i64::try_from(piece / partitions * PIECE_BATCHES * records(BATCH_BYTES))?;
+            let offset = i64::try_from(piece / partitions * piece_records)?;
             window.count(fetch_piece(connection, topic, piece % partitions, offset)?);
         }
         Ok(())

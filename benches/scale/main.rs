@@ -9,6 +9,9 @@ mod load;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -16,7 +19,9 @@ use clap::Parser as _;
 
 use growth::Growth;
 use support::wire::{Connection, create_topic};
-use support::{Gateway, Outcome, Plan, measure, memory_bytes, remove_on_interrupt, settle_disk, stop_servers_on_interrupt};
+use support::{
+    Gateway, Outcome, Plan, batch, measure, memory_bytes, remove_on_interrupt, settle_disk, stop_servers_on_interrupt,
+};
 
 /// Partitions, where their number does not grow.
 const PARTITIONS: usize = 10;
@@ -27,6 +32,8 @@ const PIPELINE: usize = 8;
 const READ_BYTES: usize = 64 << 20;
 /// What stays free of the disk.
 const SPARE_BYTES: u64 = 25 << 30;
+/// How much is written to sparse files before their zeros are taken away.
+const STEP_BYTES: usize = 8 << 30;
 /// How long a gateway is left alone before its memory is looked at.
 const REST: Duration = Duration::from_millis(500);
 
@@ -43,11 +50,20 @@ enum Axis {
     /// Each has a member and ten committed offsets.
     Groups,
     Megabytes,
+    /// Records of zeros, which then are holes of their files, so that there are more than the disk could hold.
+    SparseMegabytes,
 }
 
 impl Axis {
-    const ALL: [Self; 6] =
-        [Self::Empty, Self::Partitions, Self::Connections, Self::PartitionsOfManyConnections, Self::Groups, Self::Megabytes];
+    const ALL: [Self; 7] = [
+        Self::Empty,
+        Self::Partitions,
+        Self::Connections,
+        Self::PartitionsOfManyConnections,
+        Self::Groups,
+        Self::Megabytes,
+        Self::SparseMegabytes,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -57,6 +73,7 @@ impl Axis {
             Self::PartitionsOfManyConnections => "partitions, 1,000 connections",
             Self::Groups => "groups",
             Self::Megabytes => "MB on disk",
+            Self::SparseMegabytes => "MB in sparse files",
         }
     }
 
@@ -69,6 +86,16 @@ impl Axis {
             Self::PartitionsOfManyConnections => &[10, 10_000],
             Self::Groups => &[10, 100, 1_000],
             Self::Megabytes => &[100, 1_000, 5_000, 10_000],
+            Self::SparseMegabytes => &[1_000, 10_000, 100_000],
+        }
+    }
+
+    /// What it takes of the disk, if that is much.
+    fn disk_bytes(self, size: usize) -> Option<usize> {
+        match self {
+            Self::Megabytes => Some(size * 1_000_000),
+            Self::SparseMegabytes => Some(STEP_BYTES + size * 1_000_000 / 8),
+            _ => None,
         }
     }
 }
@@ -78,10 +105,16 @@ fn main() -> Outcome<()> {
     stop_servers_on_interrupt()?;
     let mut growth = Growth::new(&plan);
     for round in 0..plan.rounds() {
-        for axis in Axis::ALL {
+        // Sparse files take minutes to be filled, and their sizes differ by far more than their rounds would: once will do.
+        for axis in Axis::ALL.into_iter().filter(|axis| round == 0 || *axis != Axis::SparseMegabytes) {
             for size in Plan::order(round, axis.sizes(plan.smoke)) {
-                if axis == Axis::Megabytes && free_bytes()? < SPARE_BYTES + size as u64 * 1_000_000 {
-                    println!("{size} MB on disk are left out: less than {} GiB of the disk would stay free", SPARE_BYTES >> 30);
+                let free = free_bytes()?;
+                if axis.disk_bytes(size).is_some_and(|bytes| free < SPARE_BYTES + bytes as u64) {
+                    println!(
+                        "{size} {} are left out: less than {} GiB of the disk would stay free",
+                        axis.name(),
+                        SPARE_BYTES >> 30
+                    );
                     continue;
                 }
                 let figures = take(axis, size, &plan)?;
@@ -101,6 +134,19 @@ fn free_bytes() -> Outcome<u64> {
     Ok(volume.f_bavail * volume.f_frsize)
 }
 
+/// Gives the blocks of zeros back to the disk; the files read as before.
+fn dig_holes(directory: &Path) -> Outcome<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let (path, file) = (entry.path(), entry.metadata()?);
+        let is_solid = file.is_file() && 512 * file.blocks() > file.len() / 2;
+        if is_solid && !Command::new("fallocate").arg("--dig-holes").arg(&path).status()?.success() {
+            return Err(format!("`fallocate --dig-holes {}` failed: the file system has to know holes", path.display()).into());
+        }
+    }
+    Ok(())
+}
+
 /// One turn with fresh data, which is gone behind it.
 fn take(axis: Axis, size: usize, plan: &Plan) -> Outcome<Vec<(&'static str, f64)>> {
     settle_disk(&Plan::directory()?)?;
@@ -111,7 +157,7 @@ fn take(axis: Axis, size: usize, plan: &Plan) -> Outcome<Vec<(&'static str, f64)
         sleep(REST);
         Outcome::Ok(memory_bytes(&gateway.process).ok_or("the system does not tell the gateway's memory")? / 1e6)
     };
-    let gateway = Gateway::start(scratch.path())?;
+    let mut gateway = Gateway::start(scratch.path())?;
     if axis == Axis::Empty {
         return Ok(vec![("start, ms", millis(&gateway)), ("memory, MB", megabytes(&gateway)?)]);
     }
@@ -124,25 +170,36 @@ fn take(axis: Axis, size: usize, plan: &Plan) -> Outcome<Vec<(&'static str, f64)
         Axis::PartitionsOfManyConnections => (if plan.smoke { 16 } else { 1_000 }, 1),
         _ => (CONNECTIONS, PIPELINE),
     };
-    let bytes = if axis == Axis::Megabytes {
-        size * 1_000_000
-    } else if plan.smoke {
-        0
-    } else {
-        READ_BYTES
+    let (batch, bytes) = match axis {
+        Axis::Megabytes => (batch(load::BATCH_BYTES)?, size * 1_000_000),
+        Axis::SparseMegabytes => (load::hollow_batch()?, size * 1_000_000),
+        _ => (batch(load::BATCH_BYTES)?, if plan.smoke { 0 } else { READ_BYTES }),
     };
-    let batches = (bytes / partitions).div_ceil(load::PIECE_BYTES).max(1) * load::PIECE_BATCHES;
+    let batches_of = |bytes: usize| (bytes / partitions).div_ceil(load::PIECE_BYTES).max(1) * load::piece_batches(&batch);
+    let batches = batches_of(bytes);
 
     let topic = create_topic(&gateway.address, "scale", partitions)?;
     let connect =
         |gateway: &Gateway| (0..connections).map(|_| load::connect(&gateway.address, &topic)).collect::<Outcome<Vec<_>>>();
-    let fill = |connections: &mut [Connection]| load::fill(connections, pipeline, &topic, partitions, batches);
+    let fill = |connections: &mut [Connection], batches| load::fill(connections, pipeline, &topic, partitions, &batch, batches);
     match axis {
         Axis::Groups => {
             let mut connection = load::connect(&gateway.address, &topic)?;
             (0..size).try_for_each(|number| load::join(&mut connection, number, &topic, partitions))?;
         }
-        Axis::Megabytes => fill(&mut connect(&gateway)?)?,
+        Axis::Megabytes => fill(&mut connect(&gateway)?, batches)?,
+        Axis::SparseMegabytes => {
+            let (mut left, step) = (batches, batches_of(if plan.smoke { 4 << 20 } else { STEP_BYTES }));
+            while left > step {
+                fill(&mut connect(&gateway)?, step)?;
+                left -= step;
+                // Lest it write where zeros are taken away.
+                gateway.stop()?;
+                dig_holes(&scratch.path().join("data/log"))?;
+                gateway = Gateway::start(scratch.path())?;
+            }
+            fill(&mut connect(&gateway)?, left)?;
+        }
         _ => {}
     }
     // What it takes to start with all that, after an end that it did not see coming and after one that it did.
@@ -155,15 +212,17 @@ fn take(axis: Axis, size: usize, plan: &Plan) -> Outcome<Vec<(&'static str, f64)
 
     let mut connections = connect(&gateway)?;
     let idle = megabytes(&gateway)?;
-    if axis != Axis::Megabytes {
-        fill(&mut connections)?;
+    if axis.disk_bytes(size).is_none() {
+        fill(&mut connections, batches)?;
     }
     settle_disk(&Plan::directory()?)?;
-    let produced =
-        measure(plan, Some(&gateway.process), |window| load::produce(window, &mut connections, pipeline, &topic, partitions))?;
+    let produced = measure(plan, Some(&gateway.process), |window| {
+        load::produce(window, &mut connections, pipeline, &topic, partitions, &batch)
+    })?;
     settle_disk(&Plan::directory()?)?;
-    let fetched =
-        measure(plan, Some(&gateway.process), |window| load::fetch(window, &mut connections, &topic, partitions, batches))?;
+    let fetched = measure(plan, Some(&gateway.process), |window| {
+        load::fetch(window, &mut connections, &topic, partitions, &batch, batches)
+    })?;
     Ok(vec![
         ("start, ms", after_stop),
         ("start after kill -9, ms", after_kill),

@@ -14,7 +14,7 @@ mod subject;
 mod window;
 pub(crate) mod wire;
 
-pub(crate) use batches::{batch, records};
+pub(crate) use batches::batch;
 pub(crate) use child::{Child, free_port};
 pub(crate) use gateway::Gateway;
 pub(crate) use plan::Plan;
