@@ -94,6 +94,7 @@ impl Axis {
     fn disk_bytes(self, size: usize) -> Option<usize> {
         match self {
             Self::Megabytes => Some(size * 1_000_000),
+            // Two blocks in sixteen at most are no holes, and the last step has none.
             Self::SparseMegabytes => Some(STEP_BYTES + size * 1_000_000 / 8),
             _ => None,
         }
