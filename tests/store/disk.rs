@@ -192,6 +192,21 @@ fn a_read_that_fails_is_an_error_and_the_next_one_is_right() {
 }
 
 #[test]
+fn what_has_expired_is_given_back_without_being_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sick, store) = open_with(directory.path(), 20_000);
+    for _ in 0..40 {
+        append(&store, 2_000).unwrap();
+    }
+    assert!(segments(directory.path()).len() > 3);
+    sick.fail(Kind::Read, usize::MAX, ErrorKind::Other);
+    store.trim(here(), store.extent(here()).next);
+    eventually("segments stay", || segments(directory.path()).len() == 1);
+    sick.heal();
+    lasting(directory, store, |store| assert_eq!(store.read(here(), Offset(0), ALL).unwrap().len(), 0));
+}
+
+#[test]
 fn a_start_on_a_disk_that_fails_is_refused_in_words_and_harms_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (_, store) = open(directory.path());

@@ -47,10 +47,10 @@ pub(super) enum Note {
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 /// … or after this many notes. What is not flushed at a power cut is only rebuilt from the log.
 const FLUSH_NOTES: usize = 4_096;
-/// Runs go into the index together, this many at the latest. sled writes to its file with every batch, waits for that write
-/// and wakes all its threads: run by run that is more system calls than the log itself makes. Until then a run is found in
-/// its lane's cell.
-const PENDING_RUNS: usize = 128;
+/// Runs go into the index and out of it together, this many at the latest. sled writes to its file with every batch, waits for
+/// that write and wakes all its threads: run by run that is more system calls than the log itself makes. Until it is in the index
+/// a run is found in its lane's cell.
+const CHANGED_RUNS: usize = 128;
 /// Live blocks copied forward with one command.
 const MOVE_BYTES: u64 = 4 << 20;
 /// While the trees have failed, it is seen after so many notes whether they can be renewed. *Ours*.
@@ -138,7 +138,7 @@ impl Keeper {
             Note::Writes { writes, done } => done(self.shared.tree().and_then(|tree| tree.apply(&writes))),
             Note::Run(lane, run) => {
                 self.pending.push((lane, run));
-                if self.pending.len() >= PENDING_RUNS {
+                if self.pending.len() >= CHANGED_RUNS {
                     self.index_pending();
                 }
             }
@@ -185,14 +185,37 @@ impl Keeper {
         if alive.is_empty() {
             return;
         }
-        let puts = alive.iter().map(|(lane, run)| IndexChange::Put(*lane, run.as_ref().clone()));
-        if let Err(error) = self.shared.tree().and_then(|tree| tree.change_index(puts)) {
+        let puts = alive.iter().map(|(lane, run)| IndexChange::Put(*lane, run.as_ref().clone())).collect();
+        if let Err(error) = self.change_index(puts) {
             // They stay readable from memory, and the index is renewed.
             return tracing::error!(%error, "the index could not be written");
         }
         for (lane, run) in alive {
             self.indexed(lane, &run);
         }
+    }
+
+    /// Changes the index, with no key twice, and counts how many of its runs lie in which segment. If that fails the trees are
+    /// renewed, and counted anew.
+    fn change_index(&self, changes: Vec<IndexChange>) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (tree, mut counts) = (self.shared.tree()?, Vec::new());
+        for change in &changes {
+            let (lane, base) = change.key();
+            counts.extend(tree.run_at(lane, base)?.map(|old| (old.segment, -1)));
+            if let IndexChange::Put(_, run) = change {
+                counts.push((run.segment, 1));
+            }
+        }
+        tree.change_index(changes)?;
+        for (segment, count) in counts {
+            if let Some(segment) = self.shared.segment(segment) {
+                segment.indexed.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        Ok(())
     }
 
     /// A run is in the index now.
@@ -221,6 +244,7 @@ impl Keeper {
             let cell = cell.lock();
             (cell.counted_from, cell.trimmed)
         };
+        let mut gone = Vec::new();
         while from < horizon {
             let Some(run) = self.shared.tree()?.run_from(lane, from)?.filter(|run| run.base < horizon) else { break };
             let dead: u64 = run
@@ -239,22 +263,28 @@ impl Keeper {
             if run.next > horizon {
                 break;
             }
-            self.shared.tree()?.change_index([IndexChange::Remove(lane, run.base)])?;
+            self.remove_run(&mut gone, lane, run.base)?;
         }
-        Ok(())
+        self.change_index(gone)
     }
 
     /// Takes a removed lane out of the index.
     fn drop_runs(&self, lane: LaneId) -> Result<(), Error> {
-        let mut from = Offset(0);
+        let (mut from, mut gone) = (Offset(0), Vec::new());
         while let Some(run) = self.shared.tree()?.run_from(lane, from)? {
             // A run that was partly counted dead is counted once more in full: the segment then goes a little early in
             // the count, never in fact, since a segment is unlinked only when no run points to it.
             self.bury(&run);
-            self.shared.tree()?.change_index([IndexChange::Remove(lane, run.base)])?;
+            self.remove_run(&mut gone, lane, run.base)?;
             from = run.next;
         }
-        Ok(())
+        self.change_index(gone)
+    }
+
+    /// Takes a run out of the index, together with others.
+    fn remove_run(&self, gone: &mut Vec<IndexChange>, lane: LaneId, base: Offset) -> Result<(), Error> {
+        gone.push(IndexChange::Remove(lane, base));
+        if gone.len() < CHANGED_RUNS { Ok(()) } else { self.change_index(std::mem::take(gone)) }
     }
 
     /// Unlinks dead segments, and begins to move the live rest of a mostly dead one.
@@ -289,12 +319,15 @@ impl Keeper {
         self.unflushed = 0;
         self.shared.sound_tree()?.flush()?;
         for segment in dead {
-            let Some(rest) = self.survivors_or_stuck(segment) else { continue };
-            if !rest.is_empty() {
-                // The count was low, the index is right: count anew.
-                let live: u64 = rest.iter().map(|(_, run)| run.bytes()).sum();
-                segment.live.store(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
-                continue;
+            // With no run of the index in it, it goes without being read: that would be every byte of the log once more.
+            if segment.indexed.load(Ordering::Relaxed) != 0 {
+                let Some(rest) = self.survivors_or_stuck(segment) else { continue };
+                if !rest.is_empty() {
+                    // The count of live bytes was low, the index is right: count anew.
+                    let live: u64 = rest.iter().map(|(_, run)| run.bytes()).sum();
+                    segment.live.store(i64::try_from(live).unwrap_or(i64::MAX), Ordering::Relaxed);
+                    continue;
+                }
             }
             self.shared.segments.write().remove(&segment.number);
             self.shared.disk.remove(&segment.path).map_err(|error| super::segment::failed("remove", &segment.path, &error))?;
@@ -403,7 +436,7 @@ impl Keeper {
                 old.blocks().filter(|(_, end)| *end > counted).map(|(place, _)| u64::from(place.entry_bytes)).sum();
             moving.from.live.fetch_sub(i64::try_from(old_live).unwrap_or(i64::MAX), Ordering::Relaxed);
         }
-        match self.shared.tree().and_then(|tree| tree.change_index(changes)) {
+        match self.change_index(changes) {
             Ok(()) => self.move_on(),
             Err(error) => {
                 tracing::error!(%error, "the index could not be written");

@@ -282,7 +282,7 @@ impl Span {
     }
 }
 
-/// What the index has of all lanes; counts the live bytes of segments on the way.
+/// What the index has of all lanes; counts the live bytes and the runs of segments on the way.
 struct Survey<'a> {
     lanes: &'a HashMap<LaneId, Cell>,
     segments: &'a Segments,
@@ -292,7 +292,10 @@ struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     fn of(lanes: &'a HashMap<LaneId, Cell>, segments: &'a Segments) -> Self {
-        segments.values().for_each(|segment| segment.live.store(0, Ordering::Relaxed));
+        for segment in segments.values() {
+            segment.live.store(0, Ordering::Relaxed);
+            segment.indexed.store(0, Ordering::Relaxed);
+        }
         let survey = Self { lanes, segments, spans: HashMap::new() };
         for cell in lanes.values() {
             cell.growing.iter().for_each(|run| survey.count(cell, run));
@@ -303,6 +306,9 @@ impl<'a> Survey<'a> {
     fn take(&mut self, lane: LaneId, run: &Run) {
         if let Some(cell) = self.lanes.get(&lane) {
             self.count(cell, run);
+        }
+        if let Some(segment) = self.segments.get(&run.segment) {
+            segment.indexed.fetch_add(1, Ordering::Relaxed);
         }
         self.spans.entry(lane).or_default().push(Span::of(run));
     }

@@ -30,6 +30,8 @@ pub(super) struct Segment {
     pub(super) end: AtomicU64,
     /// Bytes of block entries that can still be read. Signed: a block may be found dead before it is counted.
     pub(super) live: AtomicI64,
+    /// Runs of the index that lie in it.
+    pub(super) indexed: AtomicI64,
     /// Its dead space could not be collected, and trying again would not help.
     pub(super) stuck: AtomicBool,
 }
@@ -110,6 +112,7 @@ impl Segment {
             snapshot_end: header.snapshot_end.min(end),
             end: AtomicU64::new(end),
             live: AtomicI64::new(0),
+            indexed: AtomicI64::new(0),
             stuck: AtomicBool::new(false),
         }
     }

@@ -54,6 +54,16 @@ pub(super) enum IndexChange {
     Remove(LaneId, Offset),
 }
 
+impl IndexChange {
+    /// The lane and the first offset of the run that it concerns.
+    pub(super) fn key(&self) -> (LaneId, Offset) {
+        match self {
+            Self::Put(lane, run) => (*lane, run.base),
+            Self::Remove(lane, base) => (*lane, *base),
+        }
+    }
+}
+
 fn guarded<T>(what: &str, work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
@@ -227,12 +237,18 @@ impl Tree {
     pub(super) fn change_index(&self, changes: impl IntoIterator<Item = IndexChange>) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         for change in changes {
+            let (lane, base) = change.key();
             match change {
-                IndexChange::Put(lane, run) => batch.insert(&Run::key(lane, run.base), run.encode()),
-                IndexChange::Remove(lane, base) => batch.remove(&Run::key(lane, base)),
+                IndexChange::Put(_, run) => batch.insert(&Run::key(lane, base), run.encode()),
+                IndexChange::Remove(..) => batch.remove(&Run::key(lane, base)),
             }
         }
         self.guarded("write", || self.index.apply_batch(batch))
+    }
+
+    /// The run of `lane` that begins at `base`.
+    pub(super) fn run_at(&self, lane: LaneId, base: Offset) -> Result<Option<Run>, Error> {
+        self.guarded("read", || self.index.get(Run::key(lane, base)))?.map(|value| self.decoded(&value)).transpose()
     }
 
     /// The run of `lane` that holds `offset`, or the first behind it.
