@@ -16,6 +16,10 @@ use super::{Error, Log, Want};
 
 /// Bytes that all pieces may take. *Ours*: what one Fetch of librdkafka's takes of 8 partitions.
 const BYTES_MAX: usize = 8 << 20;
+/// Pieces are not planned while there is no room, so many times; then the oldest one goes, which perhaps nobody wants any more.
+/// If it went at once, a reader of more lanes in turn than there is room for would find every piece gone. *Ours*: at the most one
+/// piece of sixteen is read in vain.
+const PATIENCE: u32 = 16;
 /// Pieces with fewer bytes are not worth the thread that reads them. *Ours*.
 const PIECE_BYTES_MIN: usize = 64 << 10;
 
@@ -25,7 +29,7 @@ pub(super) struct Ahead(Mutex<Pieces>);
 
 #[derive(Default)]
 struct Pieces {
-    /// The one that was planned first in front: it goes first where there are too many.
+    /// The one that was planned first in front.
     all: VecDeque<Piece>,
     /// Their bytes, those that are not here yet among them.
     bytes: usize,
@@ -38,6 +42,8 @@ struct Piece {
     from: Offset,
     bytes_max: usize,
     state: State,
+    /// How many found no room while this one was the oldest.
+    kept_out: u32,
 }
 
 enum State {
@@ -58,7 +64,7 @@ impl Ahead {
     /// Has up to `bytes_max` bytes from `from` on read, when [`Log::read_ahead`] is called.
     pub(super) fn plan(&self, lane: LaneId, from: Offset, bytes_max: usize) {
         if (PIECE_BYTES_MIN..=BYTES_MAX).contains(&bytes_max) {
-            self.0.lock().add(Piece { lane, from, bytes_max, state: State::Due });
+            self.0.lock().add(Piece { lane, from, bytes_max, state: State::Due, kept_out: 0 });
         }
     }
 
@@ -79,7 +85,7 @@ impl Ahead {
             let from = blocks.last().map_or(from, |block| block.batch.header().next_offset());
             // The receiver is here.
             let _ = ready.send(rest);
-            self.0.lock().add(Piece { from, state: State::Coming(state), ..piece });
+            self.0.lock().add(Piece { from, state: State::Coming(state), kept_out: 0, ..piece });
         }
         Some(blocks)
     }
@@ -109,6 +115,12 @@ impl Pieces {
     fn add(&mut self, piece: Piece) {
         if self.all.iter().any(|other| (other.lane, other.from) == (piece.lane, piece.from)) {
             return;
+        }
+        if let Some(oldest) = self.all.front_mut().filter(|_| self.bytes + piece.bytes_max > BYTES_MAX) {
+            oldest.kept_out += 1;
+            if oldest.kept_out < PATIENCE {
+                return;
+            }
         }
         self.bytes += piece.bytes_max;
         self.all.push_back(piece);
@@ -252,11 +264,25 @@ mod tests {
             ahead.plan(LANE, Offset(0), bytes_max);
         }
         assert!(ahead.next().is_none());
+        let due = |ahead: &Ahead| -> Vec<_> { std::iter::from_fn(|| ahead.next()).map(|due| due.from.0).collect() };
         for from in 0..100 {
             ahead.plan(LANE, Offset(from), 1 << 20);
         }
         assert_eq!(ahead.0.lock().bytes, BYTES_MAX);
-        let due: Vec<_> = std::iter::from_fn(|| ahead.next()).map(|due| due.from.0).collect();
-        assert_eq!(due, (92..100).collect::<Vec<_>>(), "the oldest went");
+        assert_eq!(due(&ahead), [5, 6, 7, 23, 39, 55, 71, 87], "one went for every sixteen that found no room");
+    }
+
+    #[tokio::test]
+    async fn who_reads_more_in_turn_than_there_is_room_for_finds_what_was_read_ahead() {
+        let ahead = Ahead::default();
+        let mut found = 0;
+        for (from, lane) in (0..20).flat_map(|from| (0..16).map(move |lane| (from, LaneId { lane: Lane(lane), ..LANE }))) {
+            found += u32::from(ahead.take(lane, Offset(from), Portion::AtLeastOne(1 << 20)).await.is_some());
+            ahead.plan(lane, Offset(from + 1), 1 << 20);
+            while let Some(due) = ahead.next() {
+                assert!(due.ready.send(blocks(due.from.0..due.from.0 + 1)).is_ok());
+            }
+        }
+        assert!(found >= 19 * 7, "{found} of 19 times 8");
     }
 }
