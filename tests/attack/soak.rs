@@ -7,7 +7,8 @@
 //!
 //! Each minute is one sample. The first ones do not count: until then the first records expire and caches fill. Through the others a
 //! straight line is laid by least squares. Flat is what changes by less than a twentieth of its mean from one end of it to the other,
-//! or by less than chance would have it change (twice the standard error of the slope).
+//! or by less than chance would have it change (twice the standard error of the slope). What lies on the disk is what came within the
+//! retention, so it rises and falls with the rate, which is as much the machine's as ours: it is looked at in seconds of that rate.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -168,7 +169,7 @@ fn report(samples: &[Sample], ended_well: bool, is_silent: bool) -> Checks {
     let counted = samples.get(WARM_UP..).unwrap_or_default();
     let measures: [(&str, &str, Measure); 5] = [
         ("memory", "MiB", |sample| sample.memory_mib),
-        ("disk", "MiB", |sample| sample.disk_mib),
+        ("disk", "s of the rate", |sample| sample.disk_mib * f64::from(1 << 20) / 1e6 / sample.megabytes_per_second),
         ("p99 of Produce", "ms", |sample| sample.kafka_p99_millis),
         ("p99 of PutRecord", "ms", |sample| sample.aws_p99_millis),
         ("rate", "MB/s", |sample| sample.megabytes_per_second),
@@ -176,7 +177,7 @@ fn report(samples: &[Sample], ended_well: bool, is_silent: bool) -> Checks {
     for (name, unit, of) in measures {
         let values: Vec<f64> = counted.iter().map(of).collect();
         let Some(line) = Line::through(&values) else {
-            println!("{name}: {} samples are too few for a line", values.len());
+            checks.say(&format!("{name}: {} samples after the first {WARM_UP} are enough for a line", values.len()), false);
             continue;
         };
         println!("{name}: {:.2} {unit} on average, {:+.3} +- {:.3} {unit} per minute", line.mean, line.slope, 2.0 * line.error);
