@@ -55,8 +55,6 @@
 //! Where building showed a better way than the plan: an HTTP floor of its own beside the doors, since health and metrics are
 //! no protocol's; and a gateway that is owned by a supervisor task, so that the last handle's drop ends it wherever that happens.
 
-#![forbid(unsafe_code)]
-
 pub mod aws;
 pub mod batch;
 #[doc(hidden)]

@@ -3,6 +3,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +15,10 @@ const SLICES: usize = 1_024;
 /// Bytes in one system call. *Ours*: for a larger write the page cache looks for as large a piece of memory, which it has to make
 /// room for or to take from where nobody has been lately; such writes were measured at a fifth of the speed.
 pub(super) const WRITE_BYTES: usize = 64 << 10;
+
+/// Bytes after which the disk is told to begin with them, while the rest is copied into the page cache. *Ours*: for groups of
+/// 3 MB that made a plain file 1.5 times as fast; for groups that are hardly larger it made no difference.
+const BEGIN_BYTES: u64 = 512 << 10;
 
 /// A step that is about to be taken. A file bears the number that was given when it was opened.
 #[derive(Debug)]
@@ -157,6 +163,23 @@ impl Disk {
     }
 }
 
+/// Has the page cache begin to write these bytes to the disk, without waiting for that. It makes nothing durable, and an error is left for
+/// the sync behind it to find.
+#[cfg(target_os = "linux")]
+fn begin_writeback(file: &File, from: u64, bytes: u64) {
+    let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) else { return };
+    // The need: fdatasync alone lets the disk lie idle while a group is copied, and no crate offers this call without `unsafe`.
+    // SAFETY: it is given numbers only and touches no memory of ours; the descriptor is open as long as `file` is borrowed.
+    #[expect(unsafe_code, reason = "the need and the proof are above")]
+    unsafe {
+        libc::sync_file_range(file.as_raw_fd(), from, bytes, libc::SYNC_FILE_RANGE_WRITE);
+    }
+}
+
+/// Elsewhere the sync has to do it all.
+#[cfg(not(target_os = "linux"))]
+fn begin_writeback(_file: &File, _from: u64, _bytes: u64) {}
+
 /// The directory that has the name `path`.
 pub(super) fn above(path: &Path) -> &Path {
     path.parent().map_or(path, |above| if above.as_os_str().is_empty() { Path::new(".") } else { above })
@@ -181,7 +204,12 @@ impl DiskFile {
     /// Writes all of `parts`, one behind the other; for speed none should be larger than [`WRITE_BYTES`].
     pub(super) fn write_parts_at(&self, mut parts: &mut [IoSlice<'_>], mut at: u64) -> io::Result<()> {
         IoSlice::advance_slices(&mut parts, 0); // Nothing empty is left at the front.
+        let mut begun = at;
         while !parts.is_empty() {
+            if at - begun >= BEGIN_BYTES {
+                begin_writeback(&self.file, begun, at - begun);
+                begun = at;
+            }
             let mut bytes = 0;
             let fits = |part: &&IoSlice<'_>| {
                 bytes += part.len();
