@@ -1,5 +1,6 @@
 //! **How fast is the Kinesis API, beside the servers that people test with?** We answer after fdatasync; kinesis-mock, kinesalite and
-//! ferrokinesis keep everything in memory. One machine, one run, in turns, without limits. `nothing` has its answers ready: what the
+//! ferrokinesis keep everything in memory, and ferrokinesis is measured with its log on disk too. One machine, one run, in turns, without
+//! limits. `nothing` has its answers ready: what the
 //! load generator can do by itself.
 //!
 //! `cargo bench --bench kinesis`; with `-- --smoke` in a few seconds and without the others. README.md beside this folder says how
@@ -41,7 +42,7 @@ fn main() -> Outcome<()> {
     let plan = Plan::parse();
     stop_servers_on_interrupt()?;
     let subjects = subject::start(plan.smoke)?;
-    for subject in &subjects {
+    for subject in subjects.iter().filter(|subject| subject.is_read()) {
         load::fill(subject, &plan)?;
     }
     let mut report = Report::of_yardstick("kinesis", &plan, OURS);
@@ -51,7 +52,12 @@ fn main() -> Outcome<()> {
         for measure in Measure::ALL {
             for at in Plan::order(round, &(0..subjects.len()).collect::<Vec<_>>()) {
                 let subject = &subjects[at];
-                if measure == Measure::Subscribe && !subject.has_fan_out() {
+                let is_measured = match measure {
+                    Measure::Put { .. } => true,
+                    Measure::Get => subject.is_read(),
+                    Measure::Subscribe => subject.has_fan_out(),
+                };
+                if !is_measured {
                     continue;
                 }
                 settle_disk(&Plan::directory()?)?;

@@ -4,15 +4,23 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::nothing;
-use super::support::{Child, Kind, OURS, Outcome, Server, Subject, free_port};
+use super::support::{Child, Kind, OURS, Outcome, Plan, Server, Subject, free_port};
 
 /// What takes no time: beside it the load generator is alone.
 const NOTHING: &str = "nothing";
+/// ferrokinesis as the only one of them that can have what it acknowledges on disk: it syncs a log for each request that writes. It reads
+/// from memory all the same.
+const ON_DISK: &str = "ferrokinesis, on disk";
 
 impl Subject {
-    /// Whether it has SubscribeToShard.
+    /// Whether its reading is measured.
+    pub(crate) fn is_read(&self) -> bool {
+        self.name != ON_DISK
+    }
+
+    /// Whether its SubscribeToShard is measured; kinesalite has none.
     pub(crate) fn has_fan_out(&self) -> bool {
-        !["kinesalite", NOTHING].contains(&self.name)
+        self.is_read() && !["kinesalite", NOTHING].contains(&self.name)
     }
 }
 
@@ -33,16 +41,17 @@ pub(crate) fn start(only_ours: bool) -> Outcome<Vec<Subject>> {
                 .into(),
         );
     }
-    for name in ["kinesis-mock", "kinesalite", "ferrokinesis"] {
+    for name in ["kinesis-mock", "kinesalite", "ferrokinesis", ON_DISK] {
         subjects.push(peer(name)?);
     }
     Ok(subjects)
 }
 
-/// Each without delays, without limits and in memory; Node with room for what it is given.
+/// Each without delays, without limits and, but for one, in memory; Node with room for what it is given.
 fn peer(name: &'static str) -> Outcome<Subject> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/peers");
     let (port, spare) = (free_port()?, free_port()?);
+    let directory = Plan::scratch()?;
     let node = |script: &str| {
         let mut command = Command::new("node");
         command.arg("--max-old-space-size=4096").arg(root.join("node/node_modules").join(script));
@@ -77,10 +86,13 @@ fn peer(name: &'static str) -> Outcome<Subject> {
                 "5000",
             ]);
             command.args(["--log-level", "error", "--port", &port.to_string()]);
+            if name == ON_DISK {
+                command.arg("--state-dir").arg(directory.path());
+            }
             command
         }
     };
     let address = format!("127.0.0.1:{port}");
     let child = Child::start(name, &mut command, &address)?;
-    Ok(Subject::new(name, address, child.process(), child))
+    Ok(Subject::new(name, address, child.process(), (child, directory)))
 }

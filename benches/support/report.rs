@@ -150,7 +150,7 @@ impl Report {
         for measure in &self.measures {
             println!("\n{}", measure.name);
             for series in &measure.subjects {
-                println!("  {:<14}{}{}{}", series.subject, figures(&series.rounds), ratio(&series.ratios), cores(series));
+                println!("  {:<21}{}{}{}", series.subject, figures(&series.rounds), ratio(&series.ratios), cores(series));
             }
         }
     }
