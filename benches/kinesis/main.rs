@@ -1,7 +1,6 @@
 //! **How fast is the Kinesis API, beside the servers that people test with?** We answer after fdatasync; kinesis-mock, kinesalite and
 //! ferrokinesis keep everything in memory, and ferrokinesis is measured with its log on disk too. One machine, one run, in turns, without
-//! limits. `nothing` has its answers ready: what the
-//! load generator can do by itself.
+//! limits. `nothing` has its answers ready: what the load generator can do by itself.
 //!
 //! `cargo bench --bench kinesis`; with `-- --smoke` in a few seconds and without the others. README.md beside this folder says how
 //! to read it.

@@ -163,22 +163,28 @@ impl Disk {
     }
 }
 
-/// Has the page cache begin to write these bytes to the disk, without waiting for that. It makes nothing durable, and an error is left for
-/// the sync behind it to find.
+/// Has the page cache begin to write these bytes to the disk, without waiting for that. It makes nothing durable.
+///
+/// # Errors
+/// That of a disk which cannot take them: the sync behind it finds what fails later, but need not find once more what was told here.
+/// Where the call itself is refused, the sync does it all.
 #[cfg(target_os = "linux")]
-fn begin_writeback(file: &File, from: u64, bytes: u64) {
-    let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) else { return };
+fn begin_writeback(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+    let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) else { return Ok(()) };
     // The need: fdatasync alone lets the disk lie idle while a group is copied, and no crate offers this call without `unsafe`.
     // SAFETY: it is given numbers only and touches no memory of ours; the descriptor is open as long as `file` is borrowed.
     #[expect(unsafe_code, reason = "the need and the proof are above")]
-    unsafe {
-        libc::sync_file_range(file.as_raw_fd(), from, bytes, libc::SYNC_FILE_RANGE_WRITE);
-    }
+    let refused = unsafe { libc::sync_file_range(file.as_raw_fd(), from, bytes, libc::SYNC_FILE_RANGE_WRITE) } != 0;
+    let error = io::Error::last_os_error();
+    let is_of_disk = matches!(error.raw_os_error(), Some(libc::EIO | libc::ENOSPC | libc::EDQUOT));
+    if refused && is_of_disk { Err(error) } else { Ok(()) }
 }
 
-/// Elsewhere the sync has to do it all.
+/// Elsewhere the sync does it all.
 #[cfg(not(target_os = "linux"))]
-fn begin_writeback(_file: &File, _from: u64, _bytes: u64) {}
+fn begin_writeback(_file: &File, _from: u64, _bytes: u64) -> io::Result<()> {
+    Ok(())
+}
 
 /// The directory that has the name `path`.
 pub(super) fn above(path: &Path) -> &Path {
@@ -207,7 +213,7 @@ impl DiskFile {
         let mut begun = at;
         while !parts.is_empty() {
             if at - begun >= BEGIN_BYTES {
-                begin_writeback(&self.file, begun, at - begun);
+                begin_writeback(&self.file, begun, at - begun)?;
                 begun = at;
             }
             let mut bytes = 0;
