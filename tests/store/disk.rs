@@ -125,6 +125,29 @@ fn a_write_that_fails_whole_or_in_part_leaves_the_log_as_it_was() {
 }
 
 #[test]
+fn a_disk_that_refuses_to_begin_with_a_large_write_leaves_the_log_as_it_was() {
+    for cut_fails in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (sick, store) = open(directory.path());
+        let mut kept = vec![append(&store, 100).unwrap()];
+        let bytes = fs::metadata(&segments(directory.path())[0]).unwrap().len();
+        sick.fail(Kind::Begin, 1, ErrorKind::StorageFull);
+        if cut_fails {
+            sick.fail(Kind::Resize, 1, ErrorKind::StorageFull);
+        }
+        let refused = append(&store, 1 << 20).unwrap_err().to_string();
+        assert!(refused.starts_with("cannot write ") && refused.contains("/log/"), "{refused}");
+        holds(&store, &kept, &[]);
+        if !cut_fails {
+            assert_eq!(fs::metadata(&segments(directory.path())[0]).unwrap().len(), bytes);
+        }
+        kept.push(append(&store, 1 << 20).unwrap());
+        put(&store, "a").unwrap();
+        lasting(directory, store, |store| holds(store, &kept, &["a"]));
+    }
+}
+
+#[test]
 fn what_fails_while_a_segment_is_begun_is_refused_and_tried_again() {
     for kind in [Kind::Create, Kind::Write, Kind::Sync, Kind::Rename, Kind::SyncDirectory] {
         let directory = tempfile::tempdir().unwrap();

@@ -46,6 +46,11 @@ pub enum Step<'a> {
         /// The bytes.
         parts: &'a [IoSlice<'a>],
     },
+    /// The disk is told to begin with what was written to a file, which is not waited for.
+    Begin {
+        /// Which one.
+        file: u64,
+    },
     /// A file is cut, or grows with zeroes.
     Resize {
         /// Which one.
@@ -213,7 +218,8 @@ impl DiskFile {
         let mut begun = at;
         while !parts.is_empty() {
             if at - begun >= BEGIN_BYTES {
-                begin_writeback(&self.file, begun, at - begun)?;
+                let (from, bytes) = (begun, at - begun);
+                self.disk.take(&Step::Begin { file: self.number }, || begin_writeback(&self.file, from, bytes))?;
                 begun = at;
             }
             let mut bytes = 0;

@@ -329,7 +329,7 @@ impl Watch for Recorder {
     fn before(&self, step: &Step<'_>) -> io::Result<Verdict> {
         let mut state = self.state.lock();
         match step {
-            Step::Read { .. } => {}
+            Step::Read { .. } | Step::Begin { .. } => {}
             Step::Open { file, path, anew } => {
                 if let Some(name) = self.name(path) {
                     state.open(*file, name, *anew);
