@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::support::{Outcome, Plan, Sample, Subject, Window, measure};
+use super::support::{Outcome, Plan, Sample, Subject, Window, measure, measure_work};
 
 const PARTITIONS: i32 = 8;
 /// The time anything may take before the benchmark gives up.
@@ -228,8 +228,8 @@ fn produce_uncounted(window: &Window, server: &Subject, topic: &str, bytes: usiz
     producer.context().check()
 }
 
-/// Reads `records` records from the start; the bytes of their values per second, from the first record to the last.
-pub(crate) fn read_all(server: &Subject, topic: &str, records: usize) -> Outcome<f64> {
+/// Reads `records` records from the start; megabytes of their values per second, from the first record to the last.
+pub(crate) fn read_all(server: &Subject, topic: &str, records: usize) -> Outcome<Sample> {
     let consumer = consumer(server, topic)?;
     let next = || -> Outcome<usize> {
         let message = consumer.poll(PATIENCE).ok_or("no record came for a minute")??;
@@ -237,9 +237,11 @@ pub(crate) fn read_all(server: &Subject, topic: &str, records: usize) -> Outcome
     };
     next()?;
     let begun = Instant::now();
-    let mut bytes = 0;
-    for _ in 1..records {
-        bytes += next()?;
-    }
-    Ok(bytes as f64 / begun.elapsed().as_secs_f64())
+    measure_work(&server.process, || {
+        let mut bytes = 0;
+        for _ in 1..records {
+            bytes += next()?;
+        }
+        Ok(bytes as f64 / 1e6 / begun.elapsed().as_secs_f64())
+    })
 }

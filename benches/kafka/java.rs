@@ -1,5 +1,5 @@
 //! The Java client, by Apache Kafka's own tools with their defaults: `kafka-producer-perf-test` and `kafka-consumer-perf-test`. They
-//! tell their rates themselves, so the start of their virtual machine is not in them.
+//! tell their rates themselves, so the start of their virtual machine is not in them; it is in the cores that were busy.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -15,7 +15,7 @@ mod support;
 use clap::Parser as _;
 
 use client::{Latencies, Pace, create_topic, produce, read_all, read_tail, write_all};
-use support::{OURS, Outcome, Plan, Plot, Report, Sample, Scale, Subject, settle_disk, stop_servers_on_interrupt};
+use support::{OURS, Outcome, Plan, Plot, Report, Sample, Scale, Subject, measure_work, settle_disk, stop_servers_on_interrupt};
 
 const SIZES: [(&str, usize); 2] = [("100 B records", 100), ("1 KiB records", 1 << 10)];
 /// Bytes of records that are read from the start.
@@ -193,9 +193,15 @@ fn take(measure: Measure, plan: &Plan, subject: &Subject, topic: &str, bytes: us
         Measure::Paced => produce_at(Pace::PerSecond(5_000))?,
         Measure::OneByOne => produce_at(Pace::PerSecondAtOnce(500))?,
         Measure::Tail => figures.records = Some(read_tail(plan, subject, topic, bytes)?),
-        Measure::Backlog => figures.megabytes = Some(read_all(subject, &backlog_topic(bytes), backlog)? / 1e6),
-        Measure::JavaProduce => figures.java = Some(java::produce(subject, topic, bytes, backlog.min(JAVA_RECORDS))?),
-        Measure::JavaConsume => figures.java = Some(java::consume(subject, &backlog_topic(bytes), backlog.min(JAVA_RECORDS))?),
+        Measure::Backlog => figures.megabytes = Some(read_all(subject, &backlog_topic(bytes), backlog)?),
+        Measure::JavaProduce => {
+            let work = || java::produce(subject, topic, bytes, backlog.min(JAVA_RECORDS));
+            figures.records = Some(measure_work(&subject.process, work)?);
+        }
+        Measure::JavaConsume => {
+            let work = || java::consume(subject, &backlog_topic(bytes), backlog.min(JAVA_RECORDS));
+            figures.records = Some(measure_work(&subject.process, work)?);
+        }
     }
     Ok(figures)
 }
@@ -203,20 +209,21 @@ fn take(measure: Measure, plan: &Plan, subject: &Subject, topic: &str, bytes: us
 /// What one turn has shown.
 #[derive(Default)]
 struct Figures {
-    /// Records per second, and the cores used.
+    /// Records per second.
     records: Option<Sample>,
     latencies: Option<Latencies>,
-    megabytes: Option<f64>,
-    /// Records per second, as Java's tools tell them.
-    java: Option<f64>,
+    /// Megabytes per second.
+    megabytes: Option<Sample>,
 }
 
 impl Figures {
     fn add_to(&self, report: &mut Report, measure: &str, subject: &'static str) {
-        if let Some(sample) = &self.records {
-            let measure = format!("{measure}, records/s");
-            report.add(&measure, subject, sample.rate);
-            report.add_cores(&measure, subject, sample.client_cores, sample.server_cores);
+        for (sample, unit) in [(&self.records, "records/s"), (&self.megabytes, "MB/s")] {
+            if let Some(sample) = sample {
+                let measure = format!("{measure}, {unit}");
+                report.add(&measure, subject, sample.rate);
+                report.add_cores(&measure, subject, sample.client_cores, sample.server_cores);
+            }
         }
         if let Some(latencies) = &self.latencies {
             for (part, name) in PARTS {
@@ -224,12 +231,6 @@ impl Figures {
                     report.add(&latency_of(measure, name), subject, millis);
                 }
             }
-        }
-        if let Some(megabytes) = self.megabytes {
-            report.add(&format!("{measure}, MB/s"), subject, megabytes);
-        }
-        if let Some(rate) = self.java {
-            report.add(&format!("{measure}, records/s"), subject, rate);
         }
     }
 }
@@ -246,11 +247,8 @@ impl std::fmt::Display for Figures {
                 }
             }
         }
-        if let Some(megabytes) = self.megabytes {
-            write!(to, "{megabytes:.0} MB/s")?;
-        }
-        if let Some(rate) = self.java {
-            write!(to, "{rate:.0} records/s")?;
+        if let Some(sample) = &self.megabytes {
+            write!(to, "{:.0} MB/s", sample.rate)?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(crate) use process::memory_bytes;
 pub(crate) use report::{Report, Spread, number, position_or_push};
 pub(crate) use server::{Kind, Server, binary, remove_on_interrupt, stop_servers_on_interrupt};
 pub(crate) use subject::{OURS, Subject};
-pub(crate) use window::{Sample, Window, measure, measure_whole};
+pub(crate) use window::{Sample, Window, measure, measure_whole, measure_work};
 
 /// Anything that goes wrong ends the benchmark with its words.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

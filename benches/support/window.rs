@@ -19,7 +19,7 @@ pub(crate) struct Window {
 pub(crate) struct Sample {
     /// What was counted, per second.
     pub(crate) rate: f64,
-    /// Cores that this process kept busy; for subjects inside it, the subject is in it.
+    /// Cores that this process and the programs that it ran kept busy; for subjects inside it, the subject is in it.
     pub(crate) client_cores: Option<f64>,
     /// Cores that the server kept busy.
     pub(crate) server_cores: Option<f64>,
@@ -76,15 +76,17 @@ pub(crate) fn measure(
 /// Runs `load` to its end: it begins nothing new after the moment that it is given, and gives back what was acknowledged. For
 /// servers of which some take longer for one request than a turn lasts.
 pub(crate) fn measure_whole(plan: &Plan, server: &str, load: impl FnOnce(Instant) -> Outcome<usize>) -> Outcome<Sample> {
+    let begin = Instant::now();
+    measure_work(server, || Ok(load(begin + plan.turn())? as f64 / begin.elapsed().as_secs_f64()))
+}
+
+/// Does `work`, which tells its rate itself.
+pub(crate) fn measure_work(server: &str, work: impl FnOnce() -> Outcome<f64>) -> Outcome<Sample> {
     let cpu = || (cpu_seconds("self"), cpu_seconds(server));
     let (begin, before) = (Instant::now(), cpu());
-    let counted = load(begin + plan.turn())?;
+    let rate = work()?;
     let (after, took) = (cpu(), begin.elapsed());
-    Ok(Sample {
-        rate: counted as f64 / took.as_secs_f64(),
-        client_cores: cores_used(before.0, after.0, took),
-        server_cores: cores_used(before.1, after.1, took),
-    })
+    Ok(Sample { rate, client_cores: cores_used(before.0, after.0, took), server_cores: cores_used(before.1, after.1, took) })
 }
 
 fn sleep_until(time: Instant) {
