@@ -130,7 +130,7 @@ impl Default for Config {
             account_id: "000000000000".to_owned(),
             frame_bytes_max: 104_857_600,
             connections_max: 10_000,
-            frames_in_flight_bytes_max: 48 << 20,
+            frames_in_flight_bytes_max: 40 << 20,
             tail_bytes_max: 24 << 20,
             log_format: LogFormat::Text,
             ports_file: None,

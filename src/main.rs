@@ -6,26 +6,29 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay` in the header of mimalloc 2, which `libmimalloc-sys` gives no name.
+/// Options in the header of mimalloc 2 that `libmimalloc-sys` gives no name: `mi_option_purge_delay` and `mi_option_arena_purge_mult`.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+const ARENA_PURGE_MULT: libmimalloc_sys::mi_option_t = 24;
 
 fn main() -> ExitCode {
     give_back_soon();
     shardgate::cli::main()
 }
 
-/// Lets the allocator return freed pages to the system after a millisecond, unless `MIMALLOC_PURGE_DELAY` says otherwise.
+/// Lets the allocator return freed pages to the system after a millisecond, unless `MIMALLOC_PURGE_DELAY` says otherwise; whole segments
+/// of them stay no longer, unless `MIMALLOC_ARENA_PURGE_MULT` says how many times as long.
 ///
 /// They go when the same thread allocates or frees next after that time, so what one thread freed last stays. Of 10 ms, the allocator's
-/// default, an attack of four minutes made 248 MiB, of one 220 (`tests/clients/hostile/run.sh`). At once costs more than it
-/// gives: each request that frees its body and its batch has the next one fault them in again, which took a third of the rate of
-/// PutRecords of 500 x 1 KiB.
+/// default, an attack of four minutes made 248 MiB, of one 220 (`tests/clients/hostile/run.sh`); of segments that stay ten times as
+/// long, its default again, an attack of two minutes made 212 MiB, of as long 184. At once costs more than it gives: each request that
+/// frees its body and its batch has the next one fault them in again, which took a third of the rate of PutRecords of 500 x 1 KiB.
 fn give_back_soon() {
-    // The need: no crate offers this option without `unsafe`, and the environment that mimalloc reads it from is read before `main`.
+    // The need: no crate offers these options without `unsafe`, and the environment that mimalloc reads them from is read before `main`.
     // SAFETY: the function writes one entry of a table of the allocator's own, which has to happen on one thread. There is no other
     // yet. A number that were not an option would be ignored.
     #[expect(unsafe_code, reason = "the need and the proof are above")]
     unsafe {
         libmimalloc_sys::mi_option_set_default(PURGE_DELAY, 1);
+        libmimalloc_sys::mi_option_set_default(ARENA_PURGE_MULT, 1);
     }
 }

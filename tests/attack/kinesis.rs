@@ -279,9 +279,14 @@ pub(crate) fn subscribe(address: SocketAddr, consumer: &str, score: &Score) {
             match client.socket.read(&mut room) {
                 Ok(0) => break,
                 Ok(bytes) => {
-                    // A refusal, because the last one began less than five seconds ago, is no event.
-                    if !room[..bytes].starts_with(b"HTTP/1.1 400") {
-                        heard = Instant::now();
+                    // Refused, because the last one began less than five seconds ago: that is no event, and none will follow.
+                    if room[..bytes].starts_with(b"HTTP/1.1 400") {
+                        break;
+                    }
+                    heard = Instant::now();
+                    // It ends after five minutes, and the connection stays open.
+                    if room[..bytes].ends_with(b"\r\n0\r\n\r\n") {
+                        break;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

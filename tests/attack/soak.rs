@@ -97,6 +97,7 @@ pub(crate) fn run(minutes: u64) -> Checks {
     let mut server = Command::new(std::env::current_exe().unwrap())
         .env("SHARDGATE_SOAK_SERVER", &data)
         .env("MIMALLOC_PURGE_DELAY", "1")
+        .env("MIMALLOC_ARENA_PURGE_MULT", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(fs::File::create(&errors).unwrap())
