@@ -285,7 +285,7 @@ pub(crate) fn subscribe(address: SocketAddr, consumer: &str, score: &Score) {
                     }
                     heard = Instant::now();
                     // It ends after five minutes, and the connection stays open.
-                    if room[..bytes].ends_with(b"\r\n0\r\n\r\n") {
+                    if room[..bytes].ends_with(b"0\r\n\r\n") {
                         break;
                     }
                 }
