@@ -20,8 +20,9 @@ fn main() -> ExitCode {
 ///
 /// They go when the same thread allocates or frees next after that time, so what one thread freed last stays. Of 10 ms, the allocator's
 /// default, an attack of four minutes made 248 MiB, of one 220 (`tests/clients/hostile/run.sh`); of segments that stay ten times as
-/// long, its default again, an attack of two minutes made 212 MiB, of as long 184. At once costs more than it gives: each request that
-/// frees its body and its batch has the next one fault them in again, which took a third of the rate of PutRecords of 500 x 1 KiB.
+/// long, its default again, an attack of two minutes made 150 MiB on average, of as long 129. At once costs more than it gives: each
+/// request that frees its body and its batch has the next one fault them in again, which took a third of the rate of PutRecords of
+/// 500 x 1 KiB.
 fn give_back_soon() {
     // The need: no crate offers these options without `unsafe`, and the environment that mimalloc reads them from is read before `main`.
     // SAFETY: the function writes one entry of a table of the allocator's own, which has to happen on one thread. There is no other
