@@ -33,3 +33,20 @@ fn give_back_soon() {
         libmimalloc_sys::mi_option_set_default(ARENA_PURGE_MULT, 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_without_a_name_are_the_ones_that_are_meant() {
+        // The allocator tells its options in the order of their numbers when it starts, so one more start of this program shows them.
+        let program = std::env::current_exe().unwrap();
+        let told = std::process::Command::new(program).arg("--list").env("MIMALLOC_VERBOSE", "1").output().unwrap();
+        let told = String::from_utf8(told.stderr).unwrap();
+        let names: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("mimalloc: option '")?.split('\'').next()).collect();
+        for (option, name) in [(PURGE_DELAY, "purge_delay"), (ARENA_PURGE_MULT, "arena_purge_mult")] {
+            assert_eq!(names.get(option as usize), Some(&name), "{told}");
+        }
+    }
+}
