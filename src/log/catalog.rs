@@ -441,7 +441,8 @@ impl Log {
     /// Removes streams whose deletion is over.
     pub(super) async fn bury(&self) {
         let now = self.inner.env.clock.now();
-        let gone: Vec<_> = self.inner.streams.read().by_id.values().filter(|stream| stream.is_gone(now)).cloned().collect();
+        let mut gone: Vec<_> = self.inner.streams.read().by_id.values().filter(|stream| stream.is_gone(now)).cloned().collect();
+        gone.sort_unstable_by_key(|stream| stream.id); // The map's order is another one in each run.
         for stream in gone {
             let changing = self.inner.changing.clone().lock_owned().await;
             let is_there = self.inner.streams.read().by_id.contains_key(&stream.id);

@@ -71,8 +71,10 @@ pub(super) struct LaneState {
     newest: VecDeque<Block>,
     /// Bytes of batches that became durable since the gateway was started: only grows.
     pub(super) written: u64,
-    /// By address, so that a reader that listens again and again is there once.
-    bells: HashMap<usize, Weak<Notify>>,
+    /// Each with the number of its turn, by address: a reader that listens again and again is there once.
+    bells: HashMap<usize, (u64, Weak<Notify>)>,
+    /// How often somebody listened so far.
+    turns: u64,
 }
 
 /// A producer with appends under way.
@@ -114,6 +116,7 @@ impl LaneCell {
             newest: VecDeque::new(),
             written: 0,
             bells: HashMap::new(),
+            turns: 0,
         };
         // The shard is told by the catalog, which knows it.
         let numbering = Numbering { sealed: false, takes: Takes::Open(ShardId(id.lane.0)), parked: None, writes: None };
@@ -235,18 +238,22 @@ impl LaneState {
     /// Has `bell` rung at the next change.
     pub(super) fn listen(&mut self, bell: &Arc<Notify>) {
         if self.bells.len() >= BELLS_SWEPT_AT && self.bells.len().is_power_of_two() {
-            self.bells.retain(|_, bell| bell.strong_count() > 0);
+            self.bells.retain(|_, (_, bell)| bell.strong_count() > 0);
         }
-        self.bells.insert(Arc::as_ptr(bell).addr(), Arc::downgrade(bell));
+        self.turns += 1;
+        self.bells.insert(Arc::as_ptr(bell).addr(), (self.turns, Arc::downgrade(bell)));
     }
 
     /// Whether somebody else than the owner of `bell` listens.
     pub(super) fn has_other_listeners(&self, bell: &Arc<Notify>) -> bool {
-        self.bells.iter().any(|(address, other)| *address != Arc::as_ptr(bell).addr() && other.strong_count() > 0)
+        self.bells.iter().any(|(address, (_, other))| *address != Arc::as_ptr(bell).addr() && other.strong_count() > 0)
     }
 
+    /// Wakes all who listen, in the order in which they came.
     fn ring(&mut self) {
-        for bell in self.bells.drain().filter_map(|(_, bell)| bell.upgrade()) {
+        let mut bells: Vec<_> = self.bells.drain().map(|(_, bell)| bell).collect();
+        bells.sort_unstable_by_key(|(turn, _)| *turn);
+        for bell in bells.into_iter().filter_map(|(_, bell)| bell.upgrade()) {
             bell.notify_one();
         }
     }

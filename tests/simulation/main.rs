@@ -2,7 +2,7 @@
 //! moves when everybody waits; and a checker that says whether a log may do what the clients saw.
 //!
 //! A run is the same, byte for byte, whenever it has the same seed. `SHARDGATE_SIMULATIONS` says how many there are (200 unless
-//! set), `SHARDGATE_SIMULATION_SEED` which is the first (0 unless set). A seed that fails is told with the command that repeats it.
+//! set; 100 that are run twice), `SHARDGATE_SIMULATION_SEED` which is the first (0 unless set). A seed that fails is told with the command that repeats it.
 //! The long form is faster optimised:
 //!
 //! ```text
@@ -41,31 +41,43 @@ fn tell(seed: u64, found: &[Finding], history: Option<&History>) {
     println!("repeat it: SHARDGATE_SIMULATIONS=1 SHARDGATE_SIMULATION_SEED={seed} cargo test --locked --test simulation no_seed");
 }
 
-#[test]
-fn no_seed_leads_to_a_history_that_a_log_may_not_have() {
-    let (count, first) = (number("SHARDGATE_SIMULATIONS").unwrap_or(200), number("SHARDGATE_SIMULATION_SEED").unwrap_or(0));
-    let (next, operations, failed) = (AtomicU64::new(first), AtomicUsize::new(0), Mutex::new(Vec::new()));
+/// Does it with each of the seeds that are wanted, on all cores; how many those are.
+fn with_seeds(unless_set: u64, work: impl Fn(u64) + Sync) -> u64 {
+    let (count, first) =
+        (number("SHARDGATE_SIMULATIONS").unwrap_or(unless_set), number("SHARDGATE_SIMULATION_SEED").unwrap_or(0));
+    let next = AtomicU64::new(first);
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= first + count {
                 return;
             }
-            let history = run::simulate(seed);
-            let found = checker::check(&history, run::RETENTION_MILLIS);
-            if !found.is_empty() {
-                failed.lock().unwrap().push(seed);
-                tell(seed, &found, (count == 1).then_some(&history));
-            }
-            let operations = operations.fetch_add(history.operations.len(), Ordering::Relaxed);
-            if (seed - first + 1).is_multiple_of(1_000) {
-                println!("{} seeds, {operations} operations, {} failed", seed - first + 1, failed.lock().unwrap().len());
-            }
+            work(seed);
         }
     };
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
             scope.spawn(work);
+        }
+    });
+    count
+}
+
+#[test]
+fn no_seed_leads_to_a_history_that_a_log_may_not_have() {
+    let (seeds, operations, failed) = (AtomicU64::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let count = with_seeds(200, |seed| {
+        let history = run::simulate(seed);
+        let found = checker::check(&history, run::RETENTION_MILLIS);
+        if !found.is_empty() {
+            failed.lock().unwrap().push(seed);
+            tell(seed, &found, (number("SHARDGATE_SIMULATIONS") == Some(1)).then_some(&history));
+        }
+        operations.fetch_add(history.operations.len(), Ordering::SeqCst);
+        let seeds = seeds.fetch_add(1, Ordering::SeqCst) + 1;
+        if seeds.is_multiple_of(1_000) {
+            let (operations, failed) = (operations.load(Ordering::SeqCst), failed.lock().unwrap().len());
+            println!("{seeds} seeds, {operations} operations, {failed} failed");
         }
     });
     let failed = failed.into_inner().unwrap();
@@ -74,11 +86,11 @@ fn no_seed_leads_to_a_history_that_a_log_may_not_have() {
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
-    for seed in 0..6 {
+    with_seeds(100, |seed| {
         let (one, other) = (run::simulate(seed).to_string(), run::simulate(seed).to_string());
         let differs = one.lines().zip(other.lines()).find(|(one, other)| one != other);
         assert!(one == other, "seed {seed}: {differs:#?}");
-    }
+    });
 }
 
 /// A disk that says that it has written, and has not: the kinds of fault that clients see then.

@@ -10,7 +10,7 @@
 //!
 //! Dropping the last handle ends all tasks.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -62,7 +62,8 @@ pub(crate) struct Coordinator {
 
 struct Shared {
     tools: Arc<Tools>,
-    groups: Mutex<HashMap<Arc<str>, Slot>>,
+    /// By name: whoever goes through them does it in the same order in each run.
+    groups: Mutex<BTreeMap<Arc<str>, Slot>>,
     next_id: AtomicU64,
     /// Memory that all groups take.
     bytes: Arc<AtomicUsize>,
@@ -104,7 +105,7 @@ impl Coordinator {
     pub(crate) fn open(notebook: Notebook, env: Env, config: GroupConfig, topics: Arc<dyn Topics>) -> Result<Self, Unreadable> {
         let tools = Arc::new(Tools { notebook, env, config, topics, origin: Instant::now() });
         let (groups, next_id) = journal::load(&tools.notebook, tools.now()).map_err(Unreadable)?;
-        let slots = Mutex::new(HashMap::with_capacity(groups.len()));
+        let slots = Mutex::new(BTreeMap::new());
         let bytes = Arc::default();
         let shared = Arc::new(Shared { tools, groups: slots, next_id: AtomicU64::new(next_id), bytes });
         let mut map = shared.groups();
@@ -376,7 +377,7 @@ enum Make {
 }
 
 impl Shared {
-    fn groups(&self) -> MutexGuard<'_, HashMap<Arc<str>, Slot>> {
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Slot>> {
         // Nothing that holds the lock leaves the map half changed.
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,7 @@
 //! While a transaction is open or its end is prepared, all are looked through once a second: those whose time is up are
 //! aborted, those whose end could not be written are ended again. Dropping the last handle ends that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -55,7 +55,8 @@ struct Shared {
     log: Log,
     groups: group::Coordinator,
     notebook: Notebook,
-    desks: Mutex<HashMap<Arc<str>, Arc<Desk>>>,
+    /// By transactional id: those that are due at once have their turns in the same order in each run.
+    desks: Mutex<BTreeMap<Arc<str>, Arc<Desk>>>,
     next_number: AtomicU64,
     /// Memory that all of them take.
     bytes: AtomicUsize,
@@ -206,9 +207,8 @@ impl Coordinator {
 
     /// What `show` makes of each transactional id, by name.
     pub(crate) fn list<T>(&self, show: impl Fn(&Transaction) -> Option<T>) -> Vec<T> {
-        let mut desks: Vec<_> = self.shared.desks.lock().iter().map(|(name, desk)| (name.clone(), desk.clone())).collect();
-        desks.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        desks.into_iter().filter_map(|(_, desk)| desk.state.lock().as_ref().and_then(&show)).collect()
+        let desks: Vec<_> = self.shared.desks.lock().values().cloned().collect();
+        desks.into_iter().filter_map(|desk| desk.state.lock().as_ref().and_then(&show)).collect()
     }
 
     /// Ends what is prepared to end.
