@@ -2,8 +2,8 @@
 //! moves when everybody waits; and a checker that says whether a log may do what the clients saw.
 //!
 //! A run is the same, byte for byte, whenever it has the same seed. `SHARDGATE_SIMULATIONS` says how many there are (200 unless
-//! set; 100 that are run twice), `SHARDGATE_SIMULATION_SEED` which is the first (0 unless set). A seed that fails is told with the command that repeats it.
-//! The long form is faster optimised:
+//! set; 100 that are run twice), `SHARDGATE_SIMULATION_SEED` which is the first (0 unless set). A seed that fails is told with the
+//! command that repeats it. The long form is faster optimised:
 //!
 //! ```text
 //! SHARDGATE_SIMULATIONS=100000 cargo test --locked --release --test simulation no_seed -- --nocapture
